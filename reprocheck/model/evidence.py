@@ -1,0 +1,318 @@
+"""Evidence: raw file contents and raw live answers from a target, uninterpreted (schema ``reprocheck.evidence/1``).
+
+A *want* is a question, an :class:`Answer` holds the replies to one round of them. The probe
+(``reprocheck/probe/collect.py``) answers wants where it runs; other routes answer what they can.
+
+Bytes of the target (paths, file contents, variables) travel as Latin-1 text, one character a byte:
+JSON carries it and nothing is lost. :func:`reprocheck.model.text.escape` makes readable text of them.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import posixpath
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from reprocheck.model.snapshot import Header, Layer, Subject
+from reprocheck.model.text import escape
+
+SCHEMA = "reprocheck.evidence/1"
+
+
+class Want(Struct, frozen=True, kw_only=True, tag_field="want", tag=str.lower, omit_defaults=True):
+    """Base of the questions."""
+
+
+class Walk(Want, frozen=True, kw_only=True):
+    """Search a file system for names, without entering mounts, links or leaves."""
+
+    root: str
+    search: Literal["always", "container", "never"]
+    """``container``: only where the root file system is an image's."""
+    find: dict[str, str]
+    """Name of a group: regular expression that a base name must match from its start."""
+    leaves: tuple[str, ...]
+    """Directories of these names are reported, not entered."""
+    otherwise: dict[str, tuple[str, ...]]
+    """Patterns that stand for a group where nothing is searched."""
+
+
+class List(Want, frozen=True, kw_only=True):
+    """The entries of each directory that ``at`` matches."""
+
+    at: str
+    """Absolute path, or ``@GROUP/…`` below what a walk found, ``@prefix/…``, ``@home/…``; ``*``, ``?`` and ``[`` match
+    within one component."""
+
+
+class Read(Want, frozen=True, kw_only=True):
+    """The contents of each file that ``at`` matches."""
+
+    at: str
+    part: Literal["whole", "header", "digest"] = "whole"
+    """``header``: up to the first blank line. ``digest``: SHA-256, size and line count instead of contents."""
+    limit: int = 4 << 20
+    """Bytes; a longer file is cut and says so."""
+
+
+class Interpreter(Want, frozen=True, kw_only=True):
+    """What each Python interpreter that ``at`` matches says of itself, run with ``-I -S -B``."""
+
+    at: str
+    """As in :class:`List`, or ``@self``."""
+
+
+class Process(Want, frozen=True, kw_only=True):
+    """The probe's own process: variables, home, user, kernel."""
+
+    variables: tuple[str, ...]
+    """Regular expressions; of a variable that matches none the name alone is told."""
+
+
+class Command(Want, frozen=True, kw_only=True):
+    """What a program that reports facts prints."""
+
+    argv: tuple[str, ...]
+
+
+AnyWant = Walk | List | Read | Interpreter | Process | Command
+
+
+class FileEvidence(Struct, frozen=True, kw_only=True):
+    """One file."""
+
+    problem: str | None = None
+    """``ENOENT``, ``EACCES``, ``not a regular file`` …; then there is nothing else."""
+    size: int = 0
+    cut: bool = False
+    """The limit was reached: ``content`` is only the beginning."""
+    content: str | None = None
+    sha256: str | None = None
+    lines: int | None = None
+
+
+class Entry(Struct, frozen=True, array_like=True):
+    """One directory entry."""
+
+    name: str
+    type: Literal["file", "dir", "link", "other"]
+    size: int
+    is_dir: bool
+    """Links followed."""
+    link: str | None
+
+
+class Listing(Struct, frozen=True, kw_only=True):
+    """One directory."""
+
+    problem: str | None = None
+    entries: tuple[Entry, ...] = ()
+
+
+class WalkReport(Struct, frozen=True, kw_only=True):
+    """How far a walk came."""
+
+    searched: bool
+    reason: str | None = None
+    """Why it ended early."""
+    mounts: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
+    entries: int = 0
+
+
+class InterpreterFacts(Struct, frozen=True, kw_only=True):
+    """``sys`` and ``platform`` of one interpreter, isolated and without ``site``."""
+
+    version: str
+    implementation: str
+    cache_tag: str | None
+    abiflags: str
+    base_prefix: str
+    base_exec_prefix: str
+    platlibdir: str
+    standard_path: tuple[str, ...]
+    """``sys.path`` before ``site``: the standard library."""
+    suffixes: tuple[str, ...]
+    libc: str | None
+    """``os.confstr("CS_GNU_LIBC_VERSION")``: ``glibc 2.31``."""
+    markers: dict[str, str]
+
+
+class InterpreterEvidence(Struct, frozen=True, kw_only=True):
+    """One interpreter."""
+
+    real: str
+    """Links resolved."""
+    problem: str | None = None
+    facts: InterpreterFacts | None = None
+
+
+class ProcessEvidence(Struct, frozen=True, kw_only=True):
+    """The process that the probe ran in."""
+
+    variables: dict[str, str | None]
+    home: str
+    uid: int
+    cwd: str
+    executable: str
+    kernel: str
+    machine: str
+    container: bool
+
+
+class CommandEvidence(Struct, frozen=True, kw_only=True):
+    """One program's output."""
+
+    problem: str | None = None
+    exit: int | None = None
+    output: str = ""
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """The replies to one round of wants."""
+
+    wants: tuple[AnyWant, ...] = ()
+    found: dict[str, tuple[str, ...]] = {}
+    walk: WalkReport | None = None
+    files: dict[str, FileEvidence] = {}
+    listings: dict[str, Listing] = {}
+    interpreters: dict[str, InterpreterEvidence] = {}
+    process: ProcessEvidence | None = None
+    commands: dict[str, CommandEvidence] = {}
+    failed: tuple[tuple[Any, str], ...] = ()
+    """Wants that raised, each with the error."""
+    time: int = 0
+    """When the answer was made, on the target's clock, seconds since the epoch."""
+    seconds: float = 0.0
+    """How long it took."""
+
+
+class EngineFacts(Struct, frozen=True, kw_only=True):
+    """What the container engine says of an image or container, secrets withheld (OCI image configuration)."""
+
+    image_id: str
+    image_name: str | None = None
+    repo_digests: tuple[str, ...] = ()
+    platform: str
+    state: str | None = None
+    """A container's state; ``None`` for an image."""
+    user: str = ""
+    entrypoint: tuple[str, ...] = ()
+    cmd: tuple[str, ...] = ()
+    command_sha256: str | None = None
+    exposed_ports: tuple[str, ...] = ()
+    labels: dict[str, str | None] = {}
+    volumes: tuple[str, ...] = ()
+    workdir: str = ""
+    variables: dict[str, str | None] = {}
+    layers: tuple[Layer, ...] = ()
+    address: str | None = None
+
+
+class Document(Struct, frozen=True, kw_only=True):
+    """Saved evidence: every round's answer, so that a replay needs no target."""
+
+    schema: str = SCHEMA
+    header: Header
+    subject: Subject
+    engine: EngineFacts | None = None
+    probe_sha256: str | None = None
+    answers: tuple[Answer, ...] = ()
+
+
+class Evidence:
+    """All that is known of a target so far: the document, its answers merged."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.found: dict[str, tuple[str, ...]] = {}
+        self.walk: WalkReport | None = None
+        self.files: dict[str, FileEvidence] = {}
+        self.listings: dict[str, Listing] = {}
+        self.interpreters: dict[str, InterpreterEvidence] = {}
+        self.process: ProcessEvidence | None = None
+        self.commands: dict[str, CommandEvidence] = {}
+        self.failed: list[tuple[Any, str]] = []
+        self._asked: set[bytes] = set()
+        for answer in document.answers:
+            self._merge(answer)
+
+    @property
+    def engine(self) -> EngineFacts | None:
+        """The engine's facts, for images and containers."""
+        return self.document.engine
+
+    @property
+    def live(self) -> bool:
+        """Whether a process in the target, or on the host, answered."""
+        return self.process is not None
+
+    def add(self, answer: Answer) -> None:
+        """Take in the replies to one more round."""
+        self.document = msgspec.structs.replace(self.document, answers=(*self.document.answers, answer))
+        self._merge(answer)
+
+    def asked(self, want: AnyWant) -> bool:
+        """Whether a round has put this question already."""
+        return msgspec.json.encode(want) in self._asked
+
+    def content(self, path: str) -> bytes | None:
+        """The bytes of a file that was read; ``None`` where it was not."""
+        file = self.files.get(path)
+        return None if file is None or file.content is None else file.content.encode("latin-1")
+
+    def matching(self, directory: str, names: str) -> Iterator[str]:
+        """Paths of the files of a directory that were asked for and whose name matches, sorted."""
+        start = directory.rstrip("/") + "/"
+        for path in sorted(path for path in self.files if path.startswith(start)):
+            name = path[len(start) :]
+            if "/" not in name and fnmatch.fnmatchcase(name, names):
+                yield path
+
+    def is_dir(self, path: str) -> bool | None:
+        """Whether a path is a directory, as far as the listings tell; ``None``: not known."""
+        if path in self.listings:
+            return self.listings[path].problem not in {"ENOENT", "ENOTDIR"}
+        above = posixpath.dirname(path)
+        parent = self.listings.get(above)
+        if parent is None:
+            # What has no parent is not there; otherwise nothing is known.
+            return False if above != path and self.is_dir(above) is False else None
+        if parent.problem == "EACCES":
+            return None
+        name = posixpath.basename(path)
+        return any(entry.name == name and entry.is_dir for entry in parent.entries)
+
+    def _merge(self, answer: Answer) -> None:
+        self._asked.update(msgspec.json.encode(want) for want in answer.wants)
+        self.found.update(answer.found)
+        self.files.update(answer.files)
+        self.listings.update(answer.listings)
+        self.interpreters.update(answer.interpreters)
+        self.commands.update(answer.commands)
+        self.walk = answer.walk or self.walk
+        self.process = answer.process or self.process
+        self.failed.extend(answer.failed)
+
+
+def shown(path: str) -> str:
+    """A path of the evidence (Latin-1 text) as readable text."""
+    return escape(path.encode("latin-1"))
+
+
+def literal(path: str) -> str:
+    """A path as a pattern that matches it alone."""
+    return "".join(f"[{mark}]" if mark in "*?[" else mark for mark in path)
+
+
+def unanswered(evidence: Evidence, wants: Sequence[AnyWant]) -> list[AnyWant]:
+    """The wants that no round has asked yet, each once, in order."""
+    fresh: dict[bytes, AnyWant] = {}
+    for want in wants:
+        if not evidence.asked(want):
+            fresh.setdefault(msgspec.json.encode(want), want)
+    return list(fresh.values())

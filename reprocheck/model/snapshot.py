@@ -1,0 +1,363 @@
+"""The snapshot: the facts read out of a target's evidence (schema ``reprocheck.snapshot/1``).
+
+``header`` and ``provenance`` are the only parts that may differ between two captures of the same
+content. ``None`` means "not known" and has a :class:`Gap`; an empty tuple in a class whose coverage is
+``complete`` means that there is none. Every sequence is sorted, so the same facts are the same bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct, field
+
+SCHEMA = "reprocheck.snapshot/1"
+
+FactClass = Literal["system", "environments", "os_packages", "accelerator", "machine", "variables", "image", "smoke"]
+FACT_CLASSES: tuple[FactClass, ...] = (
+    "system",
+    "environments",
+    "os_packages",
+    "accelerator",
+    "machine",
+    "variables",
+    "image",
+    "smoke",
+)
+State = Literal["complete", "partial", "not-read", "not-applicable"]
+EnvironmentKind = Literal["system", "venv", "conda"]
+TargetKind = Literal["container", "image", "python", "host", "evidence", "snapshot"]
+
+
+class Model(Struct, frozen=True, kw_only=True):
+    """Base of every type that is stored: immutable, keyword-only, sorted on encoding."""
+
+
+class Header(Model, frozen=True, kw_only=True):
+    """How and when this capture was made."""
+
+    captured_at: str
+    """UTC, RFC 3339, to the second."""
+    reprocheck: str
+    """Version of reprocheck that made the capture."""
+    target: str
+    """The target as ``KIND:VALUE``."""
+    route: str
+    """``exec``, ``throw-away container``, ``archive endpoint``, ``interpreter`` or ``probe``."""
+    executed: bool
+    """Whether anything of the target was run."""
+    note: str | None = None
+    """The author's words (``lock --note``)."""
+
+
+class Subject(Model, frozen=True, kw_only=True):
+    """What was captured."""
+
+    kind: TargetKind
+    """Evidence made elsewhere keeps the kind it was made of; by the bare probe: ``evidence``."""
+    name: str
+    """The value of the target; for a container its name without the slash."""
+    platform: str | None = None
+    """``linux/amd64``; OCI image index, ``platform``."""
+
+
+class Coverage(Model, frozen=True, kw_only=True):
+    """How far one fact class was read."""
+
+    state: State
+    """``not-applicable``: this kind of target has no such facts."""
+    version: int = 1
+    """Grows when the extractor of the class reads more than before."""
+
+
+class OsRelease(Model, frozen=True, kw_only=True):
+    """os-release(5)."""
+
+    id: str
+    """``ID``."""
+    version_id: str
+    """``VERSION_ID``; empty where there is none."""
+    pretty_name: str
+    """``PRETTY_NAME``."""
+
+
+class Libc(Model, frozen=True, kw_only=True):
+    """The C library."""
+
+    name: str
+    """``glibc`` or ``musl``."""
+    version: str
+    """``2.31``; empty where musl does not tell."""
+
+
+class System(Model, frozen=True, kw_only=True):
+    """What the target's files say of the operating system."""
+
+    os: OsRelease | None = None
+    libc: Libc | None = None
+    architecture: str | None = None
+    """As ``uname -m`` names it: ``x86_64``."""
+    locale: str | None = None
+    """``LC_ALL``, else ``LC_CTYPE``, else ``LANG`` of the configuration, else ``C``."""
+
+
+class Python(Model, frozen=True, kw_only=True):
+    """The interpreter of one environment."""
+
+    version: str
+    """Full version, ``3.9.2``."""
+    implementation: str
+    """``cpython``, ``pypy`` (``sys.implementation.name``)."""
+    executable: str
+    """Path in the target, links not resolved."""
+    prefix: str
+    """``sys.base_prefix``: where the standard library lives."""
+    abi: str | None = None
+    """``sys.implementation.cache_tag`` plus abi flags: ``cpython-39``, ``cpython-313t``."""
+    markers: dict[str, str] = {}
+    """Environment markers (PEP 508) as this interpreter answers them, without ``platform_release`` and
+    ``platform_version``, which belong to the machine."""
+    extension_suffixes: tuple[str, ...] = ()
+    """``importlib.machinery.EXTENSION_SUFFIXES``, the interpreter's own order."""
+
+
+class Files(Model, frozen=True, kw_only=True):
+    """The files that a distribution recorded."""
+
+    count: int | None = None
+    """Rows of RECORD."""
+    record_sha256: str | None = None
+    """SHA-256 of RECORD as it stands, hex."""
+    checked: Literal["none", "sizes", "hashes"] = "none"
+    """How the files were compared with RECORD; this version compares none."""
+    modified: tuple[str, ...] = ()
+    """Files that differ from RECORD."""
+    missing: tuple[str, ...] = ()
+    """Files of RECORD that are not there."""
+
+
+class Package(Model, frozen=True, kw_only=True):
+    """One copy of one Python distribution (core metadata specification, PEP 376, 610, 639)."""
+
+    name: str
+    """Normalised (PEP 503)."""
+    display_name: str | None = None
+    """The name as its author wrote it, where that differs."""
+    version: str
+    """Verbatim; empty when nothing states it."""
+    location: str
+    """Directory of the metadata, starting with a named root: ``{prefix}/lib/python3.9/site-packages``."""
+    active: bool = True
+    """The copy that Python takes; comparisons use this one."""
+    requires: tuple[str, ...] | None = ()
+    """``Requires-Dist`` fields, verbatim, sorted; ``None`` when unreadable."""
+    extras: tuple[str, ...] = ()
+    """``Provides-Extra`` fields, normalised."""
+    requires_python: str | None = None
+    """``Requires-Python``; ``None`` when the author states none (no gap)."""
+    requested: bool | None = None
+    """The REQUESTED file (PEP 376): ``None`` where the installer records nothing."""
+    installer: str | None = None
+    """INSTALLER (PEP 376); ``None`` where there is no such file (no gap)."""
+    origin: str = "unrecorded"
+    """``index``; a URL as pip freezes it (PEP 610); ``unrecorded``; ``unreadable``."""
+    editable: bool = False
+    """Installed in place (PEP 660, or ``setup.py develop``)."""
+    tags: tuple[str, ...] = ()
+    """``Tag`` fields of WHEEL, sorted: the build that was installed."""
+    build: str | None = None
+    """``Build`` field of WHEEL; ``None`` when there is none (no gap)."""
+    files: Files = Files()
+    problems: tuple[str, ...] = ()
+    """What is odd about this copy, one sentence each."""
+
+
+class PathFile(Model, frozen=True, kw_only=True):
+    """A ``.pth`` file of a site directory (documentation of the module ``site``)."""
+
+    path: str
+    """With a named root, as ``Package.location``."""
+    executable: bool
+    """A line begins with ``import``: Python runs it at every start."""
+    sha256: str
+    """SHA-256 of its contents, hex."""
+
+
+class Environment(Model, frozen=True, kw_only=True):
+    """An interpreter with the distributions that it sees."""
+
+    id: str
+    """The prefix, as the target sees it."""
+    kind: EnvironmentKind
+    """``conda``: there is a ``conda-meta`` below the prefix."""
+    on_path: bool = False
+    """``python3`` of the configured ``PATH``, or the interpreter that was named."""
+    python: Python | None = None
+    search_path: tuple[str, ...] = ()
+    """``sys.path`` as Python would compute it at start, without the script's own directory."""
+    packages: tuple[Package, ...] = ()
+    """Sorted by name, then location."""
+    pth: tuple[PathFile, ...] = ()
+
+
+class OsPackage(Model, frozen=True, kw_only=True):
+    """A package of the operating system."""
+
+    manager: Literal["dpkg", "rpm", "apk"]
+    """This version reads ``dpkg``."""
+    name: str
+    """As the manager has it."""
+    version: str
+    """Verbatim."""
+    architecture: str
+    """As the manager names it: ``amd64``, ``all``."""
+
+
+class Framework(Model, frozen=True, kw_only=True):
+    """A machine learning framework and what it was built with."""
+
+    name: str
+    """Normalised name of its distribution."""
+    version: str
+    """Verbatim."""
+
+
+class Accelerator(Model, frozen=True, kw_only=True):
+    """CUDA family libraries in the target's files."""
+
+    frameworks: tuple[Framework, ...] = ()
+
+
+class Cpu(Model, frozen=True, kw_only=True):
+    """/proc/cpuinfo."""
+
+    model: str
+    """``model name``, or ``CPU part`` on ARM."""
+    features: tuple[str, ...] = ()
+    """``flags``, or ``Features`` on ARM."""
+
+
+class Driver(Model, frozen=True, kw_only=True):
+    """The NVIDIA kernel driver, as far as it can be seen."""
+
+    version: str
+    """``none`` where no driver is visible."""
+    source: str
+    """What said so: ``/proc/driver/nvidia/version``, ``libcuda``, ``nvidia-smi``, or ``not visible``."""
+
+
+class Device(Model, frozen=True, kw_only=True):
+    """A GPU."""
+
+    name: str
+    """As ``nvidia-smi`` names it."""
+    compute_capability: str
+    """``8.6``."""
+    memory_bytes: int | None = None
+    """Total memory; ``None`` where it is not told."""
+
+
+class Machine(Model, frozen=True, kw_only=True):
+    """What the machine says; live routes only."""
+
+    kernel: str | None = None
+    """``uname -r``."""
+    cpu: Cpu | None = None
+    driver: Driver | None = None
+    devices: tuple[Device, ...] = ()
+
+
+class Image(Model, frozen=True, kw_only=True):
+    """Settings of the image or container (OCI image configuration), secrets withheld."""
+
+    user: str = ""
+    """Empty: root."""
+    entrypoint: tuple[str, ...] = ()
+    """Arguments that could carry a secret are shown as ``***``."""
+    cmd: tuple[str, ...] = ()
+    """As ``entrypoint``."""
+    command_sha256: str | None = None
+    """SHA-256 over the unmasked entrypoint and cmd, so that a change is seen; ``None`` when both are empty (no gap)."""
+    exposed_ports: tuple[str, ...] = ()
+    """``8888/tcp``."""
+    labels: dict[str, str | None] = {}
+    """``None``: withheld, the name alone is shown."""
+    volumes: tuple[str, ...] = ()
+    """Paths."""
+    workdir: str = ""
+    """Empty: ``/``."""
+
+
+class Gap(Model, frozen=True, kw_only=True):
+    """Something that could not be read or judged."""
+
+    what: str
+    """A fact path: ``environments[/opt/venv].packages[numpy].requires``."""
+    where: str
+    """Path in the target, or the target."""
+    reason: str
+    """Why, in words."""
+
+
+class Note(Model, frozen=True, kw_only=True):
+    """Something worth saying that is no gap."""
+
+    what: str
+    """A fact path, as in :class:`Gap`."""
+    where: str
+    """Path in the target, or the target."""
+    reason: str
+    """What is worth saying."""
+
+
+class Layer(Model, frozen=True, kw_only=True):
+    """One layer and the instruction that made it (OCI image configuration, ``rootfs`` and ``history``)."""
+
+    index: int
+    """Position in ``rootfs.diff_ids``, from 0."""
+    diff_id: str
+    """Digest of the uncompressed layer."""
+    instruction: str | None = None
+    """The Dockerfile instruction, secrets masked; ``None`` where it can't be told."""
+    bytes: int | None = None
+    """Size as the engine's history gives it; ``None`` where it can't be told."""
+
+
+class Provenance(Model, frozen=True, kw_only=True):
+    """How the target was built, and remarks bound to this capture."""
+
+    image_id: str | None = None
+    """Digest of the image configuration."""
+    image_name: str | None = None
+    """The name that the container was started with, or the image's first tag."""
+    config_digest: str | None = None
+    """Digest of the image configuration."""
+    repo_digests: tuple[str, ...] = ()
+    """``NAME@sha256:…``, of registries that the image was pulled from or pushed to."""
+    layers: tuple[Layer, ...] = ()
+    engine: str | None = None
+    """Address of the engine, where it is not the default one."""
+    probe_sha256: str | None = None
+    """SHA-256 of the probe's source, hex; ``None`` where no probe ran."""
+    notes: tuple[Note, ...] = ()
+
+
+class Snapshot(Model, frozen=True, kw_only=True):
+    """The facts of one target."""
+
+    schema: str = SCHEMA
+    header: Header
+    subject: Subject
+    coverage: dict[FactClass, Coverage]
+    system: System = System()
+    environments: tuple[Environment, ...] = ()
+    os_packages: tuple[OsPackage, ...] = ()
+    accelerator: Accelerator = Accelerator()
+    machine: Machine = Machine()
+    variables: dict[str, str | None] = {}
+    """Allow-listed names with their value, others with ``None``: withheld (no gap)."""
+    image: Image = Image()
+    smoke: tuple[dict[str, str], ...] = ()
+    """Results of smoke tests; this version runs none."""
+    gaps: tuple[Gap, ...] = ()
+    provenance: Provenance = field(default_factory=Provenance)
