@@ -1,0 +1,80 @@
+"""The one search of a target: where interpreters, environments and site directories are."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from reprocheck.model.evidence import Evidence, Walk, shown
+from reprocheck.model.snapshot import Gap, Note
+
+_FIND = {
+    "conda": r"conda-meta$",
+    "python": r"(?:python(?:[23](?:\.\d+)?t?)?|pypy3?(?:\.\d+)?)$",
+    "site": r"(?:site|dist)-packages$",
+    "venv": r"pyvenv\.cfg$",
+}
+_LEAVES = ("site-packages", "dist-packages", "conda-meta", "__pycache__", "node_modules", ".git", "pkgs")
+"""Not entered: nothing below them is an environment (``pkgs`` is conda's package cache)."""
+
+_KERNEL_MOUNTS = frozenset({"/proc", "/sys", "/dev"})
+_NAMED = 3
+"""Directories that a remark names; the others are counted."""
+
+
+def search(evidence: Evidence) -> Walk:
+    """The search that suits the target: images and containers are searched, a named interpreter is not.
+
+    The bare probe searches where it finds itself in a container.
+    """
+    when: Literal["always", "container", "never"] = {
+        "container": "always",
+        "image": "always",
+        "python": "never",
+        "host": "never",
+    }.get(evidence.document.subject.kind, "container")  # type: ignore[assignment]
+    return Walk(
+        root="/",
+        search=when,
+        find=_FIND,
+        leaves=_LEAVES,
+        otherwise={
+            "python": ("@self",),
+            "venv": ("@prefix/pyvenv.cfg",),
+            "conda": ("@prefix/conda-meta",),
+            "site": (
+                "@prefix/lib*/python*/site-packages",
+                "@prefix/lib*/pypy*/site-packages",
+                "@prefix/lib/python*/dist-packages",
+                "@prefix/local/lib/python*/dist-packages",
+                "@home/.local/lib/python*/site-packages",
+            ),
+        },
+    )
+
+
+def remarks(what: str, evidence: Evidence) -> tuple[list[Gap], list[Note]]:
+    """How far the search came: what could not be read, and what was left aside on purpose."""
+    gaps: list[Gap] = []
+    notes: list[Note] = []
+    target = evidence.document.header.target
+    walk = evidence.walk
+    for want, error in evidence.failed:
+        gaps.append(Gap(what=what, where=target, reason=f"the probe could not answer {want}: {error}"))
+    for path, told in sorted(evidence.interpreters.items()):
+        if told.facts is None and (told.problem or "").startswith("no answer"):
+            gaps.append(Gap(what=what, where=shown(path), reason=f"its Python gave {told.problem}"))
+        elif told.facts is None and told.problem != "not a program but a script":
+            notes.append(Note(what=what, where=shown(path), reason=f"not an interpreter that runs ({told.problem})"))
+    if walk is None:
+        return gaps, notes
+    if walk.reason:
+        gaps.append(Gap(what=what, where=target, reason=f"the search for environments {walk.reason}"))
+    mounts = [shown(path) for path in walk.mounts if path not in _KERNEL_MOUNTS]
+    if mounts:
+        listed = ", ".join(mounts)
+        notes.append(Note(what=what, where=listed, reason="mounted from elsewhere, so not searched"))
+    if walk.denied:
+        some = ", ".join(shown(path) for path in walk.denied[:_NAMED])
+        more = f" and {len(walk.denied) - _NAMED} more" if len(walk.denied) > _NAMED else ""
+        notes.append(Note(what=what, where=some + more, reason="can't be entered, on no search path, so not searched"))
+    return gaps, notes

@@ -1,0 +1,215 @@
+"""The distributions of one directory of a search path: dist-info, egg-info, eggs, editable installs."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from packaging.utils import canonicalize_name
+
+from reprocheck.extractors import metadata
+from reprocheck.model.evidence import AnyWant, Evidence, List, Read, shown
+from reprocheck.model.snapshot import Files
+
+_HEADER_LIMIT = 1 << 20
+_SMALL = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Distribution:
+    """One copy of a distribution, before it is known which copy Python takes."""
+
+    name: str
+    version: str
+    metadata_path: str
+    """Path of the metadata directory or file, as in the evidence."""
+    requires: tuple[str, ...] | None = None
+    extras: tuple[str, ...] = ()
+    requires_python: str | None = None
+    requested: bool | None = None
+    installer: str | None = None
+    origin: str = "unrecorded"
+    editable: bool = False
+    tags: tuple[str, ...] = ()
+    build: str | None = None
+    files: Files = field(default_factory=Files)
+    problems: tuple[str, ...] = ()
+    unread: str | None = None
+    """Why the metadata could not be read (whole)."""
+
+
+def wants(directory: str) -> list[AnyWant]:
+    """What to ask of one directory; ``directory`` is a pattern (``@site``, or a literal path)."""
+    return [
+        List(at=directory),
+        Read(at=f"{directory}/*.dist-info/METADATA", part="header", limit=_HEADER_LIMIT),
+        Read(at=f"{directory}/*.dist-info/WHEEL", limit=_SMALL),
+        Read(at=f"{directory}/*.dist-info/INSTALLER", limit=_SMALL),
+        Read(at=f"{directory}/*.dist-info/REQUESTED", limit=_SMALL),
+        Read(at=f"{directory}/*.dist-info/direct_url.json", limit=_SMALL),
+        Read(at=f"{directory}/*.dist-info/RECORD", part="digest"),
+        Read(at=f"{directory}/*.egg-info", part="header", limit=_HEADER_LIMIT),
+        Read(at=f"{directory}/*.egg-info/PKG-INFO", part="header", limit=_HEADER_LIMIT),
+        Read(at=f"{directory}/*.egg-info/requires.txt", limit=_SMALL),
+        Read(at=f"{directory}/*.egg-link", limit=_SMALL),
+        Read(at=f"{directory}/*.pth", limit=_SMALL),
+        Read(at=f"{directory}/.*.pth", limit=_SMALL),
+        Read(at=f"{directory}/EGG-INFO/PKG-INFO", part="header", limit=_HEADER_LIMIT),
+        Read(at=f"{directory}/EGG-INFO/requires.txt", limit=_SMALL),
+    ]
+
+
+def read(directory: str, evidence: Evidence) -> tuple[list[Distribution], list[str]]:
+    """The distributions whose metadata stands in a directory, by name, and what was left aside, one phrase each."""
+    found: list[Distribution] = []
+    leftovers: list[str] = []
+    links = set(_egg_links(directory, evidence))
+    for entry in evidence.listings[directory].entries if directory in evidence.listings else ():
+        path = f"{directory}/{entry.name}"
+        if entry.name == "EGG-INFO" and entry.is_dir:
+            found.append(_egg(path, directory, evidence))
+        elif not entry.name.endswith((".dist-info", ".egg-info")):
+            if re.search(r"\.(?:dist|egg)-info\W", entry.name):
+                leftovers.append(f"{shown(path)}: a copy under a name of its own, so no distribution")
+        elif entry.name.startswith("Python-") and entry.name.endswith(".egg-info"):
+            continue  # the standard library's own, of old Debian and Red Hat: the interpreter is no distribution
+        elif entry.name.startswith(("~", "-")) or entry.name in {".dist-info", ".egg-info"}:
+            leftovers.append(f"{shown(path)}: left behind by an interrupted uninstall")
+        elif entry.name.endswith(".egg-info"):
+            found.append(_egg(path, path if entry.is_dir else None, evidence))
+        elif entry.is_dir:
+            found.append(_wheel(path, evidence))
+        else:
+            leftovers.append(f"{shown(path)}: no directory, so no distribution")
+    if links:
+        found = [_develop(one) if canonicalize_name(one.name) in links else one for one in found]
+    return sorted(found, key=lambda one: (canonicalize_name(one.name), one.metadata_path)), leftovers
+
+
+def egg_link_targets(directory: str, evidence: Evidence) -> Iterator[tuple[str, str]]:
+    """Path of each ``.egg-link`` file and the directory that it names (setuptools, "Development mode")."""
+    for path in evidence.matching(directory, "*.egg-link"):
+        content = evidence.content(path)
+        if content and content.strip():
+            # Relative to the link's own directory, as a line of a .pth file is.
+            target = content.splitlines()[0].strip().decode("latin-1")
+            yield path, posixpath.normpath(posixpath.join(directory, target))
+
+
+def _egg_links(directory: str, evidence: Evidence) -> Iterator[str]:
+    """Names of the distributions that an ``.egg-link`` anywhere says are developed in this directory."""
+    for holder in dict.fromkeys(posixpath.dirname(path) for path in evidence.files if path.endswith(".egg-link")):
+        for path, target in egg_link_targets(holder, evidence):
+            if target == directory:
+                yield canonicalize_name(posixpath.basename(path).removesuffix(".egg-link"))
+
+
+def _develop(one: Distribution) -> Distribution:
+    where = one.metadata_path.rpartition("/")[0]
+    return replace(one, editable=True, origin=f"file://{shown(where)}")
+
+
+def _wheel(path: str, evidence: Evidence) -> Distribution:
+    stem = shown(path.rpartition("/")[2]).removesuffix(".dist-info")
+    known, problems, unread = _metadata(f"{path}/METADATA", evidence)
+    one = _named(path, stem, known, problems, unread)
+    installer = _line(evidence.content(f"{path}/INSTALLER"))
+    requested = evidence.files.get(f"{path}/REQUESTED")
+    wheel = evidence.content(f"{path}/WHEEL")
+    tags, build = metadata.parse_wheel(wheel) if wheel is not None else ((), None)
+    origin, editable, odd = _origin(path, installer, evidence)
+    record = evidence.files.get(f"{path}/RECORD")
+    return replace(
+        one,
+        requires=known.requires if known else None,
+        # Only installers of PEP 376's time know REQUESTED: without it, pip and uv say "as a dependency".
+        requested=True if requested and requested.problem is None else (False if installer in {"pip", "uv"} else None),
+        installer=installer,
+        origin=origin,
+        editable=editable,
+        tags=tags,
+        build=build,
+        files=Files(count=record.lines, record_sha256=record.sha256) if record else Files(),
+        problems=one.problems + odd,
+    )
+
+
+def _egg(path: str, directory: str | None, evidence: Evidence) -> Distribution:
+    """An egg-info directory or file, or the EGG-INFO of an egg."""
+    name = path.rpartition("/")[2]
+    stem = shown(path.rpartition("/")[0].rpartition("/")[2] if name == "EGG-INFO" else name)
+    holder = f"{directory}/EGG-INFO" if name == "EGG-INFO" else directory
+    known, problems, unread = _metadata(f"{holder}/PKG-INFO" if holder else path, evidence)
+    one = _named(path, re.sub(r"\.egg(-info)?$", "", stem), known, problems, unread)
+    requires = known.requires if known else None
+    if known and holder and not requires:
+        text = evidence.content(f"{holder}/requires.txt")
+        requires = metadata.parse_requires_txt(text) if text else ()
+    return replace(one, requires=requires)
+
+
+def _named(
+    path: str, stem: str, known: metadata.Metadata | None, problems: tuple[str, ...], unread: str | None
+) -> Distribution:
+    name, version = metadata.name_from_directory(stem)
+    if known is None:
+        return Distribution(
+            name=name,
+            version=version,
+            metadata_path=path,
+            problems=(*problems, f"metadata unreadable ({unread}): name and version are from the directory's name"),
+            unread=unread,
+        )
+    notes = list(problems)
+    if known.name is None:
+        notes.append("metadata states no name: it is from the directory's name")
+    elif canonicalize_name(known.name) != canonicalize_name(name):
+        notes.append(f"metadata says {known.name}, the directory's name says {name}")
+    if known.version is None:
+        notes.append("metadata states no version: it is from the directory's name")
+    return Distribution(
+        name=known.name or name,
+        version=known.version or version,
+        metadata_path=path,
+        extras=known.extras,
+        requires_python=known.requires_python,
+        problems=tuple(notes),
+        unread=unread,
+    )
+
+
+def _metadata(path: str, evidence: Evidence) -> tuple[metadata.Metadata | None, tuple[str, ...], str | None]:
+    file = evidence.files.get(path)
+    content = evidence.content(path)
+    if file is None or content is None:
+        reason = {None: "not collected", "ENOENT": "missing", "EACCES": "permission denied"}.get(
+            file.problem if file else None, file.problem if file and file.problem else "not collected"
+        )
+        return None, (), reason
+    known = metadata.parse_metadata(content)
+    if known.name is None and known.version is None:
+        return None, known.problems, "states neither name nor version"
+    if file.cut:
+        return known, known.problems, f"longer than the limit of {_HEADER_LIMIT} bytes"
+    return known, known.problems, None
+
+
+def _origin(path: str, installer: str | None, evidence: Evidence) -> tuple[str, bool, tuple[str, ...]]:
+    """Origin, editable, problems."""
+    content = evidence.content(f"{path}/direct_url.json")
+    if content is not None:
+        try:
+            origin, editable = metadata.parse_direct_url(content)
+        except (ValueError, RecursionError) as error:
+            return "unreadable", False, (f"direct_url.json is malformed ({str(error)[:80]})",)
+        return origin, editable, ()
+    # PEP 610: pip and uv write direct_url.json for everything that did not come from an index.
+    return ("index" if installer in {"pip", "uv"} else "unrecorded"), False, ()
+
+
+def _line(raw: bytes | None) -> str | None:
+    if raw is None or not raw.strip():
+        return None
+    return raw.splitlines()[0].strip().decode("utf-8", "replace") or None

@@ -1,0 +1,187 @@
+"""Every Python environment of a target: its interpreter, search path, distributions and ``.pth`` files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+from reprocheck import pythonpath
+from reprocheck.extractors import distributions
+from reprocheck.extractors.base import Facts
+from reprocheck.extractors.discovery import remarks, search
+from reprocheck.extractors.distributions import Distribution
+from reprocheck.extractors.layout import EvidenceTree, layout_of
+from reprocheck.extractors.packages import packages
+from reprocheck.extractors.places import Place, on_path, path_candidates, places
+from reprocheck.model.evidence import AnyWant, Evidence, Interpreter, List, Read, literal, shown
+from reprocheck.model.snapshot import Coverage, Environment, FactClass, Gap, Note, PathFile, Python
+
+CLASS: FactClass = "environments"
+
+_LIBRARIES = (
+    "/usr/lib/python3",
+    "@prefix/lib",
+    "@prefix/lib64",
+    "@prefix/lib/python*",
+    "@prefix/lib64/python*",
+    "@prefix/local/lib",
+    "@prefix/local/lib/python*",
+    "@home/.local/lib",
+    "@home/.local/lib/python*",
+)
+_ARCHIVES = (".egg", ".whl", ".zip")
+"""Files from which Python imports as from a directory."""
+_MACHINE_MARKERS = frozenset({"platform_release", "platform_version"})
+
+
+def wants(evidence: Evidence) -> Sequence[AnyWant]:
+    """First the search and all that it finds; then where the search paths lead."""
+    first: list[AnyWant] = [
+        search(evidence),
+        Interpreter(at="@self"),
+        Interpreter(at="@python"),
+        Read(at="@venv", limit=1 << 16),
+        *distributions.wants("@site"),
+        # So that a directory that is not there is known not to be, without another round.
+        *(List(at=at) for at in _LIBRARIES),
+        *(Interpreter(at=literal(path)) for path in path_candidates(evidence)),
+    ]
+    follow = [want for place in places(evidence) for want in _follow(place, evidence)]
+    return [*first, *follow]
+
+
+def _follow(place: Place, evidence: Evidence) -> Iterator[AnyWant]:
+    layout = layout_of(place, evidence)
+    if layout is None:
+        return
+    tree = EvidenceTree(evidence)
+    directories = dict.fromkeys((*pythonpath.site_directories(layout), *pythonpath.search_path(layout, tree)))
+    for directory in (*directories, *tree.unknown):
+        if directory not in evidence.listings and not directory.endswith(".zip"):
+            yield from distributions.wants(literal(directory))
+
+
+def read(evidence: Evidence) -> Facts:
+    """The environments, in order of their ids."""
+    if not evidence.live:
+        return _unread(evidence)
+    gaps: list[Gap] = []
+    notes: list[Note] = []
+    found = places(evidence)
+    active = on_path(found, evidence)
+    environments = [_environment(place, evidence, place.id == active, gaps, notes) for place in found]
+    if not environments:
+        where = evidence.document.header.target
+        gaps.append(Gap(what=CLASS, where=where, reason="no Python environment was found"))
+    unfound, aside = remarks(CLASS, evidence)
+    return Facts(
+        coverage=Coverage(state="partial" if gaps or unfound else "complete"),
+        fields={"environments": tuple(sorted(environments, key=lambda one: one.id))},
+        gaps=(*gaps, *unfound),
+        notes=(*notes, *aside),
+    )
+
+
+def _unread(evidence: Evidence) -> Facts:
+    state = evidence.engine.state if evidence.engine else None
+    target = evidence.document.header.target
+    remedy = {
+        "paused": "docker unpause",
+        "exited": "docker start",
+        "created": "docker start",
+    }.get(state or "")
+    reason = f"the container is {state}: reading an environment needs a running Python" + (
+        f" ({remedy} {evidence.document.subject.name})" if remedy else ""
+    )
+    return Facts(coverage=Coverage(state="not-read"), gaps=(Gap(what=CLASS, where=target, reason=reason),))
+
+
+def _environment(place: Place, evidence: Evidence, active: bool, gaps: list[Gap], notes: list[Note]) -> Environment:
+    what = f"environments[{place.id}]"
+    layout = layout_of(place, evidence)
+    if place.facts is None:
+        gaps.append(Gap(what=f"{what}.python", where=shown(place.executable), reason=place.reason or "not asked"))
+    if layout is None:
+        gaps.append(
+            Gap(what=f"{what}.packages", where=shown(place.prefix), reason="the version of its Python is unknown")
+        )
+        return Environment(id=place.id, kind=place.kind, on_path=active, python=None)
+    tree = EvidenceTree(evidence)
+    path = pythonpath.search_path(layout, tree)
+    _unsearched(what, path, tree, evidence, gaps)
+    copies: list[tuple[str, Distribution]] = []
+    for directory in path:
+        found, leftovers = distributions.read(directory, evidence)
+        copies += [(directory, one) for one in found]
+        notes += [Note(what=what, where=left.partition(": ")[0], reason=left.partition(": ")[2]) for left in leftovers]
+    for link, target in _broken_links(layout, path, evidence):
+        gaps.append(
+            Gap(what=f"{what}.packages", where=shown(link), reason=f"names {shown(target)}, which is not there")
+        )
+    rooted = partial(place.rooted, home=evidence.process.home if evidence.process else None)
+    listed, unknown = packages(what, copies, rooted)
+    gaps += unknown
+    return Environment(
+        id=place.id,
+        kind=place.kind,
+        on_path=active,
+        python=_python(place),
+        search_path=tuple(map(rooted, path)),
+        packages=listed,
+        pth=_path_files(layout, evidence, rooted),
+    )
+
+
+def _python(place: Place) -> Python | None:
+    facts = place.facts
+    if facts is None:
+        return None
+    return Python(
+        version=facts.version,
+        implementation=facts.implementation,
+        executable=shown(place.executable),
+        prefix=shown(facts.base_prefix),
+        abi=facts.cache_tag + ("t" if "t" in facts.abiflags else "") if facts.cache_tag else None,
+        markers={name: value for name, value in sorted(facts.markers.items()) if name not in _MACHINE_MARKERS},
+        extension_suffixes=facts.suffixes,
+    )
+
+
+def _unsearched(what: str, path: Sequence[str], tree: EvidenceTree, evidence: Evidence, gaps: list[Gap]) -> None:
+    for directory in dict.fromkeys((*path, *tree.unknown)):
+        listing = evidence.listings.get(directory)
+        if directory in tree.unknown and listing is None:
+            reason = "lies on the search path and was not collected"
+        elif listing is not None and listing.problem == "EACCES":
+            reason = "lies on the search path and can't be entered (permission denied)"
+        elif listing is not None and listing.problem == "ENOTDIR" and directory.endswith(_ARCHIVES):
+            reason = "lies on the search path and is an archive, which is not searched"
+        else:
+            continue
+        gaps.append(Gap(what=f"{what}.search_path", where=shown(directory), reason=reason))
+
+
+def _broken_links(layout: pythonpath.Layout, path: Sequence[str], evidence: Evidence) -> Iterator[tuple[str, str]]:
+    for directory in pythonpath.site_directories(layout):
+        if directory in path:
+            for link, target in distributions.egg_link_targets(directory, evidence):
+                # One that is there and not on the path is on Python's neither.
+                if target not in path and not evidence.is_dir(target):
+                    yield link, target
+
+
+def _path_files(layout: pythonpath.Layout, evidence: Evidence, rooted: Callable[[str], str]) -> tuple[PathFile, ...]:
+    found = []
+    for directory in pythonpath.site_directories(layout):
+        for path in evidence.matching(directory, "*.pth"):
+            content = evidence.content(path)
+            if content is not None:
+                found.append(
+                    PathFile(
+                        path=rooted(path),
+                        executable=pythonpath.is_executable(content),
+                        sha256=hashlib.sha256(content).hexdigest(),
+                    )
+                )
+    return tuple(sorted(found, key=lambda one: one.path))

@@ -1,0 +1,158 @@
+"""Where the environments of a target are: each interpreter's own, each pyvenv.cfg's, each conda-meta's."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from reprocheck.extractors.configuration import path_variable
+from reprocheck.model.evidence import Evidence, InterpreterEvidence, InterpreterFacts, shown
+from reprocheck.model.snapshot import EnvironmentKind
+
+_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """An environment that was found, before its packages are read."""
+
+    id: str
+    prefix: str
+    kind: EnvironmentKind
+    executable: str
+    facts: InterpreterFacts | None
+    version: tuple[int, int, int] | None
+    system_site: bool
+    reason: str | None
+    """Why there are no facts."""
+
+    def rooted(self, path: str, home: str | None) -> str:
+        """A path with its named root: ``{prefix}``, ``{base}``, ``{home}``; others as they are."""
+        roots = [("{prefix}", self.prefix)]
+        if self.facts is not None and self.facts.base_prefix != self.prefix:
+            roots.append(("{base}", self.facts.base_prefix))
+        if home is not None:
+            roots.append(("{home}", home))
+        for name, root in roots:
+            if root != "/" and (path == root or path.startswith(root + "/")):
+                return name + shown(path[len(root) :])
+        return shown(path)
+
+
+def path_candidates(evidence: Evidence) -> list[str]:
+    """Where ``python3`` may be on the configured ``PATH``, in order; none where no engine says."""
+    if evidence.engine is None:
+        return []
+    path = path_variable(evidence, "PATH") or _DEFAULT_PATH
+    return [f"{directory}/{name}" for name in ("python3", "python") for directory in path.split(":") if directory]
+
+
+def places(evidence: Evidence) -> list[Place]:
+    """Every environment: each interpreter's own, each pyvenv.cfg's, each conda-meta's."""
+    conda = {posixpath.dirname(path) for path in evidence.found.get("conda", ())}
+    found: dict[str, Place] = {}
+    seen: set[tuple[str, str]] = set()
+    for path, told in sorted(evidence.interpreters.items(), key=lambda item: _rank(item[0])):
+        facts = told.facts
+        if facts is None:
+            continue
+        key = (facts.base_prefix, facts.version)
+        if key in seen:
+            continue
+        prefix = facts.base_prefix
+        identity = shown(prefix)
+        if identity in found:
+            identity += f" ({facts.implementation} {facts.version})"
+        seen.add(key)
+        found[identity] = Place(
+            id=identity,
+            prefix=prefix,
+            kind="conda" if prefix in conda else "system",
+            executable=path if posixpath.dirname(posixpath.dirname(path)) == prefix else told.real,
+            facts=facts,
+            version=_numbers(facts.version),
+            system_site=True,
+            reason=None,
+        )
+    for config in sorted(_configurations(evidence)):
+        place = _virtual(config, evidence)
+        if place is not None:
+            found[place.id] = place
+    if evidence.document.subject.kind in {"python", "host"}:
+        # Only the interpreter that was named: its base is part of it, not another environment.
+        chosen = on_path(list(found.values()), evidence)
+        return [place for place in found.values() if place.id == chosen]
+    return list(found.values())
+
+
+def _rank(path: str) -> tuple[int, int, str]:
+    """``python3`` before ``python3.9`` before ``python``; short paths first: the name that people use."""
+    order = {"python3": 0, "python": 2}.get(posixpath.basename(path), 1)
+    return (order, len(path), path)
+
+
+def _configurations(evidence: Evidence) -> Iterator[str]:
+    return (path for path in evidence.files if path.endswith("/pyvenv.cfg") and evidence.content(path) is not None)
+
+
+def _virtual(config: str, evidence: Evidence) -> Place | None:
+    prefix = posixpath.dirname(config)
+    settings = parse_pyvenv(evidence.content(config) or b"")
+    told: InterpreterEvidence | None = None
+    executable = f"{prefix}/bin/python"
+    for name in ("python3", "python"):
+        told = evidence.interpreters.get(f"{prefix}/bin/{name}")
+        if told is not None:
+            executable = f"{prefix}/bin/{name}"
+            break
+    if told is None and "home" not in settings:
+        return None  # a file of that name, but no environment (test data of some package)
+    facts = told.facts if told else None
+    version = facts.version if facts else settings.get("version") or settings.get("version_info", "")
+    return Place(
+        id=shown(prefix),
+        prefix=prefix,
+        kind="venv",
+        executable=executable,
+        facts=facts,
+        version=_numbers(version),
+        system_site=settings.get("include-system-site-packages", "").lower() == "true",
+        reason=None if facts else (told.problem if told else "its bin/python leads nowhere"),
+    )
+
+
+def parse_pyvenv(raw: bytes) -> dict[str, str]:
+    """Keys in lower case and values of a pyvenv.cfg (PEP 405)."""
+    pairs = (line.partition("=") for line in raw.decode("utf-8", "replace").splitlines())
+    return {key.strip().lower(): value.strip() for key, equals, value in pairs if equals}
+
+
+def _numbers(version: str) -> tuple[int, int, int] | None:
+    found = _VERSION.match(version)
+    return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else None
+
+
+def _home_of(executable: str, evidence: Evidence) -> str | None:
+    """Id of the environment that an executable starts."""
+    directory = posixpath.dirname(executable)
+    for home in (directory, posixpath.dirname(directory)):
+        if evidence.content(f"{home}/pyvenv.cfg") is not None:
+            return shown(home)
+    told = evidence.interpreters.get(executable)
+    return shown(told.facts.base_prefix) if told and told.facts else None
+
+
+def on_path(found: Sequence[Place], evidence: Evidence) -> str | None:
+    """Id of the environment that ``python3`` starts, or that was named."""
+    candidates = path_candidates(evidence)
+    if evidence.engine is None and evidence.process is not None:
+        candidates = [evidence.process.executable]
+    for candidate in candidates:
+        if candidate in evidence.interpreters:
+            home = _home_of(candidate, evidence)
+            if any(place.id == home for place in found):
+                return home
+    return None

@@ -1,0 +1,112 @@
+"""The operating system, as the target's files say: os-release, C library, architecture, locale."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+
+from reprocheck.extractors.base import Facts
+from reprocheck.extractors.configuration import configured_variables
+from reprocheck.model.evidence import AnyWant, Evidence, Interpreter, Read
+from reprocheck.model.snapshot import Coverage, FactClass, Gap, Libc, OsRelease, System
+
+CLASS: FactClass = "system"
+
+_FILES = ("/etc/os-release", "/usr/lib/os-release")
+"""In this order (os-release(5))."""
+_MUSL = re.compile(rb"\x00(\d+\.\d+\.\d+)\x00")
+"""The version that musl's loader carries and prints."""
+_MACHINES = {
+    "amd64": "x86_64",
+    "arm64": "aarch64",
+    "386": "i686",
+    "ppc64le": "ppc64le",
+    "s390x": "s390x",
+    "arm": "armv7l",
+}
+"""Names of the OCI image specification (Go's ``GOARCH``) as ``uname -m`` has them."""
+
+
+def wants(evidence: Evidence) -> Sequence[AnyWant]:  # noqa: ARG001 - the shape of an extractor
+    """The release files, an interpreter that knows its C library, and the places of musl's loader."""
+    return [*(Read(at=path, limit=1 << 16) for path in _FILES), Interpreter(at="@self"), Read(at="/lib/ld-musl-*")]
+
+
+def read(evidence: Evidence) -> Facts:
+    """What is known of the system, and a gap for each thing that is not."""
+    system = System(
+        os=_os(evidence),
+        libc=_libc(evidence),
+        architecture=_architecture(evidence),
+        locale=_locale(evidence),
+    )
+    target = evidence.document.header.target
+    reasons = {
+        "os": (system.os, _FILES[0], "no os-release file could be read"),
+        "libc": (system.libc, target, "neither a Python nor musl's loader says which C library this is"),
+        "architecture": (system.architecture, target, "neither the engine nor a Python says"),
+    }
+    gaps = tuple(
+        Gap(what=f"{CLASS}.{name}", where=where, reason=reason)
+        for name, (value, where, reason) in reasons.items()
+        if value is None
+    )
+    return Facts(coverage=Coverage(state="partial" if gaps else "complete"), fields={"system": system}, gaps=gaps)
+
+
+def parse_os_release(raw: bytes) -> dict[str, str]:
+    """Variables of an os-release file; a line that is no assignment is passed over, as the manual asks."""
+    values = {}
+    for line in raw.decode("utf-8", "replace").splitlines():
+        name, equals, value = line.strip().partition("=")
+        if not equals or name.startswith("#"):
+            continue
+        try:
+            words = shlex.split(value)
+        except ValueError:
+            continue
+        values[name] = " ".join(words)
+    return values
+
+
+def _os(evidence: Evidence) -> OsRelease | None:
+    for path in _FILES:
+        raw = evidence.content(path)
+        if raw is not None:
+            values = parse_os_release(raw)
+            # Defaults as the manual gives them.
+            return OsRelease(
+                id=values.get("ID", "linux"),
+                version_id=values.get("VERSION_ID", ""),
+                pretty_name=values.get("PRETTY_NAME", "Linux"),
+            )
+    return None
+
+
+def _libc(evidence: Evidence) -> Libc | None:
+    for _, told in sorted(evidence.interpreters.items()):
+        if told.facts is not None and told.facts.libc:
+            name, _, version = told.facts.libc.partition(" ")
+            return Libc(name=name, version=version)
+    for path in evidence.matching("/lib", "ld-musl-*"):
+        # The loader is the library; run without arguments it would say its version, which is not done here.
+        found = _MUSL.search(evidence.content(path) or b"")
+        return Libc(name="musl", version=found[1].decode("ascii") if found else "")
+    return None
+
+
+def _architecture(evidence: Evidence) -> str | None:
+    if evidence.engine is not None and evidence.engine.platform:
+        word = evidence.engine.platform.split("/")[1:2]
+        if word:
+            return _MACHINES.get(word[0], word[0])
+    return evidence.process.machine if evidence.process else None
+
+
+def _locale(evidence: Evidence) -> str:
+    variables = configured_variables(evidence)
+    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
+        if variables.get(name):
+            return variables[name] or "C"
+    return "C"

@@ -1,0 +1,29 @@
+"""Variables of the configuration: allow-listed ones with their value, others by name alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reprocheck.extractors.base import Facts
+from reprocheck.extractors.configuration import configured_variables
+from reprocheck.model.evidence import AnyWant, Evidence, Process
+from reprocheck.model.snapshot import Coverage, FactClass, Gap
+from reprocheck.targets.redact import ALLOWED_VARIABLES
+
+CLASS: FactClass = "variables"
+
+
+def wants(evidence: Evidence) -> Sequence[AnyWant]:  # noqa: ARG001 - the shape of an extractor
+    """The process's own variables: they count where no engine says what was configured."""
+    return [Process(variables=ALLOWED_VARIABLES)]
+
+
+def read(evidence: Evidence) -> Facts:
+    """The variables, by name."""
+    if evidence.engine is None and evidence.process is None:
+        reason = "neither an engine nor a process says"
+        where = evidence.document.header.target
+        return Facts(coverage=Coverage(state="not-read"), gaps=(Gap(what=CLASS, where=where, reason=reason),))
+    return Facts(
+        coverage=Coverage(state="complete"), fields={"variables": dict(sorted(configured_variables(evidence).items()))}
+    )

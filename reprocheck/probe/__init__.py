@@ -1,0 +1,1 @@
+"""The program that runs in the target. It imports nothing of reprocheck."""

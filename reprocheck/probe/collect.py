@@ -1,0 +1,534 @@
+# -*- coding: utf-8 -*-
+"""The probe: runs in the target's own interpreter, answers a request with raw evidence, writes nothing.
+
+Standard library only. It must parse on Python 2.7, so that it can say politely that 2.7 is too old, and
+collect on 3.6 and newer; hence no annotations, no f-strings, no imports of reprocheck. It knows no format
+beyond what one pass needs; the host interprets. It is meant to be run with ``-I -S -B``: no start-up file
+of the target is executed.
+
+Session: one JSON request a line on standard input, one answer for each, until the end of input.
+By hand (``reprocheck probe``): one request stands in the file, one answer goes to standard output.
+
+A request is a list of wants; their shapes and the answer's are documented in ``reprocheck/model/evidence.py``.
+An answer travels between unguessable markers, with its length, as base64 of zlib of JSON; bytes of the
+target are Latin-1 text inside that JSON, which loses nothing.
+"""
+
+import sys
+
+TOO_OLD_EXIT = 79
+TOO_OLD_MARK = "reprocheck-probe: Python is too old"
+if sys.version_info < (3, 6):
+    sys.stderr.write("%s: %s\n" % (TOO_OLD_MARK, ".".join(map(str, sys.version_info[:3]))))
+    sys.exit(TOO_OLD_EXIT)
+
+import base64
+import errno
+import fnmatch
+import hashlib
+import json
+import os
+import re
+import select
+import signal
+import stat
+import subprocess
+import time
+import zlib
+
+FILE_LIMIT = 16 << 20
+"""No file is carried beyond this many bytes, whatever is asked."""
+WANT_LIMIT = 4 << 20
+"""What a want that names no limit means; `Read.limit` of `model/evidence.py` says the same."""
+TOTAL_LIMIT = 48 << 20
+"""Nor all files of one answer together."""
+DIGEST_LIMIT = 256 << 20
+"""Nor is a larger file read for its digest."""
+WALK_LIMIT = 2000000
+"""Entries looked at in one walk."""
+COMMAND_LIMIT = 1 << 20
+"""Bytes kept of what a command prints."""
+COMMAND_SECONDS = 10
+
+# The slashes may be escaped, as some write JSON. Userinfo ends at the last @: a password may hold others.
+USERINFO = re.compile(br"(:(?:\\?/){2})([^/\s'\"\\<>]*)@")
+USERINFO_CUT = re.compile(br"(:(?:\\?/){2})[^/\s'\"\\<>]*\Z")
+QUERY_SECRET = re.compile(
+    br"([?&;][^=&#?;\s'\"]{0,80}(?:token|secret|passw|pwd|key|sig|auth|credential)[^=&#?;\s'\"]{0,80}=)[^&#;\s'\"]+", re.I
+)
+
+# What another interpreter says of itself. Parses and runs on 2.7 as well. `site` is imported, never run:
+# under -S that executes nothing of the target's own.
+SELF = r"""
+import json, os, platform, sys
+def text(f, *a):
+    try:
+        return f(*a)
+    except Exception:
+        return None
+try:
+    from importlib.machinery import EXTENSION_SUFFIXES as suffixes
+except ImportError:
+    suffixes = []
+def path(p):
+    return (os.fsencode(p) if hasattr(os, "fsencode") else p).decode("latin-1")
+impl = getattr(sys, "implementation", None)
+def number(v):
+    out = "%d.%d.%d" % (v[0], v[1], v[2])
+    return out if v[3] == "final" else out + v[3][0] + str(v[4])
+facts = {
+    "version": "%d.%d.%d" % tuple(sys.version_info[:3]) + ("" if sys.version_info[3] == "final" else {"alpha": "a", "beta": "b", "candidate": "rc"}[sys.version_info[3]] + str(sys.version_info[4])),
+    "implementation": impl.name if impl else platform.python_implementation().lower(),
+    "cache_tag": getattr(impl, "cache_tag", None),
+    "abiflags": getattr(sys, "abiflags", ""),
+    "base_prefix": path(getattr(sys, "base_prefix", sys.prefix)),
+    "base_exec_prefix": path(getattr(sys, "base_exec_prefix", sys.exec_prefix)),
+    "platlibdir": getattr(sys, "platlibdir", "lib"),
+    "standard_path": [path(p) for p in sys.path],
+    "suffixes": list(suffixes),
+    "libc": text(os.confstr, "CS_GNU_LIBC_VERSION") if hasattr(os, "confstr") else None,
+    "markers": {
+        "implementation_name": impl.name if impl else "",
+        "implementation_version": number(impl.version) if impl else "0",
+        "os_name": os.name,
+        "platform_machine": platform.machine(),
+        "platform_python_implementation": platform.python_implementation(),
+        "platform_release": platform.release(),
+        "platform_system": platform.system(),
+        "platform_version": platform.version(),
+        "python_full_version": platform.python_version(),
+        "python_version": ".".join(platform.python_version_tuple()[:2]),
+        "sys_platform": sys.platform,
+    },
+}
+"""
+
+
+def text(raw):
+    """Bytes as Latin-1 text: JSON carries it, nothing is lost."""
+    return raw.decode("latin-1")
+
+
+def scrub(raw):
+    """Take credentials out of URLs (userinfo, query values named like a secret); a bare `git@` stays."""
+    if b":/" not in raw and b":\\/" not in raw:
+        return raw
+    raw = USERINFO.sub(lambda m: m.group(0) if m.group(2) == b"git" else m.group(1), raw)
+    return QUERY_SECRET.sub(br"\1***", raw)
+
+
+def problem(error):
+    """The name of an OSError: ENOENT, EACCES."""
+    return errno.errorcode.get(getattr(error, "errno", None), type(error).__name__)
+
+
+def entry_type(mode):
+    for name, test in (("file", stat.S_ISREG), ("dir", stat.S_ISDIR), ("link", stat.S_ISLNK)):
+        if test(mode):
+            return name
+    return "other"
+
+
+class Answer(object):
+    """Collects the answers to one request."""
+
+    def __init__(self, state):
+        self.state = state
+        self.out = {
+            "found": {},
+            "walk": None,
+            "files": {},
+            "listings": {},
+            "interpreters": {},
+            "process": None,
+            "commands": {},
+        }
+        self.scans = {}
+        self.room = TOTAL_LIMIT
+
+    # Wants, one method each.
+
+    def walk(self, want):
+        """Search below a root for names; mounts and the named trees are not entered, leaves are not opened."""
+        report = {"searched": True, "reason": None, "mounts": [], "denied": [], "entries": 0}
+        found = dict((key, []) for key in want["find"])
+        if want["search"] == "never" or (want["search"] == "container" and not in_container()):
+            report["searched"] = False
+            self.state["found"] = found
+            for key, patterns in want["otherwise"].items():
+                found[key] = [
+                    text(path) for pattern in patterns for path in self.expand(pattern) if os.path.lexists(path)
+                ]
+        else:
+            self.search(want, found, report)
+        self.out["walk"] = report
+        self.out["found"] = self.state["found"] = dict((key, sorted(set(found[key]))) for key in found)
+
+    def search(self, want, found, report):
+        names = [(key, re.compile(rule)) for key, rule in sorted(want["find"].items())]
+        anything = re.compile("|".join("(?:%s)" % rule for rule in want["find"].values()))
+        leaves = set(os.fsencode(name) for name in want["leaves"])
+        mounts = mount_points()
+        stack = [os.fsencode(want["root"])]
+        while stack:
+            where = stack.pop()
+            try:
+                scan = os.scandir(where)
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+                    report["denied"].append(text(where))
+                continue
+            try:
+                with scan:
+                    for entry in scan:
+                        report["entries"] += 1
+                        name = entry.name
+                        shown = os.fsdecode(name)
+                        if anything.match(shown):
+                            for key, rule in names:
+                                if rule.match(shown):
+                                    found[key].append(text(entry.path))
+                        if name not in leaves and entry.is_dir(follow_symlinks=False):
+                            if entry.path in mounts:
+                                report["mounts"].append(text(entry.path))
+                            else:
+                                stack.append(entry.path)
+            except OSError:
+                report["denied"].append(text(where))
+            if report["entries"] > WALK_LIMIT:
+                report["reason"] = "stopped after %d entries" % WALK_LIMIT
+                break
+        report["mounts"].sort()
+        report["denied"].sort()
+
+    def list(self, want):
+        """The entries of each directory that the pattern matches."""
+        for path in self.expand(want["at"]):
+            self.listing(path)
+
+    def read(self, want):
+        """Each file that the pattern matches: whole, its header up to the first blank line, or its digest."""
+        for path in self.expand(want["at"]):
+            if text(path) not in self.out["files"]:
+                self.out["files"][text(path)] = self.file(path, want)
+
+    def interpreter(self, want):
+        """Each interpreter that the pattern matches says of itself what it is."""
+        ran = self.state["interpreters"]
+        for path in self.expand(want["at"]):
+            if not os.path.isfile(path):
+                continue
+            real = os.path.realpath(path)
+            if real not in ran:
+                ran[real] = self.ask(real)
+            self.out["interpreters"][text(path)] = dict(ran[real], real=text(real))
+
+    def process(self, want):
+        """This process: the allow-listed variables, home, user, kernel."""
+        allowed = [re.compile(rule) for rule in want["variables"]]
+        variables = {}
+        for name, value in initial_environment():
+            shown = any(rule.match(os.fsdecode(name)) for rule in allowed)
+            variables[text(name)] = text(scrub(value)) if shown else None
+        names = os.uname()
+        try:
+            cwd = os.getcwdb()
+        except OSError:  # it was removed
+            cwd = b""
+        self.out["process"] = {
+            "variables": variables,
+            "home": text(os.fsencode(os.path.expanduser("~"))),
+            "uid": os.getuid(),
+            "cwd": text(cwd),
+            "executable": text(os.fsencode(sys.executable or "")),
+            "kernel": names.release,
+            "machine": names.machine,
+            "container": in_container(),
+        }
+
+    def command(self, want):
+        """What a program that reports facts prints; it is found on PATH, never through a shell."""
+        code, printed, trouble = run(want["argv"])
+        answer = {"problem": trouble} if trouble else {"exit": code, "output": text(scrub(printed))}
+        self.out["commands"][want["argv"][0]] = answer
+
+    # How they are answered.
+
+    def expand(self, pattern):
+        """Paths that a pattern means: absolute, or `@NAME/…` below what a walk found; `*`, `?`, `[` match in one component."""
+        if pattern == "@self":
+            return [os.fsencode(sys.executable)] if sys.executable else []
+        if pattern.startswith("@prefix/"):
+            exe = os.fsencode(sys.executable or "")
+            roots = [os.path.dirname(os.path.dirname(exe)), os.fsencode(getattr(sys, "base_prefix", sys.prefix))]
+            rest = pattern[len("@prefix/") :]
+        elif pattern.startswith("@home/"):
+            roots, rest = [os.fsencode(os.path.expanduser("~"))], pattern[len("@home/") :]
+        elif pattern.startswith("@"):
+            name, _, rest = pattern[1:].partition("/")
+            roots = [path.encode("latin-1") for path in self.state["found"].get(name, ())]
+        else:
+            roots, rest = [b"/"], pattern.lstrip("/")
+        rest = rest.encode("latin-1")
+        paths = roots
+        for part in rest.split(b"/") if rest else []:
+            paths = [path for root in paths for path in self.step(root, part)]
+        return sorted(set(paths))
+
+    def step(self, root, part):
+        if not any(mark in part for mark in (b"*", b"?", b"[")):
+            return [os.path.join(root, part)]
+        rule = re.compile(fnmatch.translate(text(part)), re.S)
+        return [
+            os.path.join(root, name)
+            for name in self.names(root)
+            if rule.match(text(name)) and not (name.startswith(b".") and not part.startswith((b".", b"[.")))
+        ]
+
+    def names(self, where):
+        if where not in self.scans:
+            try:
+                self.scans[where] = os.listdir(where)
+            except OSError:
+                self.scans[where] = []
+        return self.scans[where]
+
+    def listing(self, path):
+        if text(path) in self.out["listings"]:
+            return
+        entries, trouble = [], None
+        try:
+            with os.scandir(path) as scan:
+                for entry in scan:
+                    try:
+                        facts = entry.stat(follow_symlinks=False)
+                        link = text(os.readlink(entry.path)) if stat.S_ISLNK(facts.st_mode) else None
+                    except OSError as error:
+                        # Gone meanwhile; or a directory whose names may be seen, and nothing else of it.
+                        trouble = "EACCES" if error.errno == errno.EACCES else trouble
+                        continue
+                    try:
+                        directory = entry.is_dir()
+                    except OSError:  # links in a circle
+                        directory = False
+                    entries.append([text(entry.name), entry_type(facts.st_mode), facts.st_size, directory, link])
+        except OSError as error:
+            self.out["listings"][text(path)] = {"problem": problem(error), "entries": []}
+            return
+        entries.sort(key=lambda entry: entry[0])
+        self.out["listings"][text(path)] = {"problem": trouble, "entries": entries}
+
+    def file(self, path, want):
+        # O_NONBLOCK: a FIFO that carries the name of a metadata file must not stop the probe.
+        try:
+            handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+        except OSError as error:
+            return {"problem": problem(error)}
+        try:
+            facts = os.fstat(handle)
+            if not stat.S_ISREG(facts.st_mode):
+                return {"problem": "not a regular file"}
+            if want.get("part") == "digest":
+                return self.digest(handle, facts.st_size)
+            limit = min(want.get("limit", WANT_LIMIT), FILE_LIMIT, max(self.room, 0))
+            # A file below /proc has size 0 and contents all the same.
+            raw, header = b"", want.get("part") == "header"
+            while len(raw) <= limit:
+                piece = os.read(handle, min(1 << 16 if header else 1 << 20, limit + 1 - len(raw)))
+                if not piece:
+                    break
+                raw += piece
+                if header and blank_line(raw) is not None:
+                    break
+        except OSError as error:
+            return {"problem": problem(error)}
+        finally:
+            os.close(handle)
+        cut = len(raw) > limit
+        end = blank_line(raw) if header else None
+        if end is not None:
+            raw, cut = raw[:end], False
+        raw = raw[:limit]
+        if cut:  # perhaps within a URL, before the @ that tells what is secret
+            raw = USERINFO_CUT.sub(br"\1", raw)
+        self.room -= len(raw)
+        return {"problem": None, "size": facts.st_size, "cut": cut, "content": text(scrub(raw))}
+
+    def digest(self, handle, size):
+        if size > DIGEST_LIMIT:
+            return {"problem": "larger than the limit of %d bytes" % DIGEST_LIMIT, "size": size}
+        seen, lines, last = hashlib.sha256(), 0, b"\n"
+        while True:
+            piece = os.read(handle, 1 << 20)
+            if not piece:
+                break
+            seen.update(piece)
+            lines += piece.count(b"\n")
+            last = piece[-1:]
+        return {"problem": None, "size": size, "sha256": seen.hexdigest(), "lines": lines + (last != b"\n")}
+
+    def ask(self, real):
+        """Run an interpreter, isolated, and let it describe itself; only a real program, never a wrapper script."""
+        if os.path.realpath(os.fsencode(sys.executable or "")) == real and isolated():
+            scope = {}
+            exec(SELF, scope)
+            return {"problem": None, "facts": scope["facts"]}
+        try:
+            with open(real, "br") as program:
+                if program.read(4) not in (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"):
+                    return {"problem": "not a program but a script"}
+        except OSError as error:
+            return {"problem": problem(error)}
+        # Python 2 knows no -I: it would import from the working directory.
+        isolation, program = ["-I"], SELF + "\nprint(json.dumps(facts))"
+        if b"python2" in os.path.basename(real):
+            isolation, program = ["-E", "-s"], "import sys; del sys.path[0]\n" + program
+        code, printed, trouble = run([real] + isolation + ["-S", "-B", "-c", program])
+        if trouble:
+            return {"problem": trouble}
+        try:
+            return {"problem": None, "facts": json.loads(printed.decode("utf-8"))}
+        except ValueError:
+            return {"problem": "does not start (exit code %s)" % code}
+
+
+def run(argv):
+    """Exit code, output and, where it did not end well within its limits, what the matter is."""
+    try:
+        ran = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError as error:
+        return None, b"", problem(error)
+    printed, code, trouble = b"", None, None
+    deadline = time.monotonic() + COMMAND_SECONDS
+    try:
+        while True:
+            left = max(deadline - time.monotonic(), 0)
+            if not select.select([ran.stdout], [], [], left)[0]:
+                raise subprocess.TimeoutExpired(argv, COMMAND_SECONDS)
+            piece = os.read(ran.stdout.fileno(), 1 << 16)
+            if not piece:
+                break
+            printed += piece
+            if len(printed) > COMMAND_LIMIT:
+                trouble = "more than %d bytes of output" % COMMAND_LIMIT
+                break
+        if not trouble:
+            code = ran.wait(max(deadline - time.monotonic(), 0.1))
+    except subprocess.TimeoutExpired:
+        trouble = "no answer in %g s" % COMMAND_SECONDS
+    # With all that it started.
+    try:
+        os.killpg(ran.pid, signal.SIGKILL)
+    except OSError:
+        pass
+    ran.stdout.close()
+    ran.wait()
+    return code, printed, trouble
+
+
+def blank_line(raw):
+    """Offset of the first blank line, or None."""
+    ends = [found for found in (raw.find(b"\n\n"), raw.find(b"\n\r\n")) if found >= 0]
+    return min(ends) + 1 if ends else None
+
+
+def initial_environment():
+    """The variables as they were handed over: Python itself adds LC_CTYPE later on (PEP 538)."""
+    try:
+        with open("/proc/self/environ", "br") as block:
+            pairs = [pair.partition(b"=") for pair in block.read().split(b"\0") if pair]
+        return [(name, value) for name, _, value in pairs]
+    except OSError:
+        return list(os.environb.items())
+
+
+def isolated():
+    return bool(sys.flags.isolated and sys.flags.no_site)
+
+
+def mount_points():
+    """Where something else than the root file system begins."""
+    points = set()
+    try:
+        with open("/proc/self/mountinfo", "br") as table:
+            for line in table:
+                path = line.split(b" ")[4]
+                points.add(re.sub(br"\\([0-7]{3})", lambda m: bytes([int(m.group(1), 8)]), path))
+    except (OSError, IndexError):
+        points |= {b"/proc", b"/sys", b"/dev"}
+    points.discard(b"/")
+    return points
+
+
+def in_container():
+    """Whether the root file system is an image's: a marker of an engine, or a layered or read-only image as root."""
+    if any(os.path.exists(mark) for mark in ("/.dockerenv", "/run/.containerenv", "/.singularity.d")):
+        return True
+    try:
+        with open("/proc/self/mountinfo", "br") as table:
+            for line in table:
+                fields = line.split(b" ")
+                if fields[4] == b"/":
+                    kind = fields[fields.index(b"-") + 1]
+                    return kind in (b"overlay", b"squashfs", b"fuse-overlayfs", b"fuse.fuse-overlayfs", b"aufs")
+    except (OSError, IndexError, ValueError):
+        pass
+    return False
+
+
+def answer(request, state):
+    """Answer each want; one that fails spoils no other."""
+    collected = Answer(state)
+    collected.out["failed"] = []
+    began = time.time()
+    for want in request["wants"]:
+        try:
+            getattr(collected, want["want"])(want)
+        except Exception as error:
+            said = "%s: %s" % (type(error).__name__, error)
+            collected.out["failed"].append([want, said.encode("ascii", "backslashreplace").decode("ascii")])
+    collected.out["wants"] = request["wants"]
+    collected.out["time"] = int(began)
+    collected.out["seconds"] = round(time.time() - began, 3)
+    return collected.out
+
+
+def frame(out, marker, level):
+    """Pack an answer between its markers, with its length."""
+    packed = base64.b64encode(zlib.compress(json.dumps(out).encode("ascii"), level)).decode("ascii")
+    return "\n%s begin %d\n%s\n%s end\n" % (marker, len(packed), packed, marker)
+
+
+def session(stdin, stdout):
+    """Answer request after request until the input ends."""
+    state = {"found": {}, "interpreters": {}}
+    for line in iter(stdin.readline, b""):
+        request = json.loads(line.decode("ascii"))
+        if hasattr(signal, "alarm"):
+            signal.alarm(request["seconds"])
+        # Markers come reversed: an echo of the request is no answer.
+        stdout.write(frame(answer(request, state), request["marker"][::-1], 1))
+        stdout.flush()
+
+
+def by_hand(request):
+    """Answer the request that stands in this file, for `evidence:FILE`."""
+    marker = "reprocheck-evidence-" + hashlib.sha256(os.urandom(32)).hexdigest()
+    sys.stdout.write(frame(answer(request, {"found": {}, "interpreters": {}}), marker, 9))
+    sys.stdout.flush()
+
+
+REQUEST = None
+"""`reprocheck probe` puts its request here."""
+
+if __name__ == "__main__":
+    if REQUEST is None:
+        session(getattr(sys.stdin, "buffer", sys.stdin), sys.stdout)
+    else:
+        by_hand(REQUEST)

@@ -1,0 +1,1 @@
+"""Find a target and collect from it: one file a kind."""

@@ -1,0 +1,38 @@
+"""How a target is named on the command line: ``KIND:VALUE``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from reprocheck.errors import UsageError
+
+Kind = Literal["container", "image", "python", "host", "snapshot", "evidence"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A target, named in full."""
+
+    kind: Kind
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.value}"
+
+
+def parse(word: str) -> Address | None:
+    """Read ``KIND:VALUE``; ``None`` for a bare word (``tf:2.9.0`` is one, since ``tf`` is no kind).
+
+    Raises:
+        UsageError: a kind without its value.
+    """
+    kind, colon, value = word.partition(":")
+    if not colon or kind not in KINDS:
+        return None
+    if not value and kind != "host":
+        raise UsageError(f"{word!r} names nothing: write {kind}:NAME")
+    if value and kind == "host":
+        raise UsageError(f"{word!r}: host: takes no value; name an interpreter with python:PATH")
+    return Address(kind, value)

@@ -1,0 +1,334 @@
+"""The container engine: which one answers, and what it says of images and containers.
+
+This module and the routes that use it are imported only when an engine is needed: the Docker SDK costs
+about 190 ms.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import requests
+import urllib3
+from docker import APIClient
+from docker.context import ContextAPI
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.tls import TLSConfig
+
+from reprocheck.errors import EngineError, TargetError
+from reprocheck.model.evidence import EngineFacts
+from reprocheck.model.snapshot import Layer
+from reprocheck.targets import redact
+
+T = TypeVar("T")
+
+_DEFAULT_SOCKET = "unix:///var/run/docker.sock"
+_ANSWER_SECONDS = 60
+STDERR_LIMIT = 64 << 10
+
+
+class Engine:
+    """A container engine that answers (Docker Engine API; Podman speaks it too)."""
+
+    def __init__(self, client: APIClient, address: str | None) -> None:
+        self.client = client
+        self.address = address
+        """``None`` for the default one."""
+
+    def image(self, reference: str) -> dict[str, Any]:
+        """What the engine says of an image, by tag, id or digest; nothing is ever pulled.
+
+        Raises:
+            TargetError: there is none, or the id is ambiguous.
+        """
+        with talking(f"image:{reference}"):
+            try:
+                inspected: dict[str, Any] = self.client.inspect_image(reference)  # type: ignore[no-untyped-call]
+            except (ImageNotFound, NotFound):
+                raise TargetError(
+                    f"image:{reference}: the engine has no such image; get it with: docker pull {reference}"
+                ) from None
+        return inspected
+
+    def container(self, name: str) -> dict[str, Any]:
+        """What the engine says of a container.
+
+        Raises:
+            TargetError: there is none, or the id is ambiguous.
+        """
+        with talking(f"container:{name}"):
+            try:
+                inspected: dict[str, Any] = self.client.inspect_container(name)
+            except NotFound:
+                raise TargetError(
+                    f"container:{name}: the engine has no such container; docker ps -a lists those it has"
+                ) from None
+        return inspected
+
+    def image_facts(self, inspected: Mapping[str, Any]) -> EngineFacts:
+        """The facts of an image, secrets withheld."""
+        config = inspected.get("Config") or {}
+        return self._facts(inspected, config, state=None)
+
+    def container_facts(self, inspected: Mapping[str, Any]) -> EngineFacts:
+        """The facts of a container: its own configuration, the layers of its image."""
+        image = self._image_of(inspected)
+        return self._facts(
+            image, inspected["Config"], state=inspected["State"]["Status"], name=inspected["Config"].get("Image")
+        )
+
+    def _image_of(self, inspected: Mapping[str, Any]) -> Mapping[str, Any]:
+        try:
+            return self.image(inspected["Image"])
+        except TargetError:
+            # The image was removed by force while its container lives on.
+            return {"Id": inspected["Image"]}
+
+    def _facts(
+        self, image: Mapping[str, Any], config: Mapping[str, Any], *, state: str | None, name: str | None = None
+    ) -> EngineFacts:
+        entrypoint, cmd = _words(config.get("Entrypoint")), _words(config.get("Cmd"))
+        tags = image.get("RepoTags") or []
+        variant = image.get("Variant")
+        platform = "/".join(filter(None, (image.get("Os"), image.get("Architecture"), variant)))
+        return EngineFacts(
+            image_id=image["Id"],
+            image_name=name or (tags[0] if tags else None),
+            repo_digests=tuple(sorted(image.get("RepoDigests") or [])),
+            platform=platform,
+            state=state,
+            user=config.get("User") or "",
+            entrypoint=redact.command(entrypoint),
+            cmd=redact.command(cmd),
+            command_sha256=redact.command_digest(entrypoint, cmd),
+            exposed_ports=tuple(sorted(config.get("ExposedPorts") or {})),
+            labels=redact.labels(config.get("Labels") or {}),
+            volumes=tuple(sorted(config.get("Volumes") or {})),
+            workdir=config.get("WorkingDir") or "",
+            variables=redact.variables(config.get("Env") or []),
+            layers=self._layers(image),
+            address=self.address,
+        )
+
+    def _layers(self, image: Mapping[str, Any]) -> tuple[Layer, ...]:
+        diff_ids = (image.get("RootFS") or {}).get("Layers") or []
+        if not diff_ids:
+            return ()
+        with talking(f"image:{image['Id']}"):
+            history = self.client.history(image["Id"])  # type: ignore[no-untyped-call]
+        made = instructions([(entry["CreatedBy"], entry["Size"]) for entry in reversed(history)], len(diff_ids))
+        return tuple(
+            Layer(index=index, diff_id=diff_id, instruction=text, bytes=size)
+            for index, (diff_id, (text, size)) in enumerate(zip(diff_ids, made, strict=True))
+        )
+
+
+_EMPTY = frozenset(
+    {"ARG", "CMD", "ENTRYPOINT", "ENV", "EXPOSE", "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD", "SHELL"}
+    | {"STOPSIGNAL", "USER", "VOLUME"}
+)
+"""Instructions that make no layer."""
+
+
+def instructions(history: list[tuple[str, int]], layers: int) -> list[tuple[str | None, int | None]]:
+    """Instruction and size of each layer, from the history, oldest entry first.
+
+    The engine's API leaves out ``empty_layer`` (OCI image configuration, ``history``), so which entry made
+    a layer is worked out: bytes mean a layer, settings mean none, and any other instruction of no bytes
+    (``WORKDIR``, a ``RUN`` that changed nothing) goes either way. Where that does not come out even, the
+    layers below the first and above the last doubtful entry are still certain; of the others nothing is
+    claimed.
+    """
+    entries = [(redact.instruction(text), size) for text, size in history]
+    entries = [(text, size) for text, size in entries if size > 0 or _word(text) not in _EMPTY]
+    certain = [entry for entry in entries if entry[1] > 0]
+    if layers in {len(entries), len(certain)}:
+        return list(entries if layers == len(entries) else certain)
+    doubtful = [position for position, (_, size) in enumerate(entries) if size == 0]
+    if not doubtful or not len(certain) < layers < len(entries):
+        return [(None, None)] * layers
+    below, above = entries[: doubtful[0]], entries[doubtful[-1] + 1 :]
+    return [*below, *[(None, None)] * (layers - len(below) - len(above)), *above]
+
+
+def _word(instruction: str | None) -> str:
+    return (instruction or "").partition(" ")[0].upper()
+
+
+def _words(value: str | list[str] | None) -> list[str]:
+    return [value] if isinstance(value, str) else list(value or [])
+
+
+class Stream:
+    """The two-way stream of an exec or an attached container, its frames taken apart.
+
+    Docker Engine API, "Attach to a container", stream format: eight bytes of header (stream, length) before
+    each piece.
+    """
+
+    def __init__(self, raw: Any) -> None:
+        self._owner = raw  # keeps the connection open
+        self._socket = getattr(raw, "_sock", raw)
+        self._buffer = b""
+        self._left = 0
+        self._kind = 1
+        self.stderr = b""
+
+    def send(self, data: bytes) -> None:
+        """Write to the process's standard input."""
+        self._socket.settimeout(10.0)
+        self._socket.sendall(data)
+
+    def receive(self, timeout: float) -> bytes:
+        """Some bytes of standard output; standard error is kept aside, up to a limit; empty at the end.
+
+        Raises:
+            TimeoutError: nothing came in time.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            piece = self._piece(deadline)
+            if not piece or self._kind != 2:  # noqa: PLR2004 - stream 2 is standard error
+                return piece
+            self.stderr = (self.stderr + piece)[-STDERR_LIMIT:]
+
+    def close(self) -> None:
+        """Close the connection; the process sees the end of its input."""
+        # The SDK hangs the HTTP response on the socket; closed first, its buffers go before what they lie on.
+        response = getattr(self._owner, "_response", None)
+        if response is not None:
+            response.close()
+        self._owner.close()
+        self._socket.close()
+
+    def _piece(self, deadline: float) -> bytes:
+        while self._left == 0:
+            while len(self._buffer) < 8:  # noqa: PLR2004 - the size of a frame's header
+                if not self._fill(deadline):
+                    # Text without a header is the runtime's own error message.
+                    piece, self._buffer, self._kind = self._buffer, b"", 2
+                    self.stderr += piece
+                    return b""
+            self._kind, self._left = struct.unpack(">BxxxL", self._buffer[:8])
+            self._buffer = self._buffer[8:]
+        if not self._buffer and not self._fill(deadline):
+            return b""
+        piece, self._buffer = self._buffer[: self._left], self._buffer[self._left :]
+        self._left -= len(piece)
+        return piece
+
+    def _fill(self, deadline: float) -> bool:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._socket.settimeout(left)
+        more = self._socket.recv(1 << 18)
+        self._buffer += more
+        return bool(more)
+
+
+@contextmanager
+def talking(what: str) -> Iterator[None]:
+    """Turn what the SDK raises into one line.
+
+    Raises:
+        EngineError: the engine was lost, or refused.
+    """
+    try:
+        yield
+    except APIError as error:
+        said = str(error.explanation or error).strip().splitlines()[0]
+        raise EngineError(f"{what}: the engine refused ({said})") from error
+    except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        if isinstance(error, TimeoutError):
+            raise
+        raise EngineError(
+            f"{what}: the connection to the engine was lost ({type(error).__name__}); try again"
+        ) from error
+
+
+def connect(address: str | None = None) -> Engine:
+    """The engine to use: ``--engine``, ``DOCKER_HOST``, the docker context, the default socket, the user's Podman.
+
+    Raises:
+        EngineError: none answers.
+    """
+    tried = []
+    for origin, candidate in _candidates(address):
+        try:
+            client = _client(candidate)
+        except Exception as error:  # noqa: BLE001 - the SDK raises its own, requests' and the transport's errors
+            tried.append(f"{origin} {candidate}: {_reason(error)}")
+            continue
+        return Engine(client, None if candidate == _DEFAULT_SOCKET else candidate)
+    raise EngineError(
+        f"no container engine answers ({'; '.join(tried)}); start one, or name it with --engine unix:///path/to.sock"
+    )
+
+
+def _client(address: str) -> APIClient:
+    tls: bool | TLSConfig = False
+    certificates = os.environ.get("DOCKER_CERT_PATH")
+    if os.environ.get("DOCKER_TLS_VERIFY") and certificates:
+        folder = Path(certificates)
+        tls = TLSConfig(
+            client_cert=(str(folder / "cert.pem"), str(folder / "key.pem")), ca_cert=str(folder / "ca.pem"), verify=True
+        )
+    return APIClient(base_url=address, version="auto", timeout=_ANSWER_SECONDS, tls=tls)
+
+
+def _candidates(address: str | None) -> Iterator[tuple[str, str]]:
+    # A choice that was made is the only one tried: falling through to another engine would answer for the
+    # wrong machine.
+    if address:
+        yield "--engine", address
+        return
+    if host := os.environ.get("DOCKER_HOST"):
+        yield "DOCKER_HOST", host
+        return
+    if context := _context_host():
+        yield "docker context", context
+        return
+    yield "default socket", _DEFAULT_SOCKET
+    runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
+    podman = Path(runtime) / "podman" / "podman.sock"
+    if podman.exists():
+        yield "Podman socket", f"unix://{podman}"
+
+
+def _context_host() -> str | None:
+    try:
+        context = ContextAPI.get_current_context()
+    except Exception:  # noqa: BLE001 - a broken client configuration must not stop the default socket
+        return None
+    if context.Name == "default":
+        return None
+    host: str | None = context.Host
+    return host
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    for sign, reason in (
+        ("FileNotFoundError", "no such socket"),
+        ("PermissionError", "permission denied (are you in the docker group?)"),
+        ("ConnectionRefusedError", "nobody listens"),
+        ("Name or service not known", "no such host"),
+    ):
+        if sign in text:
+            return reason
+    return text.splitlines()[0][:120]
+
+
+def attempt(action: Callable[[], T]) -> T | None:
+    """Do something that may fail because the thing is gone already."""
+    try:
+        return action()
+    except (APIError, OSError):
+        return None

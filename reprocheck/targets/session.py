@@ -1,0 +1,35 @@
+"""What every route offers: a document to start from, and answers to wants."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from typing import Protocol
+
+from reprocheck import __version__
+from reprocheck.model.evidence import Answer, AnyWant, Document
+from reprocheck.model.snapshot import Header
+
+
+class Session(Protocol):
+    """A way into one target; used in rounds, since answers lead to questions."""
+
+    document: Document
+    """Header, subject and what the engine says; no answers yet (all of them, for saved evidence)."""
+
+    def answer(self, wants: Sequence[AnyWant]) -> Answer | None:
+        """Answer what this route can; ``None`` when it can answer nothing more."""
+        ...
+
+
+def header(target: str, route: str, *, executed: bool, time: float | None = None) -> Header:
+    """The header of a capture that is made now, or that was made at ``time`` (seconds since the epoch)."""
+    utc = datetime.timezone.utc
+    moment = datetime.datetime.now(utc) if time is None else datetime.datetime.fromtimestamp(time, utc)
+    return Header(
+        captured_at=moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        reprocheck=__version__,
+        target=target,
+        route=route,
+        executed=executed,
+    )
