@@ -1,0 +1,361 @@
+"""Two snapshots in, their differences out. Knows no ecosystem and judges nothing.
+
+deepdiff does the structural work, on keyed mappings only, so that the order of a list never matters.
+What one side did not read, or could not, is no difference.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from reprocheck.errors import UsageError
+from reprocheck.model.change import Change
+from reprocheck.model.report import Pair
+from reprocheck.model.snapshot import Note
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from reprocheck.model.snapshot import (
+        Environment,
+        FactClass,
+        Image,
+        Machine,
+        OsPackage,
+        Package,
+        Snapshot,
+        System,
+    )
+
+_Facts = dict[str, Any]
+_STEP = re.compile(r"\[(.*?)\](?=[.\[]|$)|([^.\[\]]+)")
+_MINOR_IN_PATH = re.compile(r"(?<=/python)\d+\.\d+(?=/|$)")
+_ITEM = 4
+"""Length of the path of one item: ``environments``, id, ``packages``, name."""
+_LIST_ONE_ENVIRONMENT = ("python", "host")
+"""Kinds of target whose capture reads the named interpreter only: another environment is not "removed"."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pairing:
+    """Which environment is compared with which."""
+
+    pairs: tuple[Pair, ...]
+    """Sorted by the id on the ``before`` side."""
+    before_only: tuple[str, ...]
+    after_only: tuple[str, ...]
+
+
+def pair_environments(before: Snapshot, after: Snapshot, by_hand: Mapping[str, str]) -> Pairing:
+    """Pair the environments of two snapshots, each used once.
+
+    In this order: by hand; both on PATH; the same id; the same kind and Python minor version, where
+    that is unique; a lone one on each side. Raises :class:`UsageError` for an id that does not exist.
+    """
+    left = {environment.id: environment for environment in before.environments}
+    right = {environment.id: environment for environment in after.environments}
+    pairs: list[Pair] = []
+
+    def take(one: str, other: str, rule: str) -> None:
+        pairs.append(Pair(before=one, after=other, rule=rule))
+        del left[one], right[other]
+
+    for one, other in by_hand.items():
+        _refuse_unknown(one, left, before, "first")
+        _refuse_unknown(other, right, after, "second")
+        take(one, other, "--env")
+    one_on_path = [name for name, environment in left.items() if environment.on_path]
+    other_on_path = [name for name, environment in right.items() if environment.on_path]
+    if one_on_path and other_on_path:
+        take(one_on_path[0], other_on_path[0], "on PATH")
+    for name in [name for name in left if name in right]:
+        take(name, name, "same id")
+    lefts, rights = Counter(map(_likeness, left.values())), Counter(map(_likeness, right.values()))
+    for one, environment in list(left.items()):
+        likeness = _likeness(environment)
+        if likeness is not None and lefts[likeness] == rights[likeness] == 1:
+            other = next(name for name, candidate in right.items() if _likeness(candidate) == likeness)
+            take(one, other, "same kind and Python")
+    if len(left) == len(right) == 1:
+        take(next(iter(left)), next(iter(right)), "lone")
+    return Pairing(
+        pairs=tuple(sorted(pairs, key=lambda pair: pair.before)),
+        before_only=tuple(sorted(left)),
+        after_only=tuple(sorted(right)),
+    )
+
+
+def changes(before: Snapshot, after: Snapshot, pairing: Pairing) -> tuple[Change, ...]:
+    """Give every difference between two snapshots, sorted by path.
+
+    Environments stand under the id that they have on the ``before`` side. A package, variable, OS package
+    … that only one side has is one change with all its facts as the value. Prefix, executable and location
+    are not compared.
+    """
+    found: list[Change] = []
+    one = _facts(before, after, {pair.before: pair.before for pair in pairing.pairs})
+    other = _facts(after, before, {pair.after: pair.before for pair in pairing.pairs})
+    _drop_equal(one, other)
+    if one or other:
+        found.extend(_structural(one, other))
+    found.extend(_unpaired(before, after, pairing))
+    gaps = [*_gap_paths(before, pairing.pairs, "before"), *_gap_paths(after, pairing.pairs, "after")]
+    known = (change for change in found if not _is_unknown(change) and not _is_behind_gap(change, gaps))
+    return tuple(sorted(known, key=lambda change: (change.path, change.kind)))
+
+
+def one_sided(before: Snapshot, after: Snapshot, classes: Iterable[FactClass]) -> tuple[Note, ...]:
+    """Note each of these fact classes that one side alone read, and environments that one side did not look for."""
+    notes = []
+    for name in classes:
+        reads = (_was_read(before, name), _was_read(after, name))
+        for snapshot, read in zip((before, after), reads, strict=True):
+            if not read and any(reads):
+                reason = f"{snapshot.header.target} says nothing of it, so it was not compared"
+                notes.append(Note(what=name, where=snapshot.header.target, reason=reason))
+    if "environments" in classes:
+        for snapshot, fuller in ((before, after), (after, before)):
+            if snapshot.subject.kind in _LIST_ONE_ENVIRONMENT and len(fuller.environments) > 1:
+                reason = f"{snapshot.header.target} is one environment; others were not looked for there"
+                notes.append(Note(what="environments", where=snapshot.header.target, reason=reason))
+    return tuple(notes)
+
+
+def _refuse_unknown(name: str, left: Mapping[str, Environment], side: Snapshot, which: str) -> None:
+    if name in left:
+        return
+    ids = [environment.id for environment in side.environments]
+    there = ", ".join(ids) or "none"
+    what = "is given twice" if name in ids else f"is no environment of the {which} side"
+    message = f"--env: {name} {what}; there: {there}"
+    raise UsageError(message)
+
+
+def _likeness(environment: Environment) -> tuple[str, str] | None:
+    if environment.python is None:
+        return None
+    return environment.kind, _minor(environment.python.version)
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
+
+
+def _was_read(snapshot: Snapshot, name: FactClass) -> bool:
+    coverage = snapshot.coverage.get(name)
+    return coverage is not None and coverage.state in {"complete", "partial"}
+
+
+# The compared mappings. None is "not known"; a fact that can rightly be absent is an empty text.
+
+
+def _facts(side: Snapshot, opposite: Snapshot, keys: Mapping[str, str]) -> _Facts:
+    """Everything of one side that the other side read as well, keyed; ``keys``: own id to common id."""
+    builders: dict[FactClass, Callable[[], _Facts]] = {
+        "system": lambda: _system(side.system),
+        "environments": lambda: {
+            keys[environment.id]: _environment(environment)
+            for environment in side.environments
+            if environment.id in keys
+        },
+        "os_packages": lambda: _os_packages(side.os_packages),
+        "machine": lambda: _machine(side.machine),
+        "variables": lambda: {name: {"value": value} for name, value in side.variables.items()},
+        "image": lambda: _image(side.image),
+    }
+    return {name: build() for name, build in builders.items() if _was_read(side, name) and _was_read(opposite, name)}
+
+
+def _environment(environment: Environment) -> _Facts:
+    python = environment.python
+    return {
+        "python": python and {"version": python.version, "implementation": python.implementation, "abi": python.abi},
+        "packages": {package.name: _package(package) for package in reversed(environment.packages) if package.active},
+        # The directory names the Python minor version, which is a change of its own.
+        "pth": {
+            _MINOR_IN_PATH.sub("*", file.path): {"executable": file.executable, "sha256": file.sha256}
+            for file in environment.pth
+        },
+        "duplicates": dict(_duplicates(environment)),
+    }
+
+
+def _package(package: Package) -> _Facts:
+    return {
+        "version": package.version or None,
+        "origin": None if package.origin == "unreadable" else package.origin,
+        "editable": package.editable,
+        "tags": " ".join(package.tags),
+        "build": package.build or "",
+        "record_sha256": package.files.record_sha256,
+    }
+
+
+def _duplicates(environment: Environment) -> Iterator[tuple[str, _Facts]]:
+    copies: dict[str, list[Package]] = {}
+    for package in environment.packages:
+        copies.setdefault(package.name, []).append(package)
+    for name, group in copies.items():
+        if len(group) == 1:
+            continue
+        here = Counter(package.location for package in group)
+        taken = next((package for package in group if package.active), group[0])
+        same = sorted(package.version for package in group if here[package.location] > 1)
+        shadowed = {
+            package.version
+            for package in group
+            if package.location != taken.location and package.version != taken.version
+        }
+        facts = {"same_directory": ", ".join(same), "shadowed": ", ".join(sorted(shadowed))}
+        if any(facts.values()):
+            yield name, facts
+
+
+def _os_packages(packages: Iterable[OsPackage]) -> _Facts:
+    versions: dict[str, list[str]] = {}
+    for package in packages:
+        key = f"{package.manager}/{package.name}/{package.architecture}"
+        versions.setdefault(key, []).append(package.version)
+    return {key: {"version": ", ".join(sorted(found))} for key, found in versions.items()}
+
+
+def _system(system: System) -> _Facts:
+    return {
+        "os": system.os
+        and {
+            "id": system.os.id,
+            "version_id": system.os.version_id,
+            "pretty_name": system.os.pretty_name,
+        },
+        "libc": system.libc and {"name": system.libc.name, "version": system.libc.version},
+        "architecture": system.architecture,
+        "locale": system.locale,
+    }
+
+
+def _machine(machine: Machine) -> _Facts:
+    devices: dict[str, list[int | None]] = {}
+    for device in machine.devices:
+        devices.setdefault(f"{device.name} ({device.compute_capability})", []).append(device.memory_bytes)
+    return {
+        "kernel": machine.kernel,
+        "cpu": machine.cpu and {"model": machine.cpu.model, "features": {name: name for name in machine.cpu.features}},
+        "driver": machine.driver and {"version": machine.driver.version},
+        "devices": {name: {"count": len(memory), "memory_bytes": memory[0]} for name, memory in devices.items()},
+    }
+
+
+def _image(image: Image) -> _Facts:
+    return {
+        "user": image.user,
+        "entrypoint": json.dumps(image.entrypoint),
+        "cmd": json.dumps(image.cmd),
+        "command_sha256": image.command_sha256 or "",
+        "exposed_ports": {port: port for port in image.exposed_ports},
+        "volumes": json.dumps(image.volumes),
+        "workdir": image.workdir,
+    }
+
+
+# The comparison.
+
+
+def _drop_equal(one: _Facts, other: _Facts) -> None:
+    """Drop what is equal, in place: deepdiff would look at each of thousands of equal facts."""
+    for key in [key for key in one if key in other]:
+        if one[key] == other[key]:
+            del one[key], other[key]
+        elif isinstance(one[key], dict) and isinstance(other[key], dict):
+            _drop_equal(one[key], other[key])
+
+
+def _structural(one: _Facts, other: _Facts) -> Iterator[Change]:
+    # Importing deepdiff costs as much as a small verify, and equal sides don't need it.
+    from deepdiff import DeepDiff
+
+    kinds: dict[str, Literal["added", "removed", "changed"]] = {
+        "dictionary_item_added": "added",
+        "dictionary_item_removed": "removed",
+        "values_changed": "changed",
+        "type_changes": "changed",
+    }
+    # By default deepdiff hides names that begin with "__", and gives up on mappings that share few keys.
+    tree = DeepDiff(one, other, view="tree", ignore_private_variables=False, threshold_to_diff_deeper=0)
+    for category, levels in tree.items():
+        kind = kinds[category]
+        for level in levels:
+            yield Change(
+                path=tuple(level.path(output_format="list")),
+                kind=kind,
+                before=None if kind == "added" else level.t1,
+                after=None if kind == "removed" else level.t2,
+            )
+
+
+def _unpaired(before: Snapshot, after: Snapshot, pairing: Pairing) -> Iterator[Change]:
+    if not (_was_read(before, "environments") and _was_read(after, "environments")):
+        return
+    if after.subject.kind not in _LIST_ONE_ENVIRONMENT:
+        for name in pairing.before_only:
+            value = _summary(before, name)
+            yield Change(path=("environments", name), kind="removed", before=value, after=None)
+    if before.subject.kind not in _LIST_ONE_ENVIRONMENT:
+        for name in pairing.after_only:
+            value = _summary(after, name)
+            yield Change(path=("environments", name), kind="added", before=None, after=value)
+
+
+def _summary(side: Snapshot, name: str) -> _Facts:
+    environment = next(environment for environment in side.environments if environment.id == name)
+    return {
+        "kind": environment.kind,
+        "python": environment.python.version if environment.python is not None else None,
+        "packages": len({package.name for package in environment.packages}),
+    }
+
+
+# What is not known.
+
+
+def _gap_paths(
+    side: Snapshot, pairs: Iterable[Pair], which: Literal["before", "after"]
+) -> Iterator[tuple[tuple[str, ...], Literal["before", "after"]]]:
+    keys = {getattr(pair, which): pair.before for pair in pairs}
+    # An id is a path of the target, and may hold brackets and dots itself.
+    ids = sorted({*keys, *(environment.id for environment in side.environments)}, key=len, reverse=True)
+    for gap in side.gaps:
+        own = next((name for name in ids if gap.what.startswith(f"environments[{name}]")), None)
+        if own is None:
+            yield _steps(gap.what), which
+        else:
+            rest = gap.what.removeprefix(f"environments[{own}]")
+            yield ("environments", keys.get(own, own), *_steps(rest)), which
+
+
+def _steps(what: str) -> tuple[str, ...]:
+    """The keys of a fact path: ``packages[numpy].version`` is three."""
+    return tuple(match[1] if match[1] is not None else match[2] for match in _STEP.finditer(what))
+
+
+def _is_unknown(change: Change) -> bool:
+    """Whether a side does not know the fact; a withheld variable has ``None`` on purpose, and says no more."""
+    return change.kind == "changed" and (change.before is None or change.after is None)
+
+
+def _is_behind_gap(change: Change, gaps: Iterable[tuple[tuple[str, ...], Literal["before", "after"]]]) -> bool:
+    """Whether a side has a gap where it would have to know the fact.
+
+    A gap in a listing leaves what was listed comparable: only what is absent is not known. A gap in one item
+    or in one of its facts leaves nothing of it.
+    """
+    for path, side in gaps:
+        if change.path[: len(path)] != path:
+            continue
+        value = change.before if side == "before" else change.after
+        if change.path == path or len(path) >= _ITEM or value in (None, "", {}):
+            return True
+    return False

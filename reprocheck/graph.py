@@ -1,0 +1,408 @@
+"""The dependency graph of one environment: who requires what, along which paths, and what does not hold.
+
+Requirements are evaluated with the target's own marker environment, never with this interpreter's.
+Without an extra, the answers are those of ``pip check``; requirements that an extra brings in, which
+``pip check`` does not look at, are told apart by :attr:`Edge.extra`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from packaging.markers import InvalidMarker, Marker, UndefinedComparison, UndefinedEnvironmentName
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from reprocheck.versions import Stretch, allows, cut, parse_version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from reprocheck.model.snapshot import Environment, Package
+
+MAX_PATHS = 5
+"""How many paths to a package are given; more say nothing new."""
+
+_OR = re.compile(r"\bor\b")
+_EXTRA_IS = re.compile(r"""\bextra\s*==\s*['"]([^'"]*)['"]""")
+_QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")
+_VARIABLE = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b")
+_CLAUSE = r"(?:[<>]=?|[!=]=)[ \t]*[0-9]+(?:\.[0-9]+)*"
+_PLAIN = re.compile(rf"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)[ \t]*({_CLAUSE}(?:[ \t]*,[ \t]*{_CLAUSE})*)?[ \t]*")
+_Step = tuple[str, "str | None"]
+"""A package, and the extra (``None``: none) whose requirements are looked at."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Edge:
+    """One requirement that applies."""
+
+    by: str
+    """Normalised name of the package that states it."""
+    to: str
+    """Normalised name of the package required."""
+    specifier: str
+    """PEP 440 specifier set, sorted; empty when any version will do."""
+    marker: str | None
+    extra: str | None
+    """The extra of ``by`` that brings it in; ``None``: it always applies, and ``pip check`` sees it."""
+    extras: tuple[str, ...]
+    """Extras of ``to`` that it asks for."""
+    installed: str | None
+    """Version of ``to``; ``None`` when it is missing."""
+    holds: bool | None
+    """``None``: can't be judged, the version is unknown or not comparable."""
+
+    @property
+    def text(self) -> str:
+        """The requirement as people write it: ``protobuf<3.20,>=3.9.2``."""
+        extras = f"[{','.join(self.extras)}]" if self.extras else ""
+        return f"{self.to}{extras}{self.specifier}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unjudged:
+    """A requirement that can't be evaluated."""
+
+    by: str
+    requirement: str
+    """Verbatim."""
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Interval:
+    """A stretch of versions that the same requirers refuse."""
+
+    specifier: str
+    """``>=3.9.2,<3.20``; empty: every version."""
+    violates: tuple[str, ...]
+    """Names of the requirers that refuse these versions."""
+    holds_installed: bool
+    """Whether the installed version lies in it."""
+
+
+class _Parsed(NamedTuple):
+    name: str
+    specifier: str
+    extras: tuple[str, ...]
+    marker: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Graph:
+    """The requirements of an environment's active packages."""
+
+    packages: Mapping[str, Package]
+    """Active copies by normalised name, sorted."""
+    markers: Mapping[str, str]
+    edges: tuple[Edge, ...]
+    """Sorted by ``by``, ``to``, specifier."""
+    unjudged: tuple[Unjudged, ...]
+    extras: Mapping[str, tuple[str, ...]]
+    """Activated extras by package."""
+    roots: tuple[str, ...]
+    """What was requested; where no package says so, what nobody requires."""
+    _unrequired: tuple[str, ...]
+    _of: Mapping[str, tuple[Edge, ...]]
+    _to: Mapping[str, tuple[Edge, ...]]
+    _before: Mapping[str, str | None]
+    """The package before each on a shortest path from a root."""
+
+    def requirements_of(self, name: str) -> tuple[Edge, ...]:
+        """Give what a package requires."""
+        return self._of.get(name, ())
+
+    def requirers_of(self, name: str) -> tuple[Edge, ...]:
+        """Give who requires a package, installed or not; never the package itself."""
+        return tuple(edge for edge in self._to.get(name, ()) if edge.by != name)
+
+    def violated(self) -> tuple[Edge, ...]:
+        """Give the requirements on installed packages that their version does not meet."""
+        return tuple(edge for edge in self.edges if edge.installed is not None and edge.holds is False)
+
+    def missing(self) -> tuple[Edge, ...]:
+        """Give the requirements on packages that are not installed."""
+        return tuple(edge for edge in self.edges if edge.installed is None)
+
+    def paths_to(self, name: str) -> tuple[tuple[str, ...], ...]:
+        """Give the shortest path through each direct requirer, shortest first, at most ``MAX_PATHS``.
+
+        A path begins at what was requested; where nothing requested leads there, at what nobody
+        requires; on a cycle that nothing leads to, at the requirer itself.
+        """
+        paths = []
+        around: dict[str, str | None] | None = None
+        for by in sorted({edge.by for edge in self.requirers_of(name)}):
+            path = _climb(self._before, by)
+            if name in path:
+                # On a cycle. The way round it is sought for this package alone: one search serves most.
+                if around is None:
+                    origins = (self.roots, self._unrequired)
+                    around = _shortest(self._of, origins, self.packages, avoid=name)
+                path = _climb(around, by)
+            paths.append((*path, name))
+        return tuple(sorted(paths, key=lambda path: (len(path), path))[:MAX_PATHS])
+
+    def allowed(self, name: str, version: str) -> tuple[tuple[Edge, bool | None], ...]:
+        """Say of each requirer of a package whether it would allow a version."""
+        return tuple((edge, allows(edge.specifier, version)) for edge in self.requirers_of(name))
+
+    def intervals(self, name: str) -> tuple[Interval, ...]:
+        """Cut the versions of a package at the bounds of its requirers; say who refuses each stretch.
+
+        Final releases only: no bound lies between a pre-release and its release that a reader could use.
+        """
+        requirers = self.requirers_of(name)
+        stretches: list[tuple[Stretch, tuple[str, ...]]] = []
+        for stretch, sample in cut(edge.specifier for edge in requirers):
+            violates = tuple(sorted({edge.by for edge in requirers if allows(edge.specifier, sample) is False}))
+            if stretches and stretches[-1][1] == violates:
+                joined = replace(stretches[-1][0], upper=stretch.upper, upper_included=stretch.upper_included)
+                stretches[-1] = (joined, violates)
+            else:
+                stretches.append((stretch, violates))
+        package = self.packages.get(name)
+        return tuple(
+            Interval(
+                specifier=stretch.specifier,
+                violates=violates,
+                holds_installed=package is not None
+                and parse_version(package.version) is not None
+                and allows(stretch.specifier, package.version) is True,
+            )
+            for stretch, violates in stretches
+        )
+
+    def broken_by(self, replacements: Mapping[str, Package]) -> tuple[tuple[Edge, ...], tuple[Unjudged, ...]]:
+        """Give the requirements that would not hold, or not surely, if other copies stood in place of these.
+
+        Only requirements that touch a replaced package are looked at, and those that its extras bring
+        in; so the cost does not grow with the environment. An extra that only a replaced copy asked for
+        still counts as asked for: a repair may be refused for it, never printed in spite of it.
+        """
+        stand = {**self.packages, **replacements}
+        known: set[_Step] = {(name, extra) for name, extras in self.extras.items() for extra in extras}
+        steps: list[_Step] = [
+            (name, extra) for name in sorted(replacements) for extra in (None, *self.extras.get(name, ()))
+        ]
+        edges, unjudged, _ = _expand(stand, self.markers, steps, known.difference(steps))
+        outside = [
+            replace(
+                edge, installed=replacements[name].version, holds=allows(edge.specifier, replacements[name].version)
+            )
+            for name in sorted(replacements)
+            for edge in self.requirers_of(name)
+            if edge.by not in replacements
+        ]
+        return tuple(edge for edge in (*outside, *edges) if edge.holds is not True), tuple(unjudged)
+
+
+def build(environment: Environment) -> Graph:
+    """Build the graph of an environment's active packages."""
+    packages: dict[str, Package] = {}
+    for package in sorted(environment.packages, key=lambda package: (package.name, package.location)):
+        if package.active:
+            packages.setdefault(package.name, package)
+    markers = environment.python.markers if environment.python is not None else {}
+    edges, unjudged, reached = _expand(packages, markers, [(name, None) for name in packages], set())
+    edges.sort(key=lambda edge: (edge.by, edge.to, edge.specifier, edge.marker or "", edge.extra or ""))
+    extras: dict[str, tuple[str, ...]] = {}
+    for name, extra in sorted(reached, key=lambda step: (step[0], step[1] or "")):
+        if extra is not None:
+            extras[name] = (*extras.get(name, ()), extra)
+    of, to = _grouped(edges, "by"), _grouped(edges, "to")
+    unrequired = tuple(name for name in packages if all(edge.by == name for edge in to.get(name, ())))
+    requested = tuple(name for name, package in packages.items() if package.requested is True)
+    return Graph(
+        packages=packages,
+        markers=markers,
+        edges=tuple(edges),
+        unjudged=tuple(sorted(unjudged, key=lambda item: (item.by, item.requirement))),
+        extras=extras,
+        roots=requested or unrequired,
+        _unrequired=unrequired,
+        _of=of,
+        _to=to,
+        _before=_shortest(of, (requested or unrequired, unrequired), packages),
+    )
+
+
+def _shortest(
+    requirements: Mapping[str, tuple[Edge, ...]],
+    origins: Iterable[tuple[str, ...]],
+    packages: Mapping[str, Package],
+    avoid: str | None = None,
+) -> dict[str, str | None]:
+    """Each package that the origins lead to, and the one before it on a shortest path; earlier origins first."""
+    before: dict[str, str | None] = {}
+    for sources in origins:
+        queue = deque(name for name in sources if name != avoid and name not in before)
+        before.update(dict.fromkeys(queue))
+        while queue:
+            name = queue.popleft()
+            for edge in requirements.get(name, ()):
+                if edge.to not in before and edge.to != avoid and edge.to in packages:
+                    before[edge.to] = name
+                    queue.append(edge.to)
+    return before
+
+
+def _climb(before: Mapping[str, str | None], name: str) -> tuple[str, ...]:
+    """The path that leads to a package, from its origin."""
+    path = []
+    step: str | None = name
+    while step is not None:
+        path.append(step)
+        step = before.get(step)
+    return tuple(reversed(path))
+
+
+def _grouped(edges: Iterable[Edge], key: str) -> dict[str, tuple[Edge, ...]]:
+    groups: dict[str, list[Edge]] = {}
+    for edge in edges:
+        groups.setdefault(getattr(edge, key), []).append(edge)
+    return {name: tuple(group) for name, group in groups.items()}
+
+
+def _expand(
+    packages: Mapping[str, Package], markers: Mapping[str, str], steps: list[_Step], reached: set[_Step]
+) -> tuple[list[Edge], list[Unjudged], set[_Step]]:
+    """Follow requirements and the extras that they ask for, until nothing new is asked for."""
+    reached = reached.union(steps)
+    queue = deque(steps)
+    edges: list[Edge] = []
+    unjudged: dict[tuple[str, str], Unjudged] = {}
+    taken: set[tuple[str, _Parsed]] = set()
+    known = frozenset(markers.items())
+    while queue:
+        name, extra = queue.popleft()
+        applying, unclear = _requirements(packages[name].requires or (), extra, known)
+        for text, reason in unclear:
+            unjudged[name, text] = Unjudged(by=name, requirement=text, reason=reason)
+        for parsed in applying:
+            # One requirement can belong to several extras.
+            if extra is not None and (name, parsed) in taken:
+                continue
+            taken.add((name, parsed))
+            edges.append(_edge(name, parsed, extra, packages.get(parsed.name)))
+            for asked in parsed.extras:
+                if parsed.name in packages and (parsed.name, asked) not in reached:
+                    reached.add((parsed.name, asked))
+                    queue.append((parsed.name, asked))
+    return edges, list(unjudged.values()), reached
+
+
+def _edge(by: str, parsed: _Parsed, extra: str | None, package: Package | None) -> Edge:
+    return Edge(
+        by=by,
+        to=parsed.name,
+        specifier=parsed.specifier,
+        marker=parsed.marker,
+        extra=extra,
+        extras=parsed.extras,
+        installed=package.version if package is not None else None,
+        holds=package is not None and allows(parsed.specifier, package.version),
+    )
+
+
+@lru_cache(maxsize=16384)
+def _requirements(
+    requires: tuple[str, ...], extra: str | None, markers: frozenset[tuple[str, str]]
+) -> tuple[tuple[_Parsed, ...], tuple[tuple[str, str], ...]]:
+    """The requirements that apply, or that this extra brings in; and those that can't be judged, and why.
+
+    Cached, because most packages are the same on both sides of a comparison.
+    """
+    applying: list[_Parsed] = []
+    unclear: list[tuple[str, str]] = []
+    for text in requires:
+        if _is_of_other_extra(text, extra):
+            continue
+        try:
+            parsed = _parse(text)
+        except (InvalidRequirement, InvalidMarker) as error:
+            unclear.append((text, f"not a requirement (PEP 508): {str(error).splitlines()[0]}"))
+            continue
+        applies = _applies(parsed.marker, extra, markers)
+        if applies is None:
+            unclear.append((text, "the interpreter's markers are not known"))
+        elif applies:
+            applying.append(parsed)
+    return tuple(applying), tuple(unclear)
+
+
+def _is_of_other_extra(text: str, extra: str | None) -> bool:
+    """Tell cheaply that a requirement belongs to an extra nobody asked for.
+
+    Most requirements of a large environment do, and parsing one costs ten times as much as this.
+    """
+    _, found, marker = text.partition(";")
+    if not found or _OR.search(marker):
+        return False
+    match = _EXTRA_IS.search(marker)
+    return match is not None and canonicalize_name(match[1]) != extra
+
+
+def _parse(text: str) -> _Parsed:
+    head, found, tail = text.partition(";")
+    if "@" in head:
+        # A URL may hold a semicolon.
+        requirement = Requirement(text)
+        marker = str(requirement.marker) if requirement.marker is not None else None
+    else:
+        # The same few markers stand behind many requirements: they are parsed once.
+        marker = str(_marker(tail.strip())) if found else None
+        plain = _plain(head, marker)
+        if plain is not None:
+            return plain
+        requirement = Requirement(head)
+    return _Parsed(
+        name=canonicalize_name(requirement.name),
+        specifier=str(requirement.specifier),
+        extras=tuple(sorted({canonicalize_name(extra) for extra in requirement.extras})),
+        marker=marker,
+    )
+
+
+def _plain(head: str, marker: str | None) -> _Parsed | None:
+    """Parse the plainest form, a name and release numbers; ``None``: packaging has to.
+
+    Nine in ten requirements are of it, and packaging's parser was half of the time that judging took.
+    """
+    match = _PLAIN.fullmatch(head)
+    if match is None:
+        return None
+    clauses = re.sub(r"[ \t]", "", match[2] or "").split(",")
+    if len({clause.rstrip("0123456789.") for clause in clauses}) < len(clauses):
+        # Which of two equal clauses stays is packaging's to say.
+        return None
+    specifier = ",".join(sorted(clauses))
+    return _Parsed(name=canonicalize_name(match[1]), specifier=specifier, extras=(), marker=marker)
+
+
+@lru_cache(maxsize=4096)
+def _marker(text: str) -> Marker:
+    return Marker(text)
+
+
+@lru_cache(maxsize=16384)
+def _applies(text: str | None, extra: str | None, markers: frozenset[tuple[str, str]]) -> bool | None:
+    if text is None:
+        return extra is None
+    # With an extra, only what that extra adds is looked for.
+    if extra is not None and "extra" not in text:
+        return False
+    values = dict(markers)
+    # packaging fills what is not given from this interpreter: a variable that the target did not state
+    # would be answered by the wrong machine.
+    if not values.keys() >= set(_VARIABLE.findall(_QUOTED.sub("", text))):
+        return None
+    try:
+        return _marker(text).evaluate({**values, "extra": extra or ""})
+    except (UndefinedComparison, UndefinedEnvironmentName):
+        return None

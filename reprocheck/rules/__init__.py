@@ -1,0 +1,73 @@
+"""The rules, in order, and the judgement of a comparison by them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reprocheck.model.report import LEVELS, SEVERITIES, Finding, Level
+from reprocheck.rules import environments, image, machine, packages, requirements, startup, system
+from reprocheck.rules.base import Comparison, Rule, compare
+from reprocheck.versions import FRAMEWORKS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reprocheck.model.snapshot import Note
+
+RULES: tuple[Rule, ...] = (
+    *packages.RULES,
+    *requirements.RULES,
+    *startup.RULES,
+    *environments.RULES,
+    *system.RULES,
+    *image.RULES,
+    *machine.RULES,
+)
+
+_LEVEL = {rule.code: rule for rule in RULES}
+
+
+def judge(comparison: Comparison, level: Level, rules: Sequence[Rule] = RULES) -> tuple[Finding, ...]:
+    """Give the findings that count at a level.
+
+    Sorted by severity; then by how likely each is to be the cause: how many requirements it violates, dragged
+    along before asked for, frameworks first; then by name.
+    """
+    asked = LEVELS.index(level)
+    found = (
+        finding
+        for rule in rules
+        if rule.frameworks_count_earlier or LEVELS.index(rule.level) <= asked
+        for finding in rule.findings(comparison)
+        if LEVELS.index(level_of(finding, rule)) <= asked
+    )
+    return tuple(sorted(found, key=_order))
+
+
+def notes(comparison: Comparison) -> tuple[Note, ...]:
+    """Note what the rules could not judge: requirements and versions that no specification covers."""
+    return tuple(requirements.unjudged(comparison))
+
+
+def level_of(finding: Finding, rule: Rule | None = None) -> Level:
+    """Give the lowest level at which a finding counts; ``rule``: the one that made it, where that is at hand."""
+    rule = rule or _LEVEL[finding.rule]
+    if rule.frameworks_count_earlier and finding.subject.name in FRAMEWORKS:
+        return "framework"
+    return rule.level
+
+
+def _order(finding: Finding) -> tuple[object, ...]:
+    return (
+        SEVERITIES.index(finding.severity),
+        -len(finding.suffers),
+        not finding.pulled_by,
+        finding.details.get("asked_for") == "true",
+        finding.subject.name not in FRAMEWORKS,
+        finding.subject.name,
+        finding.subject.environment or "",
+        finding.rule,
+    )
+
+
+__all__ = ["RULES", "Comparison", "Rule", "compare", "judge", "level_of", "notes"]

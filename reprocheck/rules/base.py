@@ -1,0 +1,168 @@
+"""What a rule is given, and what it gives."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from reprocheck.graph import Graph, build
+from reprocheck.model.report import Finding, FindingSubject, Level, Severity, SubjectKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from reprocheck.model.change import Change
+    from reprocheck.model.report import Pair
+    from reprocheck.model.snapshot import Environment, FactClass, Snapshot
+
+HEADINGS = ("What it checks", "Why it matters", "Example", "What to do", "When it is noise")
+"""The sections of each rule's manual page, in this order."""
+WHOLE_ENVIRONMENT = 2
+"""Length of the path of a change that is a whole environment."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EnvironmentPair:
+    """Two environments that are compared, with what differs between their packages."""
+
+    before: Environment
+    after: Environment
+    added: tuple[str, ...]
+    """Names of packages, sorted."""
+    removed: tuple[str, ...]
+    changed: Mapping[str, Mapping[str, Change]]
+    """By package, then by fact: ``version``, ``origin``, ``tags`` …"""
+    changes: tuple[Change, ...]
+    """All changes inside; the first two keys of each path lead here."""
+    listing_gap: bool
+    """The after side could not be listed completely: a package that is absent may be there."""
+
+    @cached_property
+    def graph_before(self) -> Graph:
+        """Requirements on the before side."""
+        return build(self.before)
+
+    @cached_property
+    def graph_after(self) -> Graph:
+        """Requirements on the after side."""
+        return build(self.after)
+
+    @property
+    def same_requirements(self) -> bool:
+        """Whether both sides surely have the same graph, told without building it."""
+        return (
+            self.before.packages == self.after.packages
+            and (self.before.python and self.before.python.markers)
+            == (self.after.python and self.after.python.markers)
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Comparison:
+    """Everything that a rule may look at."""
+
+    before: Snapshot
+    after: Snapshot
+    pairs: tuple[EnvironmentPair, ...]
+    changes: Mapping[tuple[str, str], tuple[Change, ...]]
+    """By the first two keys of their path."""
+
+    def at(self, fact_class: FactClass, key: str | None = None) -> tuple[Change, ...]:
+        """Give the changes of a fact class, or of one key in it."""
+        if key is not None:
+            return self.changes.get((fact_class, key), ())
+        return tuple(change for path, group in self.changes.items() if path[0] == fact_class for change in group)
+
+
+def compare(before: Snapshot, after: Snapshot, pairs: Iterable[Pair], changes: Iterable[Change]) -> Comparison:
+    """Arrange two snapshots, the pairs of their environments and their changes for the rules."""
+    groups: dict[tuple[str, str], list[Change]] = {}
+    for change in changes:
+        groups.setdefault((change.path[0], change.path[1]), []).append(change)
+    left = {environment.id: environment for environment in before.environments}
+    right = {environment.id: environment for environment in after.environments}
+    return Comparison(
+        before=before,
+        after=after,
+        pairs=tuple(
+            _pair(left[pair.before], right[pair.after], groups.get(("environments", pair.before), ()), after)
+            for pair in pairs
+        ),
+        changes={path: tuple(group) for path, group in groups.items()},
+    )
+
+
+def _pair(before: Environment, after: Environment, changes: Iterable[Change], after_side: Snapshot) -> EnvironmentPair:
+    added, removed = [], []
+    changed: dict[str, dict[str, Change]] = {}
+    # An environment of the after side that pairs with none may have the id that this one had before.
+    inside = tuple(change for change in changes if len(change.path) > WHOLE_ENVIRONMENT)
+    for change in inside:
+        match change.path[2:], change.kind:
+            case ("packages", name), "added":
+                added.append(name)
+            case ("packages", name), "removed":
+                removed.append(name)
+            case ("packages", name, fact), _:
+                changed.setdefault(name, {})[fact] = change
+    listing = f"environments[{after.id}]"
+    return EnvironmentPair(
+        before=before,
+        after=after,
+        changes=inside,
+        added=tuple(added),
+        removed=tuple(removed),
+        changed=changed,
+        listing_gap=any(gap.what in {"environments", listing, f"{listing}.packages"} for gap in after_side.gaps),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rule:
+    """A named judgement. The docstring of ``check`` is its manual page."""
+
+    code: str
+    """``RC101``; never used for anything else."""
+    name: str
+    """``package-upgraded``: reads well after "allow"."""
+    level: Level
+    """The lowest level at which it counts."""
+    check: Callable[[Comparison], Iterator[Finding]]
+    frameworks_count_earlier: bool = False
+    """Whether a finding about a framework package counts at the level ``framework`` already."""
+
+    @property
+    def manual(self) -> str:
+        """The manual page, Markdown."""
+        return inspect.getdoc(self.check) or ""
+
+    def findings(self, comparison: Comparison) -> Iterator[Finding]:
+        """Give this rule's findings, signed with its code, its name and their fingerprint."""
+        baseline = {pair.after.id: pair.before.id for pair in comparison.pairs}
+        for draft in self.check(comparison):
+            subject = draft.subject
+            environment = subject.environment or ""
+            if subject.kind != "environment":
+                environment = baseline.get(environment, environment)
+            key = (self.code, subject.kind, subject.name, environment)
+            fingerprint = sha256("\0".join(key).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+            yield replace(draft, rule=self.code, name=self.name, fingerprint=fingerprint)
+
+
+def finding(
+    kind: SubjectKind,
+    name: str,
+    severity: Severity,
+    message: str,
+    *,
+    environment: str | None = None,
+    **fields: Any,
+) -> Finding:
+    """Write a finding; the rule signs it (:meth:`Rule.findings`)."""
+    subject = FindingSubject(kind=kind, name=name, environment=environment)
+    return Finding(fingerprint="", rule="", name="", severity=severity, subject=subject, message=message, **fields)

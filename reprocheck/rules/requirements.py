@@ -1,0 +1,166 @@
+"""RC2xx: requirements that no longer hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reprocheck.model.report import Finding, Fix
+from reprocheck.model.snapshot import Note
+from reprocheck.rules.base import Comparison, EnvironmentPair, Rule, finding
+from reprocheck.rules.repair import restore
+from reprocheck.rules.requirers import checks, requirers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from reprocheck.graph import Edge, Graph
+
+
+def requirement_violated(comparison: Comparison) -> Iterator[Finding]:
+    """An installed version does not meet a requirement that held before.
+
+    ## What it checks
+    Every requirement of every installed distribution, with the target's own environment markers and with the
+    extras that others ask for. What the baseline violates already is not new. `details` tells the
+    requirements of an extra apart: `pip check` does not look at those.
+
+    ## Why it matters
+    The author of the package has said that it does not work with this version.
+
+    ## Example
+    tensorboard 2.9.1 requires `protobuf<3.20,>=3.9.2`; 4.21.1 is installed.
+
+    ## What to do
+    Restore the version that stood before, or the package whose requirement is new.
+
+    ## When it is noise
+    When an upper bound is known to be over-cautious: lock the environment as it is, with `--force`.
+    """
+    for pair in comparison.pairs:
+        if pair.same_requirements:
+            continue
+        known = {(edge.by, edge.to, edge.specifier) for edge in pair.graph_before.violated()}
+        new = [edge for edge in pair.graph_after.violated() if (edge.by, edge.to, edge.specifier) not in known]
+        for name, edges in _by_subject(new):
+            before = pair.graph_before.packages.get(name)
+            after = pair.graph_after.packages[name]
+            says = _says(pair, edges)
+            yield finding(
+                "python-package",
+                name,
+                "major",
+                f"{name} {after.version} does not meet what {'; '.join(says)}",
+                environment=pair.after.id,
+                before=before.version if before is not None else None,
+                after=after.version,
+                details={"seen_by_pip_check": "true" if any(edge.extra is None for edge in edges) else "false"},
+                evidence=says,
+                required_by=requirers(pair.graph_after.requirers_of(name)),
+                suffers=requirers(edges),
+                paths=pair.graph_after.paths_to(name),
+                requirements=checks(pair, edges, before.version if before is not None else None, after.version),
+                fix=_repair(pair, name, edges),
+            )
+
+
+def requirement_missing(comparison: Comparison) -> Iterator[Finding]:
+    """A required package is not installed, and was, or was not required before.
+
+    ## What it checks
+    As `requirement-violated`, for requirements on packages that are not there at all. Nothing is said where
+    the environment could not be listed completely.
+
+    ## Why it matters
+    The package that requires it fails when it imports it.
+
+    ## Example
+    tensorflow 2.9.0 requires `libclang>=13.0.0`, which is not installed.
+
+    ## What to do
+    Install the baseline's version; if the baseline never had it, what the requirement allows.
+
+    ## When it is noise
+    When a platform-specific helper was left out on purpose (`pip install --no-deps`).
+    """
+    for pair in comparison.pairs:
+        if pair.same_requirements or pair.listing_gap:
+            continue
+        known = {(edge.by, edge.to) for edge in pair.graph_before.missing()}
+        new = [edge for edge in pair.graph_after.missing() if (edge.by, edge.to) not in known]
+        for name, edges in _by_subject(new):
+            before = pair.graph_before.packages.get(name)
+            says = _says(pair, edges)
+            wanted = " and ".join(sorted({edge.text for edge in edges}))
+            fix = restore(pair, name) or Fix(summary=f"install a {name} that satisfies {wanted}")
+            yield finding(
+                "python-package",
+                name,
+                "major",
+                f"{name} is not installed; {'; '.join(says)}",
+                environment=pair.after.id,
+                before=before.version if before is not None else None,
+                details={"seen_by_pip_check": "true" if any(edge.extra is None for edge in edges) else "false"},
+                evidence=says,
+                required_by=requirers(edges),
+                suffers=requirers(edges),
+                paths=pair.graph_after.paths_to(name),
+                requirements=checks(pair, edges, before.version if before is not None else None, None),
+                fix=fix,
+            )
+
+
+def unjudged(comparison: Comparison) -> Iterator[Note]:
+    """Note what could not be judged on the after side, and could or was not there on the before side."""
+    for pair in comparison.pairs:
+        if pair.same_requirements:
+            continue
+        known = set(_unjudged(pair.graph_before))
+        groups: dict[str, list[str]] = {}
+        for by, requirement, reason in _unjudged(pair.graph_after):
+            if (by, requirement, reason) not in known:
+                groups.setdefault(reason, []).append(f"{by} requires {requirement}")
+        for reason, said in groups.items():
+            more = f" (and {len(said) - 1} more)" if len(said) > 1 else ""
+            yield Note(
+                what=f"environments[{pair.after.id}].packages",
+                where=comparison.after.header.target,
+                reason=f"not judged: {said[0]}{more}: {reason}",
+            )
+
+
+def _unjudged(graph: Graph) -> Iterator[tuple[str, str, str]]:
+    for item in graph.unjudged:
+        yield item.by, item.requirement, item.reason
+    for edge in graph.edges:
+        if edge.holds is None:
+            what = "no PEP 440 version" if edge.installed else "not known"
+            yield edge.by, edge.text, f"the version of {edge.to} is {what}"
+
+
+def _by_subject(edges: Iterable[Edge]) -> list[tuple[str, list[Edge]]]:
+    groups: dict[str, list[Edge]] = {}
+    for edge in edges:
+        groups.setdefault(edge.to, []).append(edge)
+    return sorted(groups.items())
+
+
+def _says(pair: EnvironmentPair, edges: Iterable[Edge]) -> tuple[str, ...]:
+    return tuple(
+        f"{edge.by} {pair.graph_after.packages[edge.by].version} requires"
+        f"{f' with its extra {edge.extra}' if edge.extra is not None else ''}: {edge.text}"
+        for edge in edges
+    )
+
+
+def _repair(pair: EnvironmentPair, name: str, edges: Iterable[Edge]) -> Fix | None:
+    """Restore the package that changed: the one required, else the one that requires it."""
+    if "version" in pair.changed.get(name, {}):
+        return restore(pair, name)
+    changed = [edge.by for edge in edges if "version" in pair.changed.get(edge.by, {})]
+    return restore(pair, changed[0]) if changed else None
+
+
+RULES = (
+    Rule(code="RC201", name="requirement-violated", level="packages", check=requirement_violated),
+    Rule(code="RC202", name="requirement-missing", level="packages", check=requirement_missing),
+)

@@ -1,0 +1,68 @@
+"""What a comparison looked at, and what it was not asked: for the reader of a clean report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from reprocheck.model.report import LEVELS, Checked, Level, Pair
+from reprocheck.model.snapshot import Environment, FactClass, Gap, Package, Snapshot
+from reprocheck.verdict import classes
+
+_ABSENT = frozenset({"not-read", "not-applicable"})
+
+
+def checked(before: Snapshot, after: Snapshot, pairs: Sequence[Pair], level: Level) -> Checked:
+    """Count what was compared at a level; packages are those of the first side."""
+    left = {environment.id: environment for environment in before.environments}
+    right = {environment.id: environment for environment in after.environments}
+    paired = [(left[pair.before], right[pair.after]) for pair in pairs]
+    read = [name for name in classes(level) if _read(before, name) and _read(after, name)]
+    packages = [(_active(one), _active(two)) for one, two in paired]
+    total = sum(len(one) for one, _ in packages)
+    unchanged = sum(
+        package.version == other.version and package.origin == other.origin
+        for one, two in packages
+        for name, package in one.items()
+        if (other := two.get(name)) is not None
+    )
+    return Checked(
+        python=tuple(dict.fromkeys(two.python.version for _, two in paired if two.python)),
+        python_packages=total,
+        python_packages_unchanged=unchanged,
+        os_packages=len(after.os_packages) if "os_packages" in read else 0,
+        classes=tuple(read),
+        not_asked=tuple(_not_asked(before, after, level)),
+    )
+
+
+def unasked_machine(before: Snapshot, after: Snapshot, asked: Level | None) -> Iterator[Gap]:
+    """A gap for each side without machine facts, where somebody asked for a level that needs them.
+
+    Nobody asks for them by asking nothing: an image has no machine.
+    """
+    if asked is not None and "machine" in classes(asked):
+        for snapshot in (before, after):
+            if not _read(snapshot, "machine"):
+                reason = f"the level {asked} was asked for, and there are no facts of a machine; capture where it runs"
+                yield Gap(what="machine", where=snapshot.header.target, reason=reason)
+
+
+def _read(snapshot: Snapshot, name: FactClass) -> bool:
+    coverage = snapshot.coverage.get(name)
+    return coverage is not None and coverage.state not in _ABSENT
+
+
+def _active(environment: Environment) -> dict[str, Package]:
+    return {package.name: package for package in environment.packages if package.active}
+
+
+def _not_asked(before: Snapshot, after: Snapshot, level: Level) -> list[str]:
+    asked = LEVELS.index(level)
+    remarks = []
+    if asked < LEVELS.index("stack"):
+        remarks.append("OS packages, settings and variables (--level stack)")
+    if not (_read(before, "machine") and _read(after, "machine")):
+        remarks.append("driver, GPU, CPU: facts of a machine, not of an image (--level machine on a container)")
+    elif asked < LEVELS.index("machine"):
+        remarks.append("driver, GPU, CPU (--level machine)")
+    return remarks
