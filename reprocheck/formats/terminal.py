@@ -1,0 +1,263 @@
+"""The report as text: the verdict first, one story for each cause, harmless things counted."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from reprocheck.formats.layout import Page
+from reprocheck.formats.stories import folds, stories
+from reprocheck.formats.words import counted, how_it_was_read, in_a_row, listed, side
+from reprocheck.model.report import LEVELS, SEVERITIES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from reprocheck.formats.layout import Part
+    from reprocheck.formats.stories import Story
+    from reprocheck.model.report import Finding, Fix, Report, RequirementCheck
+
+WIDTH = 100
+"""Columns where nobody says how many there are: in files, and in the logs of CI systems."""
+
+_FEW = 3
+_SEVERAL = 8
+_ALL = "(--all lists each)"
+_CLASSES = {
+    "system": "OS release and libc",
+    "accelerator": "frameworks",
+    "machine": "machine",
+    "variables": "variables",
+    "image": "image settings",
+    "smoke": "smoke tests",
+}
+"""Fact classes that are no packages; those are counted."""
+
+
+def render(report: Report, *, width: int = WIDTH, color: bool = False, all_: bool = False) -> str:
+    """Lay a report out for a terminal.
+
+    Args:
+        report: what was found.
+        width: columns.
+        color: whether to style the text.
+        all_: list what is otherwise folded (``--all``).
+    """
+    page = Page(width=width, color=color)
+    told = stories(report)
+    _verdict(page, report, told)
+    for story in told:
+        if _matters(story, report):
+            _story(page, report, story, most=sys.maxsize if all_ else _FEW)
+    _rest(page, report, [story for story in told if not _matters(story, report)], all_=all_)
+    _waived(page, report)
+    if report.verdict != "verified":
+        _level(page, report)
+    _gaps_and_notes(page, report)
+    page.aside(how_it_was_read(report.target.route, executed=report.target.executed))
+    return page.render()
+
+
+def _verdict(page: Page, report: Report, told: Sequence[Story]) -> None:
+    counts = [
+        counted(number, severity, severity)
+        for severity in SEVERITIES
+        if (number := sum(story.severity == severity for story in told))
+    ]
+    if report.verdict == "verified":
+        below = f" · below the threshold ({report.threshold}): {', '.join(counts)}" if counts else ""
+        words = f"  {side(report.target)} agrees with {report.baseline.name}{below}"
+        page.line(("verified", "verified"), words)
+        page.row("checked", " · ".join([*_checked(report), f"level: {report.level.asked}"]))
+        if report.checked.not_asked:
+            page.row("not asked", ", ".join(report.checked.not_asked))
+    else:
+        gaps = [counted(report.summary.gaps, "gap")] if report.verdict == "unverified" else []
+        drift: Part = ", and drift" if gaps and _failing(report) else ""
+        words = "  " + " · ".join([*gaps, *counts, *_agreeing(report)])
+        page.line((report.verdict, report.verdict), drift, words)
+        page.aside(f"{side(report.target)} against {report.baseline.name}")
+    if len(report.pairs) > 1 or any(pair.before != pair.after for pair in report.pairs):
+        for pair in report.pairs:
+            same = pair.before == pair.after
+            page.row("paired", pair.before if same else f"{pair.before} with {pair.after}", f" ({pair.rule})")
+
+
+def _checked(report: Report) -> list[str]:
+    checked = report.checked
+    return [
+        *(f"Python {version}" for version in checked.python),
+        *([counted(checked.python_packages, "Python package")] if checked.python_packages else []),
+        *([counted(checked.os_packages, "OS package")] if checked.os_packages else []),
+        *(_CLASSES[name] for name in checked.classes if name in _CLASSES),
+    ]
+
+
+def _agreeing(report: Report) -> list[str]:
+    number, total = report.checked.python_packages_unchanged, report.checked.python_packages
+    if not total:
+        return []
+    if number == total:
+        return [f"all {counted(total, 'Python package')} agree"]
+    return [f"{number:,} of {counted(total, 'Python package')} agree"]
+
+
+def _failing(report: Report) -> list[Finding]:
+    """Give the findings that fail the gate; ``never`` reports as the default threshold does."""
+    threshold = "major" if report.threshold == "never" else report.threshold
+    worst = SEVERITIES[: SEVERITIES.index(threshold) + 1]
+    return [finding for finding in report.findings if finding.waived is None and finding.severity in worst]
+
+
+def _matters(story: Story, report: Report) -> bool:
+    """Whether a story is told in full: it fails the gate, or would in most projects."""
+    threshold = "major" if report.threshold in {"never", "breaking"} else report.threshold
+    return SEVERITIES.index(story.severity) <= SEVERITIES.index(threshold)
+
+
+def _head(page: Page, report: Report, story: Story) -> None:
+    environment = story.subject.environment
+    where = f" in {environment}" if environment is not None and len(report.pairs) > 1 else ""
+    page.block(story.severity, story.severity, (story.headline, "strong"), where, right=" ".join(story.rules))
+
+
+def _story(page: Page, report: Report, story: Story, *, most: int) -> None:
+    _head(page, report, story)
+    for expected in _each(finding.expect for finding in story.findings):
+        page.row("expect", expected)
+    for remark in story.remarks:
+        page.row("also", remark)
+    _requirements(page, story, most=most)
+    _repeat(page, "path", [" → ".join(path) for path in story.paths], most=most)
+    if story.pulled_by:
+        page.row("pulled by", "; ".join(_who_pulls(story, name) for name in story.pulled_by))
+    layer = story.introduced_by
+    if layer is not None:
+        instruction = layer.instruction or "instruction not recorded"
+        page.row("brought by", f"layer {layer.layer} of {layer.layers}: {instruction}")
+    _repairs(page, [finding.fix for finding in story.findings if finding.fix is not None])
+
+
+def _requirements(page: Page, story: Story, *, most: int) -> None:
+    known = {check.by for check in story.requirements}
+    suffering = [check for check in story.requirements if check.by in story.suffers]
+    content = [
+        check for check in story.requirements if check.by not in story.suffers and check.by not in story.pulled_by
+    ]
+    rows = [f"{_who(check)}  {_suffers(story, check)}" for check in suffering]
+    rows += [name for name in story.suffers if name not in known]
+    _repeat(page, "suffers", rows, most=most)
+    kept = [f"{_who(check)}  requires {_wanted(story, check)}, {_state(check)}" for check in content]
+    if len(kept) > most:
+        satisfied = all(check.allows_after for check in content[most:])
+        kept[most:] = [f"and {len(kept) - most} more{', all satisfied' if satisfied else ''}"]
+    _repeat(page, "required by", kept, most=len(kept))
+
+
+def _who(check: RequirementCheck) -> str:
+    extra = f"[{check.extra}]" if check.extra else ""
+    return f"{check.by}{extra} {check.by_version}".rstrip()
+
+
+def _wanted(story: Story, check: RequirementCheck) -> str:
+    return f"{story.subject.name}{check.specifier}" if check.specifier else f"any {story.subject.name}"
+
+
+def _suffers(story: Story, check: RequirementCheck) -> str:
+    if check.allows_after:
+        return f"allows it on paper ({_wanted(story, check)})"
+    return f"requires {_wanted(story, check)}, {_state(check)}"
+
+
+def _state(check: RequirementCheck) -> str:
+    before, after = check.allows_before, check.allows_after
+    if after is None:
+        return "can't be judged" if before is None else "now without it"
+    if after:
+        return "now satisfied" if before is False else "still satisfied" if before else "satisfied"
+    return "violated before as well" if before is False else "now violated"
+
+
+def _who_pulls(story: Story, name: str) -> str:
+    check = next((check for check in story.requirements if check.by == name), None)
+    return name if check is None else f"{_who(check)}, which requires {_wanted(story, check)}"
+
+
+def _repairs(page: Page, fixes: Iterable[Fix]) -> None:
+    label = "repair"
+    seen: list[Fix] = []
+    for fix in fixes:
+        if fix in seen:
+            continue
+        seen.append(fix)
+        if [fix.summary] != list(fix.commands):
+            page.row(label, fix.summary)
+            label = ""
+        for command in fix.commands:
+            page.verbatim(label, command)
+            label = ""
+
+
+def _rest(page: Page, report: Report, rest: Sequence[Story], *, all_: bool) -> None:
+    """Give what nobody has to act on: small changes in a line, harmless ones counted."""
+    if all_:
+        for story in rest:
+            _head(page, report, story)
+        return
+    small = [story for story in rest if story.severity != "info"]
+    for story in small[:_SEVERAL]:
+        _head(page, report, story)
+    if len(small) > _SEVERAL:
+        page.block(small[0].severity, small[0].severity, f"and {len(small) - _SEVERAL} more {_ALL}")
+    sentences = []
+    folded = False
+    for fold in folds(story for story in rest if story.severity == "info"):
+        sentences.append(fold.sentence)
+        folded |= len(fold.findings) > 1
+    if sentences:
+        page.block("info", "info", "; ".join(sentences), f"  {_ALL}" if folded else "")
+
+
+def _waived(page: Page, report: Report) -> None:
+    for finding in report.findings:
+        if finding.waived is not None:
+            why = f"  (until {finding.waived.expires}: {finding.waived.reason})"
+            page.block("waived", "aside", finding.message, why)
+
+
+def _level(page: Page, report: Report) -> None:
+    level = report.level
+    first = 0 if level.reached is None else LEVELS.index(level.reached) + 1
+    missing = LEVELS[first : LEVELS.index(level.asked) + 1]
+    words = f"{level.reached or 'none'} reached"
+    if missing and level.blocked_by:
+        names = {finding.fingerprint: finding.subject.name for finding in report.findings}
+        blocking = list(_each(names.get(blocker, blocker) for blocker in level.blocked_by))
+        others = {finding.fingerprint for finding in _failing(report)} | {gap.what for gap in report.gaps}
+        one = len(blocking) == 1
+        if others <= {*level.blocked_by}:
+            words += f"; {in_a_row(listed(blocking, _SEVERAL))} {'is' if one else 'are'} all that stands"
+            words += f" before {in_a_row(missing)}"
+        else:
+            words += f"; {in_a_row(listed(blocking, _SEVERAL))} {'stands' if one else 'stand'} before {missing[0]}"
+    page.block("level", "label", words)
+
+
+def _gaps_and_notes(page: Page, report: Report) -> None:
+    for gap in report.gaps:
+        page.block("gap", "unverified", gap.what, f"  {gap.where}: {gap.reason}")
+    for note in report.notes:
+        page.block("note", "aside", note.what, f"  {note.where}: {note.reason}")
+
+
+def _repeat(page: Page, label: str, rows: Sequence[str], *, most: int) -> None:
+    for row in rows[:most]:
+        page.row(label, row)
+        label = ""
+    if len(rows) > most:
+        page.row(label, f"and {len(rows) - most} more {_ALL}")
+
+
+def _each(items: Iterable[str | None]) -> Iterable[str]:
+    """Give each text once, in order."""
+    return dict.fromkeys(item for item in items if item)

@@ -1,0 +1,144 @@
+"""The one screen: target → evidence → snapshot → changes → findings → report."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from reprocheck import __version__
+from reprocheck.diff import changes, one_sided, pair_environments
+from reprocheck.extractors.assemble import assemble, wants
+from reprocheck.model import codec
+from reprocheck.model.evidence import Evidence, unanswered
+from reprocheck.model.report import Finding, IntroducedBy, Level, MadeBy, Report, Side, Threshold
+from reprocheck.model.snapshot import Gap, Snapshot
+from reprocheck.scope import checked, unasked_machine
+from reprocheck.targets.address import Address
+from reprocheck.targets.resolve import Access, open_target
+from reprocheck.verdict import classes, default_level, verdict
+
+ROUNDS = 5
+"""Answers lead to questions: pyvenv.cfg names a home, .pth files name directories. No further than this."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """What a comparison is asked."""
+
+    level: Level | None = None
+    """``None``: what suits the two sides."""
+    fail_on: Threshold = "major"
+    pairs: Mapping[str, str] = field(default_factory=dict)
+    """Environments paired by hand: id before, id after."""
+    gate: bool = True
+    """``verify``: a gap in a fact class of the level is no success. ``diff``: only an unreadable side is."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BaselineFile:
+    """Where a baseline was read from."""
+
+    name: str
+    digest: str
+    """``sha256:…``"""
+
+
+def load_baseline(path: Path) -> tuple[Snapshot, BaselineFile]:
+    """Read a baseline.
+
+    Raises:
+        DataError: it can't be used.
+    """
+    raw = codec.read_file(path)
+    file = BaselineFile(name=str(path), digest=f"sha256:{hashlib.sha256(raw).hexdigest()}")
+    return codec.decode_snapshot(raw, str(path)), file
+
+
+def gather(address: Address, access: Access) -> Evidence:
+    """Collect a target's evidence, in rounds."""
+    with open_target(address, access) as session:
+        evidence = Evidence(session.document)
+        for _ in range(ROUNDS):
+            questions = unanswered(evidence, wants(evidence))
+            answer = session.answer(questions) if questions else None
+            if answer is None:
+                break
+            evidence.add(answer)
+    return evidence
+
+
+def capture(address: Address, access: Access) -> Snapshot:
+    """Read the facts of a target, or load those that were saved."""
+    if address.kind == "snapshot":
+        return codec.load_snapshot(Path(address.value))
+    return assemble(gather(address, access))
+
+
+def compare(before: Snapshot, after: Snapshot, question: Question, baseline: BaselineFile | None = None) -> Report:
+    """Judge what differs between two snapshots; ``baseline`` is the file that the first was read from, if any."""
+    # A capture judges nothing, and imports a fifth less without these.
+    from reprocheck import rules
+    from reprocheck.explain import introduced_by
+
+    level = question.level or default_level(before, after)
+    pairing = pair_environments(before, after, question.pairs)
+    comparison = rules.compare(before, after, pairing.pairs, changes(before, after, pairing))
+    findings = _attributed(rules.judge(comparison, level), introduced_by(before, after))
+    gaps = tuple(dict.fromkeys((*_gaps(before, after), *unasked_machine(before, after, question.level))))
+    judged, reached, summary = verdict(
+        findings, gaps, level, question.fail_on, rules.level_of, only_unreadable=not question.gate
+    )
+    return Report(
+        made_by=MadeBy(reprocheck=__version__, date=datetime.datetime.now(datetime.timezone.utc).date().isoformat()),
+        verdict=judged,
+        threshold=question.fail_on,
+        level=reached,
+        baseline=_side(before, baseline),
+        target=_side(after, None),
+        pairs=pairing.pairs,
+        summary=summary,
+        checked=checked(before, after, pairing.pairs, level),
+        findings=findings,
+        gaps=gaps,
+        notes=(*one_sided(before, after, classes(level)), *after.provenance.notes),
+    )
+
+
+_OF_FILES = frozenset({"python-package", "os-package", "os", "python", "environment", "file"})
+"""Subjects that a layer brings; settings and variables are no files."""
+
+
+def _attributed(findings: tuple[Finding, ...], layer: IntroducedBy | None) -> tuple[Finding, ...]:
+    if layer is None:
+        return findings
+    return tuple(
+        msgspec.structs.replace(finding, introduced_by=layer) if finding.subject.kind in _OF_FILES else finding
+        for finding in findings
+    )
+
+
+def _gaps(before: Snapshot, after: Snapshot) -> tuple[Gap, ...]:
+    """The gaps of both sides; the first side's say whose they are."""
+    name = before.header.target
+    theirs = (Gap(what=gap.what, where=f"{name}: {gap.where}", reason=gap.reason) for gap in before.gaps)
+    return (*after.gaps, *theirs)
+
+
+def _side(snapshot: Snapshot, file: BaselineFile | None) -> Side:
+    name = snapshot.subject.name
+    if name.startswith("sha256:"):
+        name = snapshot.provenance.image_name or name
+    return Side(
+        name=file.name if file else name,
+        target=snapshot.header.target,
+        kind=snapshot.subject.kind,
+        image_id=snapshot.provenance.image_id,
+        digest=file.digest if file else None,
+        route=snapshot.header.route,
+        executed=snapshot.header.executed,
+    )

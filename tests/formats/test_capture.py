@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from msgspec.structs import replace
+
+from reprocheck.formats import capture
+from reprocheck.model.snapshot import (
+    Accelerator,
+    Coverage,
+    Cpu,
+    Device,
+    Driver,
+    Environment,
+    Framework,
+    Gap,
+    Header,
+    Libc,
+    Machine,
+    OsPackage,
+    OsRelease,
+    Package,
+    PathFile,
+    Python,
+    Snapshot,
+    Subject,
+    System,
+)
+from tests.formats.golden import check
+
+SITE = "{prefix}/lib/python3.9/site-packages"
+SNAPSHOT = Snapshot(
+    header=Header(
+        captured_at="2026-11-22T10:00:00Z",
+        reprocheck="0.1.0",
+        target="container:web",
+        route="exec",
+        executed=True,
+    ),
+    subject=Subject(kind="container", name="web", platform="linux/amd64"),
+    coverage={"os_packages": Coverage(state="complete"), "environments": Coverage(state="partial")},
+    system=System(
+        os=OsRelease(id="debian", version_id="11", pretty_name="Debian GNU/Linux 11 (bullseye)"),
+        libc=Libc(name="glibc", version="2.31"),
+        architecture="x86_64",
+    ),
+    environments=(
+        Environment(
+            id="/opt/venv",
+            kind="venv",
+            packages=tuple(
+                Package(name=f"p{number}", version="1", location=SITE, active=number > 0) for number in range(3)
+            ),
+            pth=(PathFile(path=f"{SITE}/x.pth", executable=True, sha256="0" * 64),),
+        ),
+        Environment(
+            id="/usr",
+            kind="system",
+            on_path=True,
+            python=Python(version="3.9.2", implementation="cpython", executable="/usr/bin/python3", prefix="/usr"),
+            packages=(Package(name="tensorflow", version="2.9.0", location=SITE),),
+        ),
+    ),
+    os_packages=(
+        OsPackage(manager="dpkg", name="libc6", version="2.31", architecture="amd64"),
+        OsPackage(manager="dpkg", name="bash", version="5.1", architecture="amd64"),
+    ),
+    accelerator=Accelerator(frameworks=(Framework(name="tensorflow", version="2.9.0"),)),
+    machine=Machine(
+        kernel="6.1.0",
+        cpu=Cpu(model="Example CPU"),
+        driver=Driver(version="550.54.14", source="nvidia-smi"),
+        devices=(Device(name="GeForce RTX 2080 Ti", compute_capability="7.5"),),
+    ),
+    gaps=(Gap(what="environments[/opt/venv].python", where="/opt/venv/bin/python", reason="does not start"),),
+)
+
+
+@pytest.mark.parametrize("width", [60, 100])
+def test_the_summary_reads_as_it_was_reviewed(width: int) -> None:
+    check(f"capture-{width}.txt", capture.render(SNAPSHOT, width=width))
+
+
+def test_an_empty_target_is_told_as_such() -> None:
+    bare = Snapshot(header=SNAPSHOT.header, subject=SNAPSHOT.subject, coverage={})
+    check("capture-bare.txt", capture.render(bare))
+
+
+def test_it_stays_a_summary() -> None:
+    many = replace(
+        SNAPSHOT,
+        environments=tuple(Environment(id=f"/e/{number}", kind="venv") for number in range(50)),
+        gaps=SNAPSHOT.gaps * 50,
+    )
+    text = capture.render(many)
+    assert len(text.splitlines()) <= 20
+    assert "and 46 more environments" in text
+    assert "and 46 more gaps" in text
+
+
+def test_os_packages_that_were_not_read_are_not_none() -> None:
+    for state, says in [("not-read", "not read"), ("not-applicable", "not applicable"), ("complete", "none")]:
+        other = replace(
+            SNAPSHOT,
+            os_packages=(),
+            coverage={"os_packages": Coverage(state=state)},  # type: ignore[arg-type]
+        )
+        assert re.search(rf"OS packages +{says}\n", capture.render(other))
+
+
+def test_text_of_the_target_is_inert() -> None:
+    evil = "\x1b[2J::error::\r[red]\u202e"
+    poisoned = replace(
+        SNAPSHOT,
+        header=replace(SNAPSHOT.header, target=evil),
+        environments=(Environment(id=evil, kind="venv"),),
+        accelerator=Accelerator(frameworks=(Framework(name=evil, version=evil),)),
+        gaps=(Gap(what=evil, where=evil, reason=evil),),
+    )
+    text = capture.render(poisoned)
+    assert text.replace("\n", "").isprintable()
+    assert "\\x1b[2J::error::\\x0d[red]\\u202e" in text
