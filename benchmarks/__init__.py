@@ -1,0 +1,1 @@
+"""How long reprocheck takes, as ratios to floors and peers measured in the same run."""

@@ -1,0 +1,146 @@
+"""What is measured, and what it is held against: the figures of the design."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import facts
+from benchmarks.measure import Command, WrongAnswerError, run
+from benchmarks.ordinary import Ordinary
+from benchmarks.table import Row
+
+_BYTES = 300_000_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Targets:
+    """What is captured and verified."""
+
+    container: str
+    """Id of a running container of ``image``."""
+    image: str
+    drifted: str
+    """An image made from ``image`` in which something has changed that matters."""
+    folder: Path
+    """For the baselines; ends with the run."""
+
+
+class Plan:
+    """The commands of a run and the rows made of them."""
+
+    def __init__(self, targets: Targets, ordinary: Ordinary | None) -> None:
+        self.counts: dict[str, str] = {}
+        """What each capture held, in words, after it was checked."""
+        self._targets = targets
+        self._ordinary = ordinary
+        self._stated = facts.stated(targets.container, targets.image)
+        self._baseline = targets.folder / "image.json"
+        self._container_baseline = targets.folder / "container.json"
+
+    def prepare(self) -> None:
+        """Lock what will be verified.
+
+        Raises:
+            BenchmarkError: that failed.
+        """
+        for target, baseline in (
+            (f"image:{self._targets.image}", self._baseline),
+            (f"container:{self._targets.container}", self._container_baseline),
+        ):
+            run(_reprocheck(f"lock {target}", "lock", target, "-o", str(baseline)))
+
+    def commands(self) -> Iterator[Command]:
+        """Everything that is run in each round."""
+        container, image, drifted = self._targets.container, self._targets.image, self._targets.drifted
+        yield Command(name="exec", argv=("docker", "exec", container, "python3", "-c", "pass"))
+        # Without the look for a newer pip, which would ask the network and make the peer slower than it is.
+        pip = ("pip", "--disable-pip-version-check", "list")
+        yield Command(name="pip list", argv=("docker", "exec", container, *pip))
+        yield self._capture("capture container", f"container:{container}")
+        yield _reprocheck("capture container, text", "capture", f"container:{container}")
+        yield _reprocheck(
+            "verify container", "verify", f"container:{container}", "--baseline", str(self._container_baseline)
+        )
+        yield Command(name="run", argv=_run(image))
+        yield self._capture("capture image", f"image:{image}")
+        yield _reprocheck("verify image", "verify", f"image:{image}", "--baseline", str(self._baseline))
+        yield _reprocheck("capture drifted", "capture", f"image:{drifted}", "--format", "json")
+        yield _reprocheck(
+            "verify drifted", "verify", f"image:{drifted}", "--baseline", str(self._baseline), exit_code=1
+        )
+        if self._ordinary is not None:
+            yield Command(name="run as user", argv=_run(image), user=self._ordinary.user)
+            yield self._capture("capture image as user", f"image:{image}", self._ordinary)
+        yield Command(name="python", argv=(sys.executable, "-c", "pass"))
+        yield _reprocheck("help", "--help")
+        judge = (sys.executable, "-m", "benchmarks.judge")
+        yield Command(name="judge", argv=judge, clock=_seconds, check=self._judged)
+
+    def rows(self) -> Iterator[Row]:
+        """What is to be read out of the figures."""
+        container, image = "capture a running container", "capture an image"
+        yield Row(what=container, ours="capture container", base="exec", base_words="exec python3 -c pass")
+        yield Row(what=container, ours="capture container", base="pip list", base_words="exec pip list", limit=1.0)
+        yield Row(
+            what=f"{container}, as text",
+            ours="capture container, text",
+            base="pip list",
+            base_words="exec pip list",
+            limit=1.0,
+        )
+        yield Row(what=image, ours="capture image", base="run", base_words="run --rm IMAGE true", limit=4.0)
+        if self._ordinary is not None:
+            yield Row(
+                what=f"{image}, ordinary user",
+                ours="capture image as user",
+                base="run as user",
+                base_words="run --rm IMAGE true",
+                limit=4.0,
+            )
+        for what, ours, base in (
+            ("verify a container", "verify container", "capture container"),
+            ("verify an image", "verify image", "capture image"),
+            ("verify a drifted image", "verify drifted", "capture drifted"),
+        ):
+            yield Row(what=what, ours=ours, base=base, base_words="capture of the same", kind="more", limit=0.5)
+        yield Row(what="--help", ours="help", base="python", base_words="python -c pass", kind="more", limit=0.15)
+        yield Row(what="diff and judge 500 packages", ours="judge", kind="seconds", limit=0.15)
+        for ours in ("capture container", "capture image", "verify container", "verify image", "verify drifted"):
+            yield Row(what=f"peak memory, {ours}", ours=ours, kind="bytes", limit=_BYTES)
+
+    def _capture(self, name: str, target: str, ordinary: Ordinary | None = None) -> Command:
+        def check(printed: bytes) -> None:
+            found = facts.captured(printed)
+            facts.check(name, found, self._stated)
+            self.counts[name] = facts.counts(found)
+
+        return _reprocheck(name, "capture", target, "--format", "json", ordinary=ordinary, check=check)
+
+    def _judged(self, printed: bytes) -> None:
+        told = json.loads(printed)
+        if told["unseen"] or not told["findings"]:
+            raise WrongAnswerError(f"judge: {told['findings']} findings, none about {', '.join(told['unseen'])}")
+        self.counts["judge"] = f"{told['findings']} findings"
+
+
+def _reprocheck(name: str, *arguments: str, ordinary: Ordinary | None = None, **fields: object) -> Command:
+    python = sys.executable if ordinary is None else ordinary.python
+    return Command(
+        name=name,
+        argv=(python, "-m", "reprocheck", *arguments),
+        user=None if ordinary is None else ordinary.user,
+        variables={} if ordinary is None else ordinary.variables,
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+def _run(image: str) -> tuple[str, ...]:
+    return ("docker", "run", "--rm", image, "true")
+
+
+def _seconds(printed: bytes) -> float:
+    return float(json.loads(printed)["seconds"])
