@@ -187,9 +187,7 @@ class Graph:
         """
         stand = {**self.packages, **replacements}
         known: set[_Step] = {(name, extra) for name, extras in self.extras.items() for extra in extras}
-        steps: list[_Step] = [
-            (name, extra) for name in sorted(replacements) for extra in (None, *self.extras.get(name, ()))
-        ]
+        steps: list[_Step] = [(name, extra) for name in sorted(replacements) for extra in (None, *self._asked(name))]
         edges, unjudged, _ = _expand(stand, self.markers, steps, known.difference(steps))
         outside = [
             replace(
@@ -200,6 +198,12 @@ class Graph:
             if edge.by not in replacements
         ]
         return tuple(edge for edge in (*outside, *edges) if edge.holds is not True), tuple(unjudged)
+
+    def _asked(self, name: str) -> tuple[str, ...]:
+        """Extras that others ask for, of a package that may not be installed (yet)."""
+        return tuple(
+            sorted({*self.extras.get(name, ()), *(extra for edge in self._to.get(name, ()) for extra in edge.extras)})
+        )
 
 
 def build(environment: Environment) -> Graph:

@@ -66,7 +66,7 @@ def interpreter(
     return msgspec.structs.replace(facts, **changes)
 
 
-def process(home: str = "/root", **variables: str | None) -> ProcessEvidence:
+def process(home: str = "/root", /, **variables: str | None) -> ProcessEvidence:
     """The process that the probe would have run in."""
     return ProcessEvidence(
         variables=variables,

@@ -267,6 +267,19 @@ def test_a_gap_is_never_a_removal(gap: str) -> None:
     assert len(changes(full, of())) == 1
 
 
+def test_a_gap_in_an_item_leaves_nothing_of_it_comparable() -> None:
+    read = package("a==1", tags=("py3-none-any",))
+    guessed = package("a==2", origin="unrecorded", tags=("cp39-cp39-linux_x86_64",))
+    assert len(changes(of(read), of(guessed))) == 3
+    holed = of(guessed, gaps=["environments[/usr].packages[a]"])
+    assert changes(of(read), holed) == changes(holed, of(read)) == []
+
+
+def test_a_version_that_nothing_states_is_no_change() -> None:
+    odd = package("a==", problems=("no Version field",))
+    assert changes(of(package("a==1")), of(odd)) == changes(of(odd), of(package("a==1"))) == []
+
+
 def test_a_gap_in_one_package_hides_no_other() -> None:
     before, after = of(package("a==1"), package("b==1")), of(gaps=["environments[/usr].packages[a]"])
     assert [where for where, _, _, _ in changes(before, after)] == ["packages/b"]

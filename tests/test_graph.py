@@ -104,8 +104,10 @@ def test_an_or_beside_an_extra_is_not_overlooked() -> None:
 
 
 def test_inactive_copies_do_not_count() -> None:
-    hidden = package("b==9", "nothing-has-this", location="{base}/site-packages", active=False)
-    graph = build(environment(package("a==1", "b<2"), package("b==1"), hidden))
+    hidden = [
+        package("b==9", "nothing-has-this", location=location, active=False) for location in ("{base}/x", "{user}/x")
+    ]
+    graph = build(environment(package("a==1", "b<2"), package("b==1"), *hidden))
     assert graph.violated() == graph.missing() == ()
 
 
@@ -168,6 +170,24 @@ def test_paths_on_cycles_end() -> None:
     assert graph.paths_to("d") == ()
 
 
+def test_paths_through_a_cycle_do_not_come_back() -> None:
+    graph = build(environment(package("r==1", "a"), package("a==1", "b"), package("b==1", "a")))
+    assert graph.paths_to("a") == (("b", "a"), ("r", "a"))
+
+
+def test_paths_go_round_the_package_where_there_is_a_way() -> None:
+    graph = build(
+        environment(
+            package("r==1", "a", "m"),
+            package("m==1", "n"),
+            package("n==1", "b"),
+            package("a==1", "b"),
+            package("b==1", "a"),
+        )
+    )
+    assert graph.paths_to("a") == (("r", "a"), ("r", "m", "n", "b", "a"))
+
+
 def test_paths_are_few_and_the_same_in_any_order() -> None:
     packages = [package("x==1"), *(package(f"r{n}==1", "x") for n in range(MAX_PATHS + 4))]
     paths = build(environment(*packages)).paths_to("x")
@@ -178,6 +198,19 @@ def test_paths_are_few_and_the_same_in_any_order() -> None:
 
 def test_paths_to_a_missing_package() -> None:
     assert build(environment(package("a==1", "gone"))).paths_to("gone") == (("a", "gone"),)
+
+
+def test_broken_by_leaves_out_what_did_not_hold_before() -> None:
+    graph = build(
+        environment(
+            package("x==2"),
+            package("app==1", "y[known]"),
+            package("y==1", 'gone; extra == "known"', 'lost; python_version >= "3"', "absent"),
+        )
+    )
+    assert len(graph.missing()) == 3
+    assert graph.broken_by({"x": package("x==1", "y[known]")}) == ((), ())
+    assert graph.broken_by({"x": package("x==1", "y[new]")}) == ((), ())
 
 
 def test_intervals() -> None:

@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 from reprocheck.extractors import metadata
 from reprocheck.model.evidence import AnyWant, Evidence, List, Read, shown
 from reprocheck.model.snapshot import Files
+from reprocheck.targets import redact
 
 _HEADER_LIMIT = 1 << 20
 _SMALL = 1 << 20
@@ -124,8 +125,7 @@ def _wheel(path: str, evidence: Evidence) -> Distribution:
     return replace(
         one,
         requires=known.requires if known else None,
-        # Only installers of PEP 376's time know REQUESTED: without it, pip and uv say "as a dependency".
-        requested=True if requested and requested.problem is None else (False if installer in {"pip", "uv"} else None),
+        requested=_requested(installer, requested is not None and requested.problem is None),
         installer=installer,
         origin=origin,
         editable=editable,
@@ -134,6 +134,15 @@ def _wheel(path: str, evidence: Evidence) -> Distribution:
         files=Files(count=record.lines, record_sha256=record.sha256) if record else Files(),
         problems=one.problems + odd,
     )
+
+
+def _requested(installer: str | None, marked: bool) -> bool | None:
+    """What the file REQUESTED (PEP 376), or its absence, says."""
+    if installer == "uv":  # which marks whatever it installs (astral-sh/uv#13278)
+        return None
+    if marked:
+        return True
+    return False if installer == "pip" else None
 
 
 def _egg(path: str, directory: str | None, evidence: Evidence) -> Distribution:
@@ -202,6 +211,8 @@ def _origin(path: str, installer: str | None, evidence: Evidence) -> tuple[str, 
     if content is not None:
         try:
             origin, editable = metadata.parse_direct_url(content)
+            # Once more: in the file a credential may be written in escapes that no pattern knows.
+            origin = redact.url(origin)
         except (ValueError, RecursionError) as error:
             return "unreadable", False, (f"direct_url.json is malformed ({str(error)[:80]})",)
         return origin, editable, ()

@@ -93,9 +93,7 @@ def parse_status(raw: bytes) -> Iterator[tuple[OsPackage | None, str | None]]:
         elif version is None:
             yield None, f"line {start}: {name} has no Version"
         else:
-            package = OsPackage(
-                manager="dpkg", name=name, version=version, architecture=fields.get("architecture", "")
-            )
+            package = OsPackage(manager="dpkg", name=name, version=version, architecture=fields.get("architecture", ""))
             yield package, f"line {start}: {name} states {repeated} twice" if repeated else None
     if raw and not raw.endswith(b"\n"):
         last = raw.count(b"\n") + 1

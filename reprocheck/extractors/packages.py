@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from reprocheck.extractors.distributions import Distribution
 from reprocheck.model.evidence import shown
@@ -74,7 +74,7 @@ def _chosen(group: Sequence[tuple[str, Distribution]]) -> Distribution:
 def _sortable(version: str) -> tuple[bool, Version, str]:
     try:
         return True, Version(version), version
-    except InvalidVersion:
+    except ValueError:  # no version, or one of more digits than Python counts
         return False, Version("0"), version
 
 

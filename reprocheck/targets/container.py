@@ -9,11 +9,11 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from docker.errors import APIError, NotFound
+from docker.errors import APIError
 
 from reprocheck.errors import EngineError, TargetError
 from reprocheck.model.evidence import Answer, AnyWant, Document
@@ -106,7 +106,7 @@ class ExecSession:
                 if "executable file not found" in str(error.explanation) or "no such file" in str(error.explanation):
                     self._left = False
                     raise probe.Lost from error
-                if isinstance(error, NotFound):
+                if error.status_code in {404, 409}:  # no such container or exec; not running
                     raise self._gone() from error
                 raise
         talk = probe.Conversation(self._stream, self._name, self._seconds)
@@ -162,12 +162,10 @@ def _kill_from_here(mark: bytes) -> bool:
     """Kill the processes that carry a mark; whether there was one."""
     killed = False
     for process in Path("/proc").glob("[0-9]*"):
-        try:
+        with suppress(OSError):  # another user's, or gone
             if mark in (process / "environ").read_bytes().split(b"\0"):
                 os.kill(int(process.name), 9)
                 killed = True
-        except OSError:  # another user's, or gone
-            continue
     return killed
 
 

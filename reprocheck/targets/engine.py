@@ -264,9 +264,9 @@ def connect(address: str | None = None) -> Engine:
         try:
             client = _client(candidate)
         except Exception as error:  # noqa: BLE001 - the SDK raises its own, requests' and the transport's errors
-            tried.append(f"{origin} {candidate}: {_reason(error)}")
+            tried.append(redact.url(f"{origin} {candidate}: {_reason(error)}"))
             continue
-        return Engine(client, None if candidate == _DEFAULT_SOCKET else candidate)
+        return Engine(client, None if candidate == _DEFAULT_SOCKET else redact.url(candidate))
     raise EngineError(
         f"no container engine answers ({'; '.join(tried)}); start one, or name it with --engine unix:///path/to.sock"
     )

@@ -124,11 +124,11 @@ class Conversation:
         if length > FRAME_LIMIT:
             raise TargetError(f"{self._name}: an answer of {length} bytes is over the limit of {FRAME_LIMIT}")
         start, tail = found.end(), b"\n" + marker + b" end\n"
-        while len(self._buffer) < start + length + len(tail):
-            try:
+        try:
+            while len(self._buffer) < start + length + len(tail):
                 self._more(deadline)
-            except Lost:
-                raise Lost("ended in the middle of an answer") from None
+        except Lost:
+            raise Lost("ended in the middle of an answer") from None
         packed = bytes(self._buffer[start : start + length])
         if not self._buffer.startswith(tail, start + length):
             raise TargetError(f"{self._name}: the answer of the probe is damaged; try again")
@@ -167,9 +167,20 @@ def unpack(packed: bytes, name: str) -> Answer:
         raw = inflate.decompress(base64.b64decode(packed, validate=True), ANSWER_LIMIT)
         if not inflate.eof:
             raise TargetError(f"{name}: an answer is cut or over the limit of {ANSWER_LIMIT} bytes")
-        return msgspec.json.decode(raw, type=Answer)
-    except (binascii.Error, zlib.error, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        answer = msgspec.json.decode(raw, type=Answer)
+        check_bytes([answer])
+    except (binascii.Error, zlib.error, msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise TargetError(f"{name}: the answer of the probe can't be read ({error})") from error
+    return answer
+
+
+def check_bytes(answers: Sequence[Answer]) -> None:
+    """Bytes travel as Latin-1 text; a character beyond it came from nobody's probe.
+
+    Raises:
+        UnicodeEncodeError: there is one.
+    """
+    msgspec.json.encode(answers).decode("utf-8").encode("latin-1")
 
 
 def too_old(exit_code: int | None, stderr: bytes) -> str | None:

@@ -54,7 +54,7 @@ _SECRETS_OF_COMMANDS = tuple(
         rf"((?:{_NAMED})S?\d*(?:[_-][\w-]*)?[\"']?(?:=(?!=)|[ \t]+=[ \t]+|:[ \t]*)){_VALUE}",
         rf"(\s--?[\w-]*(?:{_NAMED})[ \t]+)(?!-){_VALUE}",
         rf"(\b(?:password|passwd)[ \t]+)(?!-){_VALUE}",
-        r"(\s(?:-u|--user)[ =]?[^\s:/=]+:)[^\s\"']+",
+        r"(\b(?:curl|wget)\b[^\n;|&]*?\s(?:-u|--user)[ =]?[^\s:/=]+:)[^\s\"']+",
     )
 )
 

@@ -113,8 +113,10 @@ def _from_path(path: Path) -> Address:
             f"{path}: an Apptainer image is read from inside; run these two, then use evidence:{path.stem}.evidence",
             commands=(
                 "reprocheck probe -o p.py",
-                f"apptainer exec --nv {shlex.quote(str(path))} python3 -I -S -B - < p.py"
-                f" > {shlex.quote(path.stem + '.evidence')}",
+                (
+                    f"apptainer exec --nv {shlex.quote(str(path))} python3 -I -S -B - < p.py"
+                    f" > {shlex.quote(path.stem + '.evidence')}"
+                ),
             ),
         )
     if stat.S_ISDIR(facts.st_mode):

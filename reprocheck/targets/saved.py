@@ -42,9 +42,15 @@ def load_evidence(path: Path) -> Document:
         DataError: neither, cut, or damaged.
     """
     raw = codec.read_file(path)
-    frames = _FRAME.findall(raw)
+    # A terminal in between (docker exec -t) ends lines its own way; nothing of ours holds a carriage return.
+    frames = _FRAME.findall(raw := raw.replace(b"\r\n", b"\n"))
     if not frames:
-        return codec.decode(raw, Document, str(path), SCHEMA)
+        document = codec.decode(raw, Document, str(path), SCHEMA)
+        try:
+            probe.check_bytes(document.answers)
+        except UnicodeEncodeError as error:
+            raise DataError(f"{path}: holds text where bytes belong; was it edited? ({error})") from error
+        return document
     if len(frames) > 1:
         raise DataError(f"{path}: holds the output of {len(frames)} probe runs; keep one in a file")
     return _by_hand(path, raw)

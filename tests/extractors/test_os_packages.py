@@ -92,7 +92,7 @@ def test_distroless(tmp_path: Path) -> None:
     [
         (NORMAL.replace("\n", "\r\n"), ["libc6", "adduser"], None),
         (NORMAL[:-1] + "\nPackage: cut\nStatus: install ok installed\nVersion: 1", ["libc6", "adduser", "cut"], "ends"),
-        (NORMAL + "Package: x\nStatus: install ok installed\n", ["libc6", "adduser"], "line 20: x has no Version"),
+        (NORMAL + "Package: x\nStatus: install ok installed\n", ["libc6", "adduser"], "line 21: x has no Version"),
         ("Package: x\nVersion: 1\nVersion: 2\n", ["x"], "line 1: x states Version twice"),
         ("Package: x\nStatus: install reinstreq half-installed\nVersion: 1\n", [], "line 1: x is half-installed"),
         ("Version: 1\nStatus: install ok installed\n", [], "line 1: a stanza without Package"),
@@ -113,15 +113,13 @@ def test_damage_is_a_gap(tmp_path: Path) -> None:
     assert [one.name for one in facts.fields["os_packages"]] == ["adduser", "libc6"]
     assert facts.coverage.state == "partial"
     assert [(gap.where, gap.reason) for gap in facts.gaps] == [
-        ("/var/lib/dpkg/status", "line 20: a stanza without Package")
+        ("/var/lib/dpkg/status", "line 21: a stanza without Package")
     ]
 
 
 def test_a_field_of_50_mb(tmp_path: Path) -> None:
     stanza = NORMAL.encode() + b"Package: big\nStatus: install ok installed\nDescription: "
-    facts = os_packages.read(
-        Tree(plant(tmp_path, {"/var/lib/dpkg/status": stanza + b"x" * (50 << 20)})).evidence()
-    )
+    facts = os_packages.read(Tree(plant(tmp_path, {"/var/lib/dpkg/status": stanza + b"x" * (50 << 20)})).evidence())
     assert [one.name for one in facts.fields["os_packages"]] == ["adduser", "libc6"]
     assert any("longer than the limit" in gap.reason for gap in facts.gaps)
 
@@ -133,9 +131,7 @@ def test_a_pipe_in_its_place(tmp_path: Path) -> None:
     assert [gap.reason for gap in facts.gaps] == ["can't be read (not a regular file)"]
 
 
-@pytest.mark.parametrize(
-    ("path", "kind"), [("/lib/apk/db/installed", "apk"), ("/var/lib/rpm/rpmdb.sqlite", "rpm")]
-)
+@pytest.mark.parametrize(("path", "kind"), [("/lib/apk/db/installed", "apk"), ("/var/lib/rpm/rpmdb.sqlite", "rpm")])
 def test_another_package_manager_is_a_gap(path: str, kind: str, tmp_path: Path) -> None:
     facts = os_packages.read(Tree(plant(tmp_path, {path: "x"})).evidence())
     assert facts.coverage.state == "partial"
@@ -162,7 +158,7 @@ def test_what_is_written_is_read(packages: dict[str, str]) -> None:
 
 
 def test_osv_scalibr() -> None:
-    """As its tests say; a stanza without Status counts as installed, as in distroless images, and so does `unpacked`."""
+    """As its tests; a stanza without Status counts as installed, as in distroless images, and so does `unpacked`."""
     root = os.environ.get("REPROCHECK_CORPUS")
     if not root:
         pytest.skip("REPROCHECK_CORPUS is not set")

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reprocheck.extractors import environments
+from reprocheck.extractors.assemble import assemble
+from reprocheck.extractors.places import parse_pyvenv
+from reprocheck.model import codec
+from reprocheck.model.evidence import EngineFacts, Evidence
+from tests.evidence import HEADER, Tree, interpreter, plant, process
+
+METADATA = "Name: six\nVersion: 1.0\n"
+FILES: dict[str, str | bytes] = {
+    "/usr/local/bin/python3": "",
+    "/usr/local/lib/python3.9/site-packages/six-1.0.dist-info/METADATA": METADATA,
+    "/opt/venv/pyvenv.cfg": "home = /usr/local/bin\ninclude-system-site-packages = false\nversion = 3.9.2\n",
+    "/opt/venv/bin/python3": "",
+    "/opt/venv/lib/python3.9/site-packages/six-2.0.dist-info/METADATA": METADATA.replace("1.0", "2.0"),
+    "/opt/conda/conda-meta/history": "",
+    "/opt/conda/bin/python3": "",
+    "/opt/conda/lib/python3.11/site-packages/six-3.0.dist-info/METADATA": METADATA.replace("1.0", "3.0"),
+    "/opt/conda/pkgs/six/site-packages/six-9.0.dist-info/METADATA": METADATA.replace("1.0", "9.0"),
+    "/srv/cache/pip/six-8.0.dist-info/METADATA": METADATA.replace("1.0", "8.0"),
+}
+INTERPRETERS = {
+    "/usr/local/bin/python3": interpreter(),
+    "/opt/venv/bin/python3": interpreter(),
+    "/opt/conda/bin/python3": interpreter("3.11.4", "/opt/conda"),
+}
+
+
+def engine(**variables: str) -> EngineFacts:
+    return EngineFacts(image_id="sha256:0", platform="linux/amd64", variables=dict(variables))
+
+
+def test_every_environment_is_found(tmp_path: Path) -> None:
+    evidence = Tree(plant(tmp_path, FILES), interpreters=INTERPRETERS, engine=engine(PATH="/opt/venv/bin")).evidence()
+    facts = environments.read(evidence)
+    assert [
+        (one.id, one.kind, one.on_path, one.python and one.python.version, [six.version for six in one.packages])
+        for one in facts.fields["environments"]
+    ] == [
+        ("/opt/conda", "conda", False, "3.11.4", ["3.0"]),
+        ("/opt/venv", "venv", True, "3.9.2", ["2.0"]),
+        ("/usr/local", "system", False, "3.9.2", ["1.0"]),
+    ]
+    assert facts.gaps == ()
+    assert facts.coverage.state == "complete"
+
+
+def test_the_path_decides_which_is_active(tmp_path: Path) -> None:
+    plant(tmp_path, FILES)
+    for path, chosen in (("/nowhere:/opt/conda/bin:/opt/venv/bin", "/opt/conda"), ("", "/usr/local")):
+        variables = {"PATH": path} if path else {}
+        evidence = Tree(tmp_path, interpreters=INTERPRETERS, engine=engine(**variables)).evidence()
+        found = environments.read(evidence).fields["environments"]
+        assert [one.id for one in found if one.on_path] == [chosen]
+
+
+def test_system_site_is_seen_where_the_environment_says_so(tmp_path: Path) -> None:
+    config = "home = /usr/local/bin\nInclude-System-Site-Packages = TRUE\n"
+    plant(tmp_path, {**FILES, "/opt/venv/pyvenv.cfg": config})
+    found = environments.read(Tree(tmp_path, interpreters=INTERPRETERS).evidence()).fields["environments"]
+    (venv,) = (one for one in found if one.id == "/opt/venv")
+    assert [(six.version, six.active, six.location) for six in venv.packages] == [
+        ("2.0", True, "{prefix}/lib/python3.9/site-packages"),
+        ("1.0", False, "{base}/lib/python3.9/site-packages"),
+    ]
+
+
+def test_no_python_is_a_gap_and_not_an_empty_success(tmp_path: Path) -> None:
+    facts = environments.read(Tree(plant(tmp_path, {"/etc/hostname": "x"})).evidence())
+    assert facts.fields["environments"] == ()
+    assert facts.coverage.state == "partial"
+    assert [gap.reason for gap in facts.gaps] == ["no Python environment was found"]
+
+
+@pytest.mark.parametrize("config", ["", "\n", "no pair", "prompt = x\n", "\xff = \xfe\n"])
+def test_a_pyvenv_without_a_home_or_an_interpreter_is_none(config: str, tmp_path: Path) -> None:
+    plant(tmp_path, {"/usr/local/bin/python3": "", "/srv/test-data/pyvenv.cfg": config.encode("latin-1")})
+    tree = Tree(tmp_path, interpreters={"/usr/local/bin/python3": interpreter()})
+    assert [one.id for one in environments.read(tree.evidence()).fields["environments"]] == ["/usr/local"]
+
+
+def test_a_broken_virtual_environment_is_a_gap(tmp_path: Path) -> None:
+    """Its interpreter leads nowhere; its packages are listed all the same."""
+    plant(tmp_path, FILES)
+    kept = {path: facts for path, facts in INTERPRETERS.items() if "venv" not in path}
+    facts = environments.read(Tree(tmp_path, interpreters=kept).evidence())
+    (venv,) = (one for one in facts.fields["environments"] if one.id == "/opt/venv")
+    assert venv.python is None
+    assert [six.version for six in venv.packages] == ["2.0"]
+    assert [(gap.what, gap.reason) for gap in facts.gaps] == [
+        ("environments[/opt/venv].python", "its bin/python leads nowhere")
+    ]
+
+
+def test_an_interpreter_that_hangs_is_a_gap_and_a_script_is_nothing(tmp_path: Path) -> None:
+    plant(tmp_path, FILES)
+    odd = {
+        "/usr/bin/python3": "no answer in 10 s",
+        "/usr/bin/python3.9": "not a program but a script",
+        "/usr/bin/python": "does not start (exit code 1)",
+    }
+    facts = environments.read(Tree(tmp_path, interpreters={**INTERPRETERS, **odd}).evidence())
+    assert [(gap.where, gap.reason) for gap in facts.gaps] == [
+        ("/usr/bin/python3", "its Python gave no answer in 10 s")
+    ]
+    assert [note.where for note in facts.notes] == ["/usr/bin/python"]
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [("paused", "docker unpause test"), ("exited", "docker start test"), ("dead", "the container is dead")],
+)
+def test_a_container_that_does_not_run(state: str, said: str, tmp_path: Path) -> None:
+    stopped = EngineFacts(image_id="x", platform="linux/amd64", state=state)
+    facts = environments.read(Evidence(Tree(tmp_path, kind="container", engine=stopped).document))
+    assert facts.coverage.state == "not-read"
+    assert [said in gap.reason for gap in facts.gaps] == [True]
+
+
+def test_a_want_that_failed_is_a_gap(tmp_path: Path) -> None:
+    tree = Tree(plant(tmp_path, FILES), interpreters=INTERPRETERS)
+    evidence = tree.evidence()
+    evidence.failed.append(({"want": "list"}, "OSError: x"))
+    (gap,) = environments.read(evidence).gaps
+    assert (gap.what, gap.where) == ("environments", HEADER.target)
+    assert "OSError: x" in gap.reason
+
+
+def test_the_same_tree_gives_the_same_bytes(tmp_path: Path) -> None:
+    """Whatever order the directories have: files written forwards and backwards."""
+    written = []
+    for name, order in (("a", list(FILES)), ("b", list(reversed(FILES)))):
+        plant(tmp_path / name, {path: FILES[path] for path in order})
+        evidence = Tree(tmp_path / name, interpreters=dict(reversed(INTERPRETERS.items()))).evidence()
+        written.append(codec.encode_snapshot(assemble(evidence)))
+    assert written[0] == written[1]
+    assert b'"six"' in written[0]
+
+
+def test_the_home_of_the_targets_user_is_a_named_root(tmp_path: Path) -> None:
+    user = "/home/me/.local/lib/python3.9/site-packages"
+    plant(tmp_path, {**FILES, f"{user}/seven-1.0.dist-info/METADATA": "Name: seven\nVersion: 1.0\n"})
+    evidence = Tree(tmp_path, interpreters=INTERPRETERS, running=process("/home/me")).evidence()
+    (system,) = (one for one in environments.read(evidence).fields["environments"] if one.id == "/usr/local")
+    assert [(one.name, one.location) for one in system.packages] == [
+        ("seven", "{home}/.local/lib/python3.9/site-packages"),
+        ("six", "{prefix}/lib/python3.9/site-packages"),
+    ]
+
+
+def test_pyvenv() -> None:
+    raw = b"home = /usr/bin\r\nInclude-System-Site-Packages=TRUE\n# x\nversion_info = 3.11.7.final.0\na = b = c\n"
+    assert parse_pyvenv(raw) == {
+        "home": "/usr/bin",
+        "include-system-site-packages": "TRUE",
+        "version_info": "3.11.7.final.0",
+        "a": "b = c",
+    }
+    assert parse_pyvenv(b"") == {}
+    assert parse_pyvenv(b"\xff\xfe") == {}
