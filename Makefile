@@ -29,8 +29,9 @@ benchmarks: $(READY) images        ## the ratios of the design
 docs: $(READY)                     ## the reference, from the code
 	$(BIN)/python scripts/reference.py
 
-recordings: images                 ## the baseline that ships and the demo's evidence, from the images
+recordings: images                 ## the baseline that ships, the demo's evidence and the docs that show them
 	scripts/record
+	$(MAKE) docs
 
 clean-images: $(READY)             ## remove the test images
 	$(BIN)/python -m tests.images.build --clean

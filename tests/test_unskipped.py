@@ -61,18 +61,14 @@ def test_a_module_that_skips_itself_ends_a_run_in_ci(
 
 
 @pytest.mark.parametrize("ci", [None, "0"])
-def test_a_skip_is_a_skip_elsewhere(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, ci: str | None
-) -> None:
+def test_a_skip_is_a_skip_elsewhere(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, ci: str | None) -> None:
     _lay(pytester)
     result = _run(pytester, monkeypatch, ci)
     assert result.parseoutcomes() == {"skipped": len(WAYS), "passed": 1}
     assert result.ret == pytest.ExitCode.OK
 
 
-def test_what_a_machine_lacks_may_be_skipped_in_ci(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_machine_lacks_may_be_skipped_in_ci(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     reasons = (
         "no Python 3.6 on this machine (looked into pyenv, PATH and /usr/bin)",
         "the system's Python is not Debian's",

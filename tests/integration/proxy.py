@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import docker
@@ -125,7 +125,7 @@ def _connected(engine: docker.DockerClient) -> socket.socket:
     """A connection to the engine that the SDK has found."""
     base = engine.api.base_url
     if base.startswith("http+docker://"):
-        adapter = engine.api.get_adapter(base)
+        adapter: Any = engine.api.get_adapter(base)  # of the SDK's transport, which the stubs don't tell
         one = socket.socket(socket.AF_UNIX)
         one.connect(adapter.socket_path)
         return one

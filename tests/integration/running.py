@@ -85,7 +85,7 @@ def started(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start the command line; killed at the end if it still runs."""
     process = subprocess.Popen(
-        [python, "-m", "reprocheck", *map(os.fspath, words)],
+        [python, "-m", "reprocheck", *(os.fspath(word) for word in words)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE if stdout is None else stdout,
         stderr=subprocess.PIPE,
@@ -187,8 +187,8 @@ def inside(container: Container, *command: str) -> str:
     """What a program prints in a running container."""
     code, output = container.exec_run(list(command))
     assert code == 0, output
-    text: bytes = output
-    return text.decode()
+    assert isinstance(output, bytes)
+    return output.decode()
 
 
 def put(container: Container, path: str, content: str | bytes, mode: int = 0o755) -> None:

@@ -24,6 +24,9 @@ Run = Callable[..., Ran]
 Image = Callable[[str], str]
 
 NAMES = ("tf29", "tf29-protobuf", "tf29-team", "many")
+Pairs = set[tuple[str, str]]
+"""Who requires what."""
+
 ENVIRONMENT = {"many": "/opt/many"}
 _MISSING = re.compile(r"(\S+) (\S+) requires (\S+), which is not installed\.")
 _VIOLATED = re.compile(r"(\S+) (\S+) has requirement (.+), but you have (\S+) (\S+)\.")
@@ -37,9 +40,9 @@ class Said:
     target: str
     listed: dict[str, str]
     """`pip list`: name and version."""
-    missing: set[tuple[str, str]]
+    missing: Pairs
     """`pip check`: who requires what is not there."""
-    violated: set[tuple[str, str]]
+    violated: Pairs
     """`pip check`: who requires another version of what."""
     document: Any
     environment: str
@@ -64,14 +67,17 @@ def said(request: pytest.FixtureRequest, image: Image, bench: Bench, run_module:
 
 
 def _list(container: Container) -> dict[str, str]:
-    code, output = container.exec_run(["python3", "-m", "pip", "list", "--format", "json"], demux=True)
+    code, output = container.exec_run(["python3", "-m", "pip", "list", "--format", "json"], stderr=False)
     assert code == 0
-    return {canonicalize_name(one["name"]): one["version"] for one in json.loads(output[0])}
+    assert isinstance(output, bytes)
+    return {canonicalize_name(one["name"]): one["version"] for one in json.loads(output)}
 
 
-def _check(container: Container) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+def _check(container: Container) -> tuple[Pairs, Pairs]:
     _, output = container.exec_run(["python3", "-m", "pip", "check"])
-    missing, violated = set(), set()
+    assert isinstance(output, bytes)
+    missing: Pairs = set()
+    violated: Pairs = set()
     for line in output.decode().splitlines():
         if found := _MISSING.fullmatch(line):
             missing.add((canonicalize_name(found[1]), canonicalize_name(found[3])))
@@ -109,7 +115,9 @@ def test_diff_finds_each_requirement_of_pip_check_and_invents_none(
     healthy = tmp_path / "healthy.json"
     healthy.write_text(json.dumps(_mended(said)))
     ran = run_reprocheck("diff", f"snapshot:{healthy}", said.target, "--format", "json")
-    missing, violated, extra = set(), set(), set()
+    missing: Pairs = set()
+    violated: Pairs = set()
+    extra: Pairs = set()
     for finding in ran.json["findings"]:
         for one in finding["requirements"]:
             pair = (one["by"], finding["subject"]["name"])
@@ -134,7 +142,7 @@ def test_explain_of_the_command_line(said: Said, run_reprocheck: Run) -> None:
         assert f"no Python package {name}" in run_reprocheck("explain", said.target, name).refused()
 
 
-def _explained(said: Said, *, by_extra: bool) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+def _explained(said: Said, *, by_extra: bool) -> tuple[Pairs, Pairs]:
     snapshot = codec.decode_snapshot(json.dumps(said.document).encode(), said.name)
     missing: set[tuple[str, str]] = set()
     violated: set[tuple[str, str]] = set()
@@ -147,7 +155,9 @@ def _explained(said: Said, *, by_extra: bool) -> tuple[set[tuple[str, str]], set
             if (need.extra is not None) == by_extra and need.satisfied is False:
                 (missing if need.installed is None else violated).add((name, need.name))
         # The same seen from the other end.
-        refused |= {(one.by, name) for one in told.required_by if one.satisfied is False and (one.extra is not None) == by_extra}
+        refused |= {
+            (one.by, name) for one in told.required_by if one.satisfied is False and (one.extra is not None) == by_extra
+        }
     assert refused == violated
     return missing, violated
 

@@ -178,7 +178,7 @@ def test_a_container_removed_while_it_is_read(
     def remove(moment: Moment, _call: str) -> None:
         if moment == "stream":
             with suppress(docker.errors.NotFound):
-                engine.api.remove_container(container.id, force=True, v=True)
+                engine.api.remove_container(str(container.id), force=True, v=True)
 
     line = _one_line(_through(engine, tmp_path, socket_path, remove, f"container:{container.name}"), socket_path)
     # Which it is depends on how far the engine has come.
@@ -197,7 +197,7 @@ def test_a_container_stopped_while_it_is_read(
 
     def stop(moment: Moment, _call: str) -> None:
         if moment == "stream":
-            engine.api.kill(container.id)
+            engine.api.kill(str(container.id))
 
     once = _first(stop, "stream")
     line = _one_line(_through(engine, tmp_path, socket_path, once, f"container:{container.name}"), socket_path)
@@ -215,7 +215,7 @@ def test_a_container_removed_between_two_calls(
     def remove(moment: Moment, seen: str) -> None:
         if moment == "request" and seen == wanted:
             with suppress(docker.errors.NotFound):
-                engine.api.remove_container(container.id, force=True, v=True)
+                engine.api.remove_container(str(container.id), force=True, v=True)
 
     line = _one_line(_through(engine, tmp_path, socket_path, remove, f"container:{container.name}"), socket_path)
     assert line.startswith(f"container:{container.name}: ")
@@ -243,17 +243,19 @@ def test_a_throw_away_container_removed_by_somebody_else(
         known.set()
         ran = finish(process)
     assert re.search(
-        "its throw-away container (vanished|was killed from outside) while it was being read", _one_line(ran, socket_path)
+        "its throw-away container (vanished|was killed from outside) while it was being read",
+        _one_line(ran, socket_path),
     )
 
 
 def _first(act: Callable[[Moment, str], None], wanted: Moment) -> Callable[[Moment, str], None]:
-    lock, done = threading.Lock(), []
+    lock = threading.Lock()
+    done: list[str] = []
 
     def once(moment: Moment, call: str) -> None:
         with lock:
             now = moment == wanted and not done
-            done.extend([1] if now else [])
+            done.extend([call] if now else [])
         if now:
             act(moment, call)
 
@@ -380,7 +382,7 @@ NOISE = "printed more than 4 MiB that is no answer of the probe"
 FORGED = (
     "#!/bin/sh\n"
     "printf '\\n%s begin 4\\n%s\\n%s end\\n' 00000000000000000000000000000000 e30= 00000000000000000000000000000000\n"
-    "printf '{\"schema\": \"reprocheck.evidence/1\", \"environments\": []}\\n'\n"
+    'printf \'{"schema": "reprocheck.evidence/1", "environments": []}\\n\'\n'
 )
 FAKES = {
     "hangs": ("#!/bin/sh\nexec sleep 1000\n", HANG),
@@ -426,9 +428,7 @@ def test_an_image_whose_python_is_a_fake(
     engine: docker.DockerClient, image: Image, own_bench: Bench, run_reprocheck: Run, name: str
 ) -> None:
     program, said = FAKES[name]
-    built = own_bench.build(
-        f"FROM {image('base')}\nCOPY python3 /usr/local/bin/python3\n", {"python3": program}
-    )
+    built = own_bench.build(f"FROM {image('base')}\nCOPY python3 /usr/local/bin/python3\n", {"python3": program})
     ran = run_reprocheck("capture", f"image:{built}", "--timeout", "3" if said == HANG else "60")
     line = ran.refused()
     assert line.startswith(f"image:{built}: ")
@@ -531,7 +531,7 @@ def test_a_baseline_that_is_unusable(
         line = run_reprocheck("verify", f"snapshot:{path}", "--baseline", BASELINE).refused()
     else:
         line = run_reprocheck("verify", f"snapshot:{BASELINE}", "--baseline", path).refused()
-    assert line.startswith(f"{path}: ") or line.startswith(f"snapshot:{path}: ")
+    assert line.startswith((f"{path}: ", f"snapshot:{path}: "))
     assert said in line
 
 

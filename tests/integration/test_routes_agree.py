@@ -145,9 +145,7 @@ def test_the_copy_has_the_version_of_its_new_interpreter(five: dict[str, dict[st
     assert copy["python"]["abi"] == original["python"]["abi"] == "cpython-39"
 
 
-def test_each_way_verifies_each_other(
-    five: dict[str, dict[str, Any]], run_reprocheck: Run, tmp_path: Path
-) -> None:
+def test_each_way_verifies_each_other(five: dict[str, dict[str, Any]], run_reprocheck: Run, tmp_path: Path) -> None:
     for way, document in five.items():
         (tmp_path / way).write_text(json.dumps(document))
     for before in WAYS:

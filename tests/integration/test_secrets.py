@@ -28,7 +28,7 @@ WORD = "CANARY"
 @pytest.fixture(scope="module")
 def target(image: Image, bench: Bench) -> Container:
     """A running container with every secret of the image, and some of its own."""
-    container = bench.start(
+    return bench.start(
         image("secrets"),
         ["sh", "-c", "exec sleep infinity", "--api-key", f"{WORD}-argv-1", f"--password={WORD}-argv-2"],
         environment={
@@ -40,7 +40,6 @@ def target(image: Image, bench: Bench) -> Container:
         labels={"com.example.token": f"{WORD}-label-1"},
         healthcheck={"test": ["CMD", "true", f"--token={WORD}-health-1"], "interval": 3600 * 10**9},
     )
-    return container
 
 
 def test_the_secrets_are_there(target: Container, engine: docker.DockerClient, image: Image) -> None:
@@ -48,9 +47,9 @@ def test_the_secrets_are_there(target: Container, engine: docker.DockerClient, i
     recipe = RECIPES / "secrets"
     text = recipe.joinpath("Dockerfile").read_text() + recipe.joinpath("lay.py").read_text()
     planted = {*re.findall(rf"{WORD}-[a-z]+-[0-9a-f]+", text), *BUILD_ARGS["secrets"].values()}
-    planted |= {f"{WORD}-{found}" for found in re.findall(r'url\("([a-z]+-[0-9a-f]+)"', text)}
+    planted |= {f"{WORD}-{found}" for found in re.findall(r"""url\(["']([a-z]+-[0-9a-f]+)["']""", text)}
     assert len(planted) >= 12
-    history = engine.api.history(image("secrets"))
+    history = engine.images.get(image("secrets")).history()
     seen = json.dumps(target.attrs) + json.dumps(history) + inside(target, "grep", "-rh", WORD, "/usr", "/root", "/opt")
     missed = {one for one in planted if one not in seen}
     assert missed == set()
@@ -103,9 +102,7 @@ def test_no_secret_is_in_an_output_or_file(
         assert document["variables"]["CUDA_MIRROR"] == "https://example.invalid/cuda?token=***"
 
 
-def test_no_secret_is_in_the_evidence_of_the_bare_probe(
-    target: Container, run_reprocheck: Run, tmp_path: Path
-) -> None:
+def test_no_secret_is_in_the_evidence_of_the_bare_probe(target: Container, run_reprocheck: Run, tmp_path: Path) -> None:
     run_reprocheck("probe", "-o", tmp_path / "p.py").ended(0)
     put(target, "/tmp/p.py", (tmp_path / "p.py").read_bytes())
     evidence = inside(target, "python3", "/tmp/p.py")
@@ -144,9 +141,7 @@ def _watched(ours: Callable[[], int]) -> Iterator[set[str]]:
 
 
 @pytest.mark.parametrize("kind", ["image", "container"])
-def test_no_secret_is_in_the_arguments_of_a_process(
-    image: Image, target: Container, tmp_path: Path, kind: str
-) -> None:
+def test_no_secret_is_in_the_arguments_of_a_process(image: Image, target: Container, tmp_path: Path, kind: str) -> None:
     name = image("secrets") if kind == "image" else str(target.name)
     (tmp_path / "scratch").mkdir()
     pid: list[int] = []

@@ -13,7 +13,7 @@ import docker
 import pytest
 
 from tests.images.build import RECIPES
-from tests.integration.running import BASELINE, Bench, Ran, inside, packages, put
+from tests.integration.running import Bench, Ran, inside, packages, put
 from tests.integration.wheels import wheel
 
 pytestmark = pytest.mark.engine
@@ -86,7 +86,9 @@ def test_locking_again_changes_nothing_but_the_header(run_reprocheck: Run, image
     assert one == two
     # As bytes too: what is in version control shows no other difference.
     first, second = ((tmp_path / name).read_text().splitlines() for name in ("one", "two"))
-    assert [line for line, other in zip(first, second, strict=True) if line != other and "captured_at" not in line] == []
+    assert [
+        line for line, other in zip(first, second, strict=True) if line != other and "captured_at" not in line
+    ] == []
 
 
 def test_a_rebuild_with_the_same_content_changes_nothing_but_header_and_provenance(
@@ -271,7 +273,9 @@ def test_somebody_installed_in_a_running_container(run_reprocheck: Run, image: I
 
     file, raw = wheel("protobuf", "4.21.1")
     put(container, f"/tmp/{file}", raw)
-    assert "Successfully installed protobuf-4.21.1" in inside(container, "pip3", "install", "--no-index", f"/tmp/{file}")
+    assert "Successfully installed protobuf-4.21.1" in inside(
+        container, "pip3", "install", "--no-index", f"/tmp/{file}"
+    )
 
     for words in ((f"image:{tag}", f"container:{container.name}"), (f"container:{container.name}",)):
         report = run_reprocheck("diff", *words, "--format", "json").ended(1).json

@@ -14,7 +14,12 @@ def wheel(name: str, version: str, requires: Sequence[str] = ()) -> tuple[str, b
     files = {
         f"{stem}_made_up.py": "",
         f"{info}/METADATA": "\n".join(
-            ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *(f"Requires-Dist: {one}" for one in requires)]
+            [
+                "Metadata-Version: 2.1",
+                f"Name: {name}",
+                f"Version: {version}",
+                *(f"Requires-Dist: {one}" for one in requires),
+            ]
         )
         + "\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",

@@ -34,9 +34,7 @@ for stem, headers in DISTS.items():
     info = stem + b"-1.0.dist-info"
     folder = SITE / os.fsdecode(info)
     folder.mkdir()
-    folder.joinpath("METADATA").write_bytes(
-        b"Metadata-Version: 2.1\nName: %s\nVersion: %s\nSummary: %s\n" % headers
-    )
+    folder.joinpath("METADATA").write_bytes(b"Metadata-Version: 2.1\nName: %s\nVersion: %s\nSummary: %s\n" % headers)
     folder.joinpath("INSTALLER").write_bytes(b"pip\n")
     listed = (module, info + b"/METADATA", info + b"/INSTALLER", info + b"/RECORD")
     folder.joinpath("RECORD").write_bytes(b"".join(b"%s,,\n" % file for file in listed))

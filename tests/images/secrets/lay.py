@@ -35,8 +35,7 @@ lay_dist(
         "url": url("direct-7a55", "x.git"),
         "vcs_info": {"vcs": "git", "commit_id": COMMIT, "requested_revision": "main"},
     },
-    f"Home-page: {url('home-0be1', 'x')}\n"
-    f"Requires-Dist: edited @ git+{url('requires-b3d2', 'edited.git')}@main\n",
+    f"Home-page: {url('home-0be1', 'x')}\nRequires-Dist: edited @ git+{url('requires-b3d2', 'edited.git')}@main\n",
 )
 
 # Installed for editing from a checkout, the new way and the old way.
