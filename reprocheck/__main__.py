@@ -1,6 +1,6 @@
 """``python -m reprocheck``."""
 
-from reprocheck.cli import main
+from reprocheck.cli.main import main
 
 if __name__ == "__main__":
     main()

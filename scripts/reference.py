@@ -27,7 +27,7 @@ from pathlib import Path
 
 import click
 
-from reprocheck.cli import cli
+from reprocheck.cli.main import cli
 from reprocheck.rules import RULES
 from reprocheck.rules.base import HEADINGS
 

@@ -16,7 +16,7 @@ from typing import get_args
 import click
 import pytest
 
-from reprocheck import cli
+from reprocheck.cli.main import cli
 from reprocheck.extractors.assemble import EXTRACTORS
 from reprocheck.formats import FORMATS
 from reprocheck.model.report import LEVELS, Level, Threshold
@@ -130,7 +130,7 @@ def loaded_by(module: str) -> set[str]:
     return set(json.loads(ran.stdout))
 
 
-@pytest.mark.parametrize("module", ["reprocheck.cli", "reprocheck.pipeline", "reprocheck.formats"])
+@pytest.mark.parametrize("module", ["reprocheck.cli.main", "reprocheck.pipeline", "reprocheck.formats"])
 def test_heavy_libraries_wait_until_they_are_needed(module: str) -> None:
     loaded = loaded_by(module)
     heavy = [name for name in HEAVY if name in loaded and not (name == "rich" and module == "reprocheck.formats")]
@@ -138,7 +138,7 @@ def test_heavy_libraries_wait_until_they_are_needed(module: str) -> None:
 
 
 def test_help_needs_click_alone() -> None:
-    loaded = {name.partition(".")[0] for name in loaded_by("reprocheck.cli")}
+    loaded = {name.partition(".")[0] for name in loaded_by("reprocheck.cli.main")}
     assert not loaded & {"msgspec", "packaging", *HEAVY}
 
 
@@ -238,7 +238,7 @@ def test_each_format_is_registered() -> None:
 def test_the_command_line_offers_what_is_registered() -> None:
     # The command line repeats these lists, so that --help need not import the modules that own them.
     def choices(command: str, option: str) -> tuple[str, ...]:
-        found = next(one for one in cli.cli.commands[command].params if one.name == option)
+        found = next(one for one in cli.commands[command].params if one.name == option)
         assert isinstance(found.type, click.Choice)
         return tuple(found.type.choices)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from reprocheck.cli import cli
+from reprocheck.cli.main import cli
 from reprocheck.errors import ExitCode
 from reprocheck.model.report import LEVELS, SEVERITIES
 from reprocheck.rules import RULES, Rule

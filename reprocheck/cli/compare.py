@@ -1,0 +1,45 @@
+"""The commands that compare: verify, diff."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reprocheck.cli.options import access_options, report_options
+
+if TYPE_CHECKING:
+    from reprocheck.cli.outputs import Outputs
+    from reprocheck.pipeline import Question
+    from reprocheck.targets.resolve import Access
+
+
+@click.command()
+@click.argument("target")
+@click.option("--baseline", metavar="FILE", required=True, type=click.Path(path_type=Path), help="What was locked.")
+@report_options(gate=True)
+@access_options
+def verify(target: str, baseline: Path, question: Question, outputs: Outputs, access: Access) -> int:
+    """Verify that TARGET still is what the baseline says."""
+    from reprocheck.pipeline import capture, compare, load_baseline
+    from reprocheck.targets.resolve import resolve
+
+    locked, file = load_baseline(baseline)
+    after = capture(resolve(target, access), access)
+    return outputs.deliver(compare(locked, after, question, file))
+
+
+@click.command()
+@click.argument("before")
+@click.argument("after", required=False)
+@report_options(gate=False)
+@access_options
+def diff(before: str, after: str | None, question: Question, outputs: Outputs, access: Access) -> int:
+    """Tell what differs between two targets, or between a container and the image that it was started from."""
+    from reprocheck.pipeline import capture, compare
+    from reprocheck.targets.resolve import image_of, resolve
+
+    one = resolve(before, access)
+    first, second = (image_of(one, access), one) if after is None else (one, resolve(after, access))
+    return outputs.deliver(compare(capture(first, access), capture(second, access), question))

@@ -1,0 +1,110 @@
+"""The commands that read one target: capture, probe, lock, explain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from reprocheck.cli.options import access_options
+from reprocheck.cli.outputs import FORMATS
+from reprocheck.cli.say import color, say, width
+
+if TYPE_CHECKING:
+    from reprocheck.targets.resolve import Access
+
+_CLASSES = ("system", "environments", "os_packages", "accelerator", "machine", "variables", "image", "smoke")
+
+
+@click.command()
+@click.argument("target")
+@click.option("-o", "--output", metavar="FILE", help="Write the snapshot; - is standard output.")
+@click.option("--evidence", metavar="FILE", help="Write the raw evidence, to be read elsewhere.")
+@click.option("--format", "format_", type=click.Choice(FORMATS), default="text", show_default=True)
+@access_options
+def capture(target: str, output: str | None, evidence: str | None, format_: str, access: Access) -> None:
+    """Read the facts of TARGET; a summary, unless -o or --format json ask for the snapshot."""
+    from reprocheck import pipeline
+    from reprocheck.extractors.assemble import assemble
+    from reprocheck.formats.capture import render
+    from reprocheck.model import codec
+    from reprocheck.output import write_output
+    from reprocheck.targets.resolve import resolve
+
+    address = resolve(target, access)
+    if evidence is not None:
+        collected = pipeline.gather(address, access)
+        snapshot = assemble(collected)
+        write_output(evidence, codec.encode_json(collected.document, indent=-1))
+    else:
+        snapshot = pipeline.capture(address, access)
+    if output is not None:
+        write_output(output, codec.encode_snapshot(snapshot))
+    elif format_ == "json":
+        write_output("-", codec.encode_snapshot(snapshot))
+    elif evidence != "-":
+        write_output("-", render(snapshot, width=width(), color=color()).encode())
+
+
+@click.command()
+@click.option("-o", "--output", metavar="FILE", default="-", help="Where the program goes; - is standard output.")
+def probe(output: str) -> None:
+    """Print one Python file that makes evidence where reprocheck can't be installed.
+
+    \b
+    python3 -I -S -B FILE > e.evidence
+    docker exec -i CONTAINER python3 -I -S -B - < FILE > e.evidence
+    apptainer exec --nv X.sif python3 -I -S -B - < FILE > e.evidence
+    """  # noqa: D301 - \b is click's mark for a block that is not to be wrapped
+    from reprocheck.by_hand import program
+    from reprocheck.output import write_output
+
+    write_output(output, program())
+
+
+@click.command()
+@click.argument("target")
+@click.option("-o", "--output", metavar="FILE", required=True, help="The baseline; - is standard output.")
+@click.option("--note", metavar="TEXT", help="Your words, kept in the baseline's header.")
+@click.option(
+    "--allow-gaps",
+    "allowed",
+    multiple=True,
+    type=click.Choice(_CLASSES),
+    metavar="CLASS",
+    help="Lock although something of this fact class could not be read; repeatable.",
+)
+@click.option("--force", is_flag=True, help="Lock although requirements are violated.")
+@access_options
+def lock(target: str, output: str, note: str | None, allowed: tuple[str, ...], force: bool, access: Access) -> None:
+    """Write the facts of TARGET as a baseline, to be kept in version control."""
+    from reprocheck import pipeline
+    from reprocheck.lock import lock as locked
+    from reprocheck.model import codec
+    from reprocheck.output import write_output
+    from reprocheck.targets.resolve import resolve
+
+    captured = pipeline.capture(resolve(target, access), access)
+    snapshot, warnings = locked(captured, note=note, allowed_gaps=frozenset(allowed), force=force)
+    for warning in warnings:
+        say(f"warning: {warning}")
+    write_output(output, codec.encode_snapshot(snapshot))
+
+
+@click.command()
+@click.argument("target")
+@click.argument("package")
+@click.option("--format", "format_", type=click.Choice(FORMATS), default="text", show_default=True)
+@access_options
+def explain(target: str, package: str, format_: str, access: Access) -> None:
+    """Explain why PACKAGE is in TARGET: who requires it, which versions they allow, which copy is taken."""
+    from reprocheck import pipeline
+    from reprocheck.explain import explain_package
+    from reprocheck.formats.explain import render
+    from reprocheck.model import codec
+    from reprocheck.output import write_output
+    from reprocheck.targets.resolve import resolve
+
+    told = explain_package(pipeline.capture(resolve(target, access), access), package)
+    text = codec.encode_json(told) if format_ == "json" else render(told, width=width(), color=color()).encode()
+    write_output("-", text)

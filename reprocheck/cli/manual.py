@@ -1,0 +1,59 @@
+"""The commands about reprocheck itself: rules, rule, schema, demo."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from reprocheck.cli.options import access_options
+from reprocheck.cli.say import color, width
+from reprocheck.errors import UsageError
+
+if TYPE_CHECKING:
+    from reprocheck.targets.resolve import Access
+
+
+@click.command()
+def rules() -> None:
+    """List the rules."""
+    from reprocheck.formats.manual import table
+    from reprocheck.output import write_output
+    from reprocheck.rules import RULES
+
+    write_output("-", table(RULES).encode())
+
+
+@click.command()
+@click.argument("code")
+def rule(code: str) -> None:
+    """Show the manual page of a rule."""
+    from reprocheck.formats.manual import page
+    from reprocheck.output import write_output
+    from reprocheck.rules import RULES
+
+    found = next((one for one in RULES if code.upper() == one.code or code == one.name), None)
+    if found is None:
+        raise UsageError(f"{code}: no such rule; reprocheck rules lists them")
+    write_output("-", page(found).encode())
+
+
+@click.command()
+@click.argument("name", type=click.Choice(["snapshot", "report"]))
+def schema(name: str) -> None:
+    """Print the JSON Schema of a document."""
+    from reprocheck.model import codec
+    from reprocheck.output import write_output
+
+    write_output("-", codec.encode_json(codec.json_schema(name)))
+
+
+@click.command()
+@access_options
+def demo(access: Access) -> None:
+    """Show the main job on recorded evidence of TensorFlow images, and on the engine if one answers."""
+    from reprocheck.demo import run
+    from reprocheck.output import write_output
+
+    for text in run(access, width=width(), color=color()):
+        write_output("-", text.encode())

@@ -1,0 +1,121 @@
+"""Options that several commands share, and what they make of them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reprocheck.cli.outputs import FORMATS, outputs
+from reprocheck.cli.say import say
+from reprocheck.errors import UsageError
+
+if TYPE_CHECKING:
+    from reprocheck.pipeline import Question
+
+Function = Callable[..., Any]
+
+_LEVELS = ("framework", "packages", "stack", "machine", "bits")
+_THRESHOLDS = ("breaking", "major", "minor", "info", "never")
+
+_ACCESS = (
+    click.option("--engine", metavar="ADDRESS", help="Container engine, as in unix:///run/docker.sock."),
+    click.option(
+        "--python", type=click.Path(path_type=Path), metavar="PATH", help="The interpreter that host: shall mean."
+    ),
+    click.option(
+        "--timeout",
+        type=click.FloatRange(min=0.1),
+        default=60.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long the target's Python may take to answer.",
+    ),
+    click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."),
+)
+
+_REPORT = (
+    click.option(
+        "--level", type=click.Choice(_LEVELS), help="What has to agree; default: stack, packages for interpreters."
+    ),
+    click.option(
+        "--fail-on",
+        type=click.Choice(_THRESHOLDS),
+        default="major",
+        show_default=True,
+        help="Findings of this severity and above fail.",
+    ),
+    click.option(
+        "--env",
+        "pairs",
+        multiple=True,
+        metavar="A=B",
+        help="Compare environment A of the first side with B of the second; repeatable.",
+    ),
+    click.option("--format", "format_", type=click.Choice(FORMATS), default="text", show_default=True),
+    click.option("-o", "--output", metavar="FILE", default="-", help="The report; - is standard output."),
+    click.option(
+        "--write", multiple=True, metavar="FORMAT=FILE", help="Write the report in another format too; repeatable."
+    ),
+    click.option("--all", "all_", is_flag=True, help="List in text what is otherwise folded."),
+)
+
+
+def access_options(function: Function) -> Function:
+    """How targets are reached; the command takes ``access``."""
+
+    @functools.wraps(function)
+    def command(*, engine: str | None, python: Path | None, timeout: float, **words: Any) -> Any:
+        from reprocheck.targets.resolve import Access
+
+        return function(access=Access(engine_address=engine, python=python, seconds=timeout, tell=say), **words)
+
+    return _with(_ACCESS, command)
+
+
+def report_options(*, gate: bool) -> Callable[[Function], Function]:
+    """What is asked of a comparison and where its report goes; the command takes ``question`` and ``report``."""
+
+    def options(function: Function) -> Function:
+        @functools.wraps(function)
+        def command(
+            *,
+            level: str | None,
+            fail_on: str,
+            pairs: tuple[str, ...],
+            format_: str,
+            output: str,
+            write: tuple[str, ...],
+            all_: bool,
+            **words: Any,
+        ) -> Any:
+            return function(
+                question=_question(level, fail_on, pairs, gate=gate),
+                outputs=outputs(format_, output, write, all_=all_),
+                **words,
+            )
+
+        return _with(_REPORT, command)
+
+    return options
+
+
+def _with(options: tuple[Function, ...], command: Function) -> Function:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _question(level: str | None, fail_on: str, pairs: tuple[str, ...], *, gate: bool) -> Question:
+    from reprocheck.pipeline import Question
+
+    by_hand = {}
+    for pair in pairs:
+        one, equals, other = pair.partition("=")
+        if not equals or not one or not other:
+            raise UsageError(f"--env {pair}: write A=B, two ids of environments")
+        by_hand[one] = other
+    return Question(level=level, fail_on=fail_on, pairs=by_hand, gate=gate)  # type: ignore[arg-type] # click checked
