@@ -109,18 +109,18 @@ def changes(before: Snapshot, after: Snapshot, pairing: Pairing) -> tuple[Change
 
 
 def one_sided(before: Snapshot, after: Snapshot, classes: Iterable[FactClass]) -> tuple[Note, ...]:
-    """Note each of these fact classes that one side alone read, and environments that one side did not look for."""
+    """Note fact classes that one side alone has (a gap says so itself), and environments that one did not look for."""
     notes = []
     for name in classes:
         reads = (_was_read(before, name), _was_read(after, name))
         for snapshot, read in zip((before, after), reads, strict=True):
-            if not read and any(reads):
-                reason = f"{snapshot.header.target} says nothing of it, so it was not compared"
+            if not read and any(reads) and all(gap.what != name for gap in snapshot.gaps):
+                reason = "nothing is known of it on this side, so it was not compared"
                 notes.append(Note(what=name, where=snapshot.header.target, reason=reason))
     if "environments" in classes:
         for snapshot, fuller in ((before, after), (after, before)):
             if snapshot.subject.kind in _LIST_ONE_ENVIRONMENT and len(fuller.environments) > 1:
-                reason = f"{snapshot.header.target} is one environment; others were not looked for there"
+                reason = "one environment; others were not looked for there"
                 notes.append(Note(what="environments", where=snapshot.header.target, reason=reason))
     return tuple(notes)
 

@@ -55,7 +55,7 @@ def places(evidence: Evidence) -> list[Place]:
     conda = {posixpath.dirname(path) for path in evidence.found.get("conda", ())}
     found: dict[str, Place] = {}
     seen: set[tuple[str, str]] = set()
-    for path, told in sorted(evidence.interpreters.items(), key=lambda item: _rank(item[0])):
+    for told in sorted(evidence.interpreters.values(), key=_rank):
         facts = told.facts
         if facts is None:
             continue
@@ -71,7 +71,7 @@ def places(evidence: Evidence) -> list[Place]:
             id=identity,
             prefix=prefix,
             kind="conda" if prefix in conda else "system",
-            executable=path if posixpath.dirname(posixpath.dirname(path)) == prefix else told.real,
+            executable=told.real,
             facts=facts,
             version=_numbers(facts.version),
             system_site=True,
@@ -88,10 +88,13 @@ def places(evidence: Evidence) -> list[Place]:
     return list(found.values())
 
 
-def _rank(path: str) -> tuple[int, int, str]:
-    """``python3`` before ``python3.9`` before ``python``; short paths first: the name that people use."""
-    order = {"python3": 0, "python": 2}.get(posixpath.basename(path), 1)
-    return (order, len(path), path)
+def _rank(told: InterpreterEvidence) -> tuple[bool, int, str]:
+    """Programs in the ``bin`` of their own prefix first: of a virtual environment made of copies, the original.
+
+    By the program itself, not by the links that lead to it: which of them are seen depends on the route.
+    """
+    prefix = told.facts.base_prefix if told.facts else ""
+    return (posixpath.dirname(posixpath.dirname(told.real)) != prefix, len(told.real), told.real)
 
 
 def _configurations(evidence: Evidence) -> Iterator[str]:

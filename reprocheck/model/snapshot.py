@@ -109,7 +109,7 @@ class Python(Model, frozen=True, kw_only=True):
     implementation: str
     """``cpython``, ``pypy`` (``sys.implementation.name``)."""
     executable: str
-    """Path in the target, links not resolved."""
+    """Path in the target: of a virtual environment the one in it, else the program itself, links resolved."""
     prefix: str
     """``sys.base_prefix``: where the standard library lives."""
     abi: str | None = None

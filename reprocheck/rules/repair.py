@@ -64,10 +64,10 @@ def reinstall(pair: EnvironmentPair, name: str) -> Fix | None:
     if package is None or not package.version or not _is_writable(package):
         return None
     token = _token(package)
+    summary = f"install {_what(package)} again: {_source(package)}"
     if token is None or _is_conda(pair, (name,)):
-        return Fix(summary=f"install {_what(package)} again {_origin(package)}")
-    command = _pip(pair, "--force-reinstall", "--no-deps", token)
-    return Fix(summary=f"install {_what(package)} again {_origin(package)}", commands=command)
+        return Fix(summary=summary)
+    return Fix(summary=summary, commands=_pip(pair, "--force-reinstall", "--no-deps", token))
 
 
 def _to_restore(pair: EnvironmentPair, edge: Edge, wanted: Mapping[str, Package]) -> Package | None:
@@ -95,7 +95,7 @@ def _install(pair: EnvironmentPair, package: Package, wanted: Mapping[str, Packa
     known = [token for token in tokens if token is not None]
     if len(known) < len(tokens):
         unknown = next(wanted[name] for name in (package.name, *together) if _token(wanted[name]) is None)
-        return Fix(summary=f"{summary}; no command: {unknown.name} was installed {_origin(unknown)}")
+        return Fix(summary=f"{summary}; no command, because {_source(unknown)}")
     if _is_conda(pair, wanted):
         return Fix(summary=f"{summary}, with conda, which installed it")
     if any("+" in other.version for other in wanted.values()):
@@ -127,14 +127,15 @@ def _what(package: Package) -> str:
     return f"{package.name} {package.version}"
 
 
-def _origin(package: Package) -> str:
+def _source(package: Package) -> str:
+    """Where the baseline's copy came from, as a sentence."""
     match package.origin:
         case "index":
-            return "from the index"
+            return f"{package.name} came from the index"
         case "unrecorded" | "unreadable":
-            return "the way it was installed, which is not recorded"
+            return f"how {package.name} was installed is not recorded"
         case url:
-            return f"from {printable(url)}"
+            return f"{package.name} came from {printable(url)}"
 
 
 def _is_writable(package: Package) -> bool:

@@ -21,10 +21,11 @@ from reprocheck.model.snapshot import Subject
 from reprocheck.targets import probe
 from reprocheck.targets.address import Address
 from reprocheck.targets.archive_endpoint import ArchiveSession
-from reprocheck.targets.engine import Engine, Stream, attempt, talking
+from reprocheck.targets.engine import Engine, attempt, talking
 from reprocheck.targets.interpreters import CLEARED, candidates
 from reprocheck.targets.owner import undisturbed
 from reprocheck.targets.session import Session, header
+from reprocheck.targets.stream import Stream
 
 _NOT_THERE = frozenset({126, 127})
 _KILLED = 137

@@ -7,8 +7,6 @@ about 190 ms.
 from __future__ import annotations
 
 import os
-import struct
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,12 +23,12 @@ from reprocheck.errors import EngineError, TargetError
 from reprocheck.model.evidence import EngineFacts
 from reprocheck.model.snapshot import Layer
 from reprocheck.targets import redact
+from reprocheck.targets.history import instructions
 
 T = TypeVar("T")
 
 _DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 _ANSWER_SECONDS = 60
-STDERR_LIMIT = 64 << 10
 
 
 class Engine:
@@ -129,108 +127,8 @@ class Engine:
         )
 
 
-_EMPTY = frozenset(
-    {"ARG", "CMD", "ENTRYPOINT", "ENV", "EXPOSE", "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD", "SHELL"}
-    | {"STOPSIGNAL", "USER", "VOLUME"}
-)
-"""Instructions that make no layer."""
-
-
-def instructions(history: list[tuple[str, int]], layers: int) -> list[tuple[str | None, int | None]]:
-    """Instruction and size of each layer, from the history, oldest entry first.
-
-    The engine's API leaves out ``empty_layer`` (OCI image configuration, ``history``), so which entry made
-    a layer is worked out: bytes mean a layer, settings mean none, and any other instruction of no bytes
-    (``WORKDIR``, a ``RUN`` that changed nothing) goes either way. Where that does not come out even, the
-    layers below the first and above the last doubtful entry are still certain; of the others nothing is
-    claimed.
-    """
-    entries = [(redact.instruction(text), size) for text, size in history]
-    entries = [(text, size) for text, size in entries if size > 0 or _word(text) not in _EMPTY]
-    certain = [entry for entry in entries if entry[1] > 0]
-    if layers in {len(entries), len(certain)}:
-        return list(entries if layers == len(entries) else certain)
-    doubtful = [position for position, (_, size) in enumerate(entries) if size == 0]
-    if not doubtful or not len(certain) < layers < len(entries):
-        return [(None, None)] * layers
-    below, above = entries[: doubtful[0]], entries[doubtful[-1] + 1 :]
-    return [*below, *[(None, None)] * (layers - len(below) - len(above)), *above]
-
-
-def _word(instruction: str | None) -> str:
-    return (instruction or "").partition(" ")[0].upper()
-
-
 def _words(value: str | list[str] | None) -> list[str]:
     return [value] if isinstance(value, str) else list(value or [])
-
-
-class Stream:
-    """The two-way stream of an exec or an attached container, its frames taken apart.
-
-    Docker Engine API, "Attach to a container", stream format: eight bytes of header (stream, length) before
-    each piece.
-    """
-
-    def __init__(self, raw: Any) -> None:
-        self._owner = raw  # keeps the connection open
-        self._socket = getattr(raw, "_sock", raw)
-        self._buffer = b""
-        self._left = 0
-        self._kind = 1
-        self.stderr = b""
-
-    def send(self, data: bytes) -> None:
-        """Write to the process's standard input."""
-        self._socket.settimeout(10.0)
-        self._socket.sendall(data)
-
-    def receive(self, timeout: float) -> bytes:
-        """Some bytes of standard output; standard error is kept aside, up to a limit; empty at the end.
-
-        Raises:
-            TimeoutError: nothing came in time.
-        """
-        deadline = time.monotonic() + timeout
-        while True:
-            piece = self._piece(deadline)
-            if not piece or self._kind != 2:  # noqa: PLR2004 - stream 2 is standard error
-                return piece
-            self.stderr = (self.stderr + piece)[-STDERR_LIMIT:]
-
-    def close(self) -> None:
-        """Close the connection; the process sees the end of its input."""
-        # The SDK hangs the HTTP response on the socket; closed first, its buffers go before what they lie on.
-        response = getattr(self._owner, "_response", None)
-        if response is not None:
-            response.close()
-        self._owner.close()
-        self._socket.close()
-
-    def _piece(self, deadline: float) -> bytes:
-        while self._left == 0:
-            while len(self._buffer) < 8:  # noqa: PLR2004 - the size of a frame's header
-                if not self._fill(deadline):
-                    # Text without a header is the runtime's own error message.
-                    piece, self._buffer, self._kind = self._buffer, b"", 2
-                    self.stderr += piece
-                    return b""
-            self._kind, self._left = struct.unpack(">BxxxL", self._buffer[:8])
-            self._buffer = self._buffer[8:]
-        if not self._buffer and not self._fill(deadline):
-            return b""
-        piece, self._buffer = self._buffer[: self._left], self._buffer[self._left :]
-        self._left -= len(piece)
-        return piece
-
-    def _fill(self, deadline: float) -> bool:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self._socket.settimeout(left)
-        more = self._socket.recv(1 << 18)
-        self._buffer += more
-        return bool(more)
 
 
 @contextmanager

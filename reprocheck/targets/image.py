@@ -17,10 +17,11 @@ from reprocheck.model.evidence import Answer, AnyWant, Document
 from reprocheck.model.snapshot import Subject
 from reprocheck.targets import probe
 from reprocheck.targets.address import Address
-from reprocheck.targets.engine import Engine, Stream, attempt, talking
+from reprocheck.targets.engine import Engine, attempt, talking
 from reprocheck.targets.interpreters import CLEARED, candidates
 from reprocheck.targets.owner import LABEL, mine, sweep, undisturbed
 from reprocheck.targets.session import header
+from reprocheck.targets.stream import Stream
 
 _MEMORY = 1 << 30
 _PROCESSES = 64

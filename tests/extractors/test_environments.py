@@ -70,6 +70,16 @@ def test_system_site_is_seen_where_the_environment_says_so(tmp_path: Path) -> No
     ]
 
 
+def test_a_virtual_environment_made_of_copies_does_not_pass_for_the_original(tmp_path: Path) -> None:
+    plant(tmp_path, FILES)
+    programs = {"/opt/venv/bin/python3": interpreter(), "/usr/local/bin/python3.9": interpreter()}
+    found = environments.read(Tree(tmp_path, interpreters=programs).evidence()).fields["environments"]
+    assert {one.id: one.python and one.python.executable for one in found} == {
+        "/usr/local": "/usr/local/bin/python3.9",
+        "/opt/venv": "/opt/venv/bin/python3",
+    }
+
+
 def test_no_python_is_a_gap_and_not_an_empty_success(tmp_path: Path) -> None:
     facts = environments.read(Tree(plant(tmp_path, {"/etc/hostname": "x"})).evidence())
     assert facts.fields["environments"] == ()
