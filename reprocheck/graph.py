@@ -17,7 +17,7 @@ from packaging.markers import InvalidMarker, Marker, UndefinedComparison, Undefi
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from reprocheck.versions import Stretch, allows, cut, parse_version
+from reprocheck.versions import Stretch, allows, cut, is_countable, parse_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -326,6 +326,9 @@ def _requirements(
     unclear: list[tuple[str, str]] = []
     for text in requires:
         if _is_of_other_extra(text, extra):
+            continue
+        if not is_countable(text):
+            unclear.append((text, "holds a number of more than 1,000 digits"))
             continue
         try:
             parsed = _parse(text)

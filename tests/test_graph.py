@@ -130,6 +130,17 @@ def test_malformed_requirements_and_versions_are_listed_and_never_raise() -> Non
     }
 
 
+@pytest.mark.parametrize(
+    "requirement",
+    ["b>={}", "b ~= {}.1", "b (=={}.*)", "b>=1; python_version>='{}'", "b @ https://example.org/{}"],
+)
+def test_a_number_that_nobody_counts_is_not_judged(requirement: str) -> None:
+    graph = build(environment(package("a==1", requirement.format("9" * 6000), "c>1"), package("b==1")))
+    assert [(item.by, item.reason) for item in graph.unjudged] == [("a", "holds a number of more than 1,000 digits")]
+    assert pairs(graph.missing()) == [("a", "c")]
+    assert graph.intervals("b") == build(environment(package("b==1"))).intervals("b")
+
+
 def test_paths_shortest_first_through_each_requirer() -> None:
     graph = build(
         environment(
