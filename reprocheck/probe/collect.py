@@ -168,10 +168,12 @@ class Answer(object):
         names = [(key, re.compile(rule)) for key, rule in sorted(want["find"].items())]
         anything = re.compile("|".join("(?:%s)" % rule for rule in want["find"].values()))
         leaves = set(os.fsencode(name) for name in want["leaves"])
+        beside = dict((os.fsencode(name), os.fsencode(mark)) for name, mark in want.get("leaves_beside", {}).items())
+        marks = set(beside.values())
         mounts = mount_points()
         stack = [os.fsencode(want["root"])]
         while stack:
-            where = stack.pop()
+            where, inner, seen = stack.pop(), [], set()
             try:
                 scan = os.scandir(where)
             except OSError as error:
@@ -183,6 +185,8 @@ class Answer(object):
                     for entry in scan:
                         report["entries"] += 1
                         name = entry.name
+                        if name in marks:
+                            seen.add(name)
                         shown = os.fsdecode(name)
                         if anything.match(shown):
                             for key, rule in names:
@@ -192,9 +196,10 @@ class Answer(object):
                             if entry.path in mounts:
                                 report["mounts"].append(text(entry.path))
                             else:
-                                stack.append(entry.path)
+                                inner.append(entry.path)
             except OSError:
                 report["denied"].append(text(where))
+            stack.extend(path for path in inner if beside.get(os.path.basename(path)) not in seen)
             if report["entries"] > WALK_LIMIT:
                 report["reason"] = "stopped after %d entries" % WALK_LIMIT
                 break
