@@ -9,7 +9,7 @@ from reprocheck.extractors import environments
 from reprocheck.extractors.assemble import assemble
 from reprocheck.extractors.places import parse_pyvenv
 from reprocheck.model import codec
-from reprocheck.model.evidence import EngineFacts, Evidence
+from reprocheck.model.evidence import EngineFacts, Evidence, InterpreterFacts
 from tests.evidence import HEADER, Tree, interpreter, plant, process
 
 METADATA = "Name: six\nVersion: 1.0\n"
@@ -226,7 +226,7 @@ def test_a_wrapper_script_on_the_path_starts_what_it_likes(
 ) -> None:
     """What was started through PATH tells; the files don't."""
     running = msgspec.structs.replace(process(), started_as=started_as, executable=executable)
-    programs = {**INTERPRETERS, "/shims/python3": "not a program but a script"}
+    programs: dict[str, InterpreterFacts | str] = {**INTERPRETERS, "/shims/python3": "not a program but a script"}
     variables = {"PATH": "/shims:/opt/venv/bin"}
     evidence = Tree(
         plant(tmp_path, FILES), interpreters=programs, engine=engine(**variables), running=running
