@@ -58,3 +58,16 @@ def test_a_container_that_is_restarted_again_and_again(run_reprocheck: Run, imag
     assert document["os_packages"]
     (gap,) = (gap for gap in document["gaps"] if gap["what"] == "environments")
     assert gap["reason"].startswith("the container is restarting")
+
+
+def test_a_package_database_that_was_removed(
+    run_reprocheck: Run, image: Image, own_bench: Bench, tmp_path: Path
+) -> None:
+    container = own_bench.start(image("base"))
+    target = f"container:{container.name}"
+    run_reprocheck("lock", target, "-o", tmp_path / "b").ended(0)
+    inside(container, "rm", "-rf", "/var/lib/dpkg")
+    report = run_reprocheck("verify", target, "--baseline", tmp_path / "b", "--format", "json").ended(2).json
+    assert [gap["what"] for gap in report["gaps"]] == ["os_packages"]
+    # What was not read is not gone.
+    assert report["findings"] == []
