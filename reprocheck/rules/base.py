@@ -41,6 +41,8 @@ class EnvironmentPair:
     """All changes inside; the first two keys of each path lead here."""
     listing_gap: bool
     """The after side could not be listed completely: a package that is absent may be there."""
+    named: bool
+    """The after side is one interpreter that was named, whichever comes first on ``PATH``."""
 
     @cached_property
     def graph_before(self) -> Graph:
@@ -118,6 +120,7 @@ def _pair(before: Environment, after: Environment, changes: Iterable[Change], af
         added=tuple(added),
         removed=tuple(removed),
         changed=changed,
+        named=after_side.subject.kind in {"python", "host"},
         listing_gap=any(gap.what in {"environments", listing, f"{listing}.packages"} for gap in after_side.gaps),
     )
 

@@ -263,7 +263,9 @@ EVERYTHING = replace(
             before="4.4.0",
             suffers=("tensorflow",),
             requirements=(
-                RequirementCheck(by="tensorflow", by_version="2.9.0", specifier=">=3.6.6", allows_before=True),
+                RequirementCheck(
+                    by="tensorflow", by_version="2.9.0", specifier=">=3.6.6", allows_before=True, missing=True
+                ),
             ),
         ),
         finding(
