@@ -112,7 +112,7 @@ def one_sided(before: Snapshot, after: Snapshot, classes: Iterable[FactClass]) -
     """Note fact classes that one side alone has (a gap says so itself), and environments that one did not look for."""
     notes = []
     for name in classes:
-        reads = (_was_read(before, name), _was_read(after, name))
+        reads = (before.was_read(name), after.was_read(name))
         for snapshot, read in zip((before, after), reads, strict=True):
             if not read and any(reads) and all(gap.what != name for gap in snapshot.gaps):
                 reason = "nothing is known of it on this side, so it was not compared"
@@ -145,11 +145,6 @@ def _minor(version: str) -> str:
     return ".".join(version.split(".")[:2])
 
 
-def _was_read(snapshot: Snapshot, name: FactClass) -> bool:
-    coverage = snapshot.coverage.get(name)
-    return coverage is not None and coverage.state in {"complete", "partial"}
-
-
 # The compared mappings. None is "not known"; a fact that can rightly be absent is an empty text.
 
 
@@ -167,7 +162,7 @@ def _facts(side: Snapshot, opposite: Snapshot, keys: Mapping[str, str]) -> _Fact
         "variables": lambda: {name: {"value": value} for name, value in side.variables.items()},
         "image": lambda: _image(side.image),
     }
-    return {name: build() for name, build in builders.items() if _was_read(side, name) and _was_read(opposite, name)}
+    return {name: build() for name, build in builders.items() if side.was_read(name) and opposite.was_read(name)}
 
 
 def _environment(environment: Environment) -> _Facts:
@@ -297,7 +292,7 @@ def _structural(one: _Facts, other: _Facts) -> Iterator[Change]:
 
 
 def _unpaired(before: Snapshot, after: Snapshot, pairing: Pairing) -> Iterator[Change]:
-    if not (_was_read(before, "environments") and _was_read(after, "environments")):
+    if not (before.was_read("environments") and after.was_read("environments")):
         return
     if after.subject.kind not in _LIST_ONE_ENVIRONMENT:
         for name in pairing.before_only:

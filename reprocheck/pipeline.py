@@ -20,7 +20,7 @@ from reprocheck.model.snapshot import Gap, Snapshot
 from reprocheck.scope import checked, unasked_machine
 from reprocheck.targets.address import Address
 from reprocheck.targets.resolve import Access, open_target
-from reprocheck.verdict import classes, default_level, verdict
+from reprocheck.verdict import classes, default_level, unreadable, verdict
 
 ROUNDS = 5
 """Answers lead to questions: pyvenv.cfg names a home, .pth files name directories. No further than this."""
@@ -89,10 +89,11 @@ def compare(before: Snapshot, after: Snapshot, question: Question, baseline: Bas
     pairing = pair_environments(before, after, question.pairs)
     comparison = rules.compare(before, after, pairing.pairs, changes(before, after, pairing))
     findings = _attributed(rules.judge(comparison, level), introduced_by(before, after))
-    gaps = tuple(dict.fromkeys((*_gaps(before, after), *unasked_machine(before, after, question.level))))
-    judged, reached, summary = verdict(
-        findings, gaps, level, question.fail_on, rules.level_of, only_unreadable=not question.gate
-    )
+    theirs = _named(before)
+    gaps = tuple(dict.fromkeys((*after.gaps, *theirs, *unasked_machine(before, after, question.level))))
+    unread = {*(after.gaps if unreadable(after) else ()), *(theirs if unreadable(before) else ())}
+    forgiven = () if question.gate else tuple(gap for gap in gaps if gap not in unread)
+    judged, reached, summary = verdict(findings, gaps, level, question.fail_on, rules.level_of, forgiven=forgiven)
     return Report(
         made_by=MadeBy(reprocheck=__version__, date=datetime.datetime.now(datetime.timezone.utc).date().isoformat()),
         verdict=judged,
@@ -122,11 +123,10 @@ def _attributed(findings: tuple[Finding, ...], layer: IntroducedBy | None) -> tu
     )
 
 
-def _gaps(before: Snapshot, after: Snapshot) -> tuple[Gap, ...]:
-    """The gaps of both sides; the first side's say whose they are."""
+def _named(before: Snapshot) -> tuple[Gap, ...]:
+    """The gaps of the first side, which say whose they are."""
     name = before.header.target
-    theirs = (Gap(what=gap.what, where=f"{name}: {gap.where}", reason=gap.reason) for gap in before.gaps)
-    return (*after.gaps, *theirs)
+    return tuple(Gap(what=gap.what, where=f"{name}: {gap.where}", reason=gap.reason) for gap in before.gaps)
 
 
 def _side(snapshot: Snapshot, file: BaselineFile | None) -> Side:

@@ -131,13 +131,12 @@ def test_gap_level(what: str, level: str | None) -> None:
     assert gap_level(gaps(what)[0]) == level
 
 
-def test_diff_counts_gaps_only_where_a_side_could_not_be_read() -> None:
-    assert judged([], "environments", only_unreadable=True) == ("verified", "stack", ())
-    everything = classes("stack")
-    assert judged([], *everything, only_unreadable=True)[0] == "unverified"
-    assert judged([], "environments", level="packages", only_unreadable=True)[0] == "unverified"
-    single = "environments[/usr].packages[a]"
-    assert judged([], single, level="packages", only_unreadable=True)[0] == "verified"
+def test_a_forgiven_gap_is_counted_and_does_not_fail() -> None:
+    told = gaps("environments", "os_packages")
+    found, reached, summary = verdict([], told, "stack", "major", level_of, forgiven=told)
+    assert (found, reached.reached, summary.gaps) == ("verified", "stack", 2)
+    found, reached, _ = verdict([], told, "stack", "major", level_of, forgiven=told[:1])
+    assert (found, reached.blocked_by) == ("unverified", ("os_packages",))
 
 
 @pytest.mark.parametrize(

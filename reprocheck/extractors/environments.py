@@ -91,7 +91,8 @@ def _unread(evidence: Evidence) -> Facts:
         "exited": "docker start",
         "created": "docker start",
     }.get(state or "")
-    reason = f"the container is {state}: reading an environment needs a running Python" + (
+    why = f"the container is {state}" if state else "no process answered"
+    reason = f"{why}: reading an environment needs a running Python" + (
         f" ({remedy} {evidence.document.subject.name})" if remedy else ""
     )
     return Facts(coverage=Coverage(state="not-read"), gaps=(Gap(what=CLASS, where=target, reason=reason),))

@@ -361,3 +361,8 @@ class Snapshot(Model, frozen=True, kw_only=True):
     """Results of smoke tests; this version runs none."""
     gaps: tuple[Gap, ...] = ()
     provenance: Provenance = field(default_factory=Provenance)
+
+    def was_read(self, name: FactClass) -> bool:
+        """Whether a fact class was read, in whole or in part."""
+        coverage = self.coverage.get(name)
+        return coverage is not None and coverage.state in {"complete", "partial"}
