@@ -90,7 +90,9 @@ def compare(before: Snapshot, after: Snapshot, question: Question, baseline: Bas
     comparison = rules.compare(before, after, pairing.pairs, changes(before, after, pairing))
     findings = _attributed(rules.judge(comparison, level), introduced_by(before, after))
     theirs = _named(before)
-    gaps = tuple(dict.fromkeys((*after.gaps, *theirs, *unasked_machine(before, after, question.level))))
+    unjudged, accepted = rules.unjudged(comparison)
+    unasked = unasked_machine(before, after, question.level)
+    gaps = tuple(dict.fromkeys((*after.gaps, *theirs, *unjudged, *unasked)))
     unread = {*(after.gaps if unreadable(after) else ()), *(theirs if unreadable(before) else ())}
     forgiven = () if question.gate else tuple(gap for gap in gaps if gap not in unread)
     judged, reached, summary = verdict(findings, gaps, level, question.fail_on, rules.level_of, forgiven=forgiven)
@@ -106,7 +108,7 @@ def compare(before: Snapshot, after: Snapshot, question: Question, baseline: Bas
         checked=checked(before, after, pairing.pairs, level),
         findings=findings,
         gaps=gaps,
-        notes=(*one_sided(before, after, classes(level)), *after.provenance.notes),
+        notes=(*one_sided(before, after, classes(level)), *accepted, *after.provenance.notes),
     )
 
 
