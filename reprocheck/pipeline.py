@@ -95,16 +95,17 @@ def compare(before: Snapshot, after: Snapshot, question: Question, baseline: Bas
     gaps = tuple(dict.fromkeys((*after.gaps, *theirs, *unjudged, *unasked)))
     unread = {*(after.gaps if unreadable(after) else ()), *(theirs if unreadable(before) else ())}
     forgiven = () if question.gate else tuple(gap for gap in gaps if gap not in unread)
-    judged, reached, summary = verdict(findings, gaps, level, question.fail_on, rules.level_of, forgiven=forgiven)
+    judged = verdict(findings, gaps, level, question.fail_on, rules.level_of, forgiven=forgiven)
     return Report(
         made_by=MadeBy(reprocheck=__version__, date=datetime.datetime.now(datetime.timezone.utc).date().isoformat()),
-        verdict=judged,
+        verdict=judged.verdict,
         threshold=question.fail_on,
-        level=reached,
+        level=judged.level,
+        failing=judged.failing,
         baseline=_side(before, baseline),
         target=_side(after, None),
         pairs=pairing.pairs,
-        summary=summary,
+        summary=judged.summary,
         checked=checked(before, after, pairing.pairs, level),
         findings=findings,
         gaps=gaps,

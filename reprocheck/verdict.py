@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from reprocheck.errors import ExitCode
 from reprocheck.model.report import (
@@ -83,6 +83,15 @@ def gap_level(gap: Gap) -> Level | None:
     return "packages" if _SIDE_FACT.match(gap.what) else "framework"
 
 
+class Judged(NamedTuple):
+    """What a comparison comes to; each field as in :class:`reprocheck.model.report.Report`."""
+
+    verdict: Verdict
+    level: LevelReached
+    failing: tuple[str, ...]
+    summary: Summary
+
+
 def verdict(
     findings: Sequence[Finding],
     gaps: Sequence[Gap],
@@ -91,7 +100,7 @@ def verdict(
     level_of: Callable[[Finding], Level],
     *,
     forgiven: Collection[Gap] = (),
-) -> tuple[Verdict, LevelReached, Summary]:
+) -> Judged:
     """Judge a whole comparison.
 
     A gap in a fact class of the level makes it ``unverified``, whatever else was found, unless it is
@@ -119,9 +128,9 @@ def verdict(
     }
     waived = sum(finding.waived is not None for finding in findings)
     summary = Summary(**counts, waived=waived, gaps=len(gaps))
-    if counting:
-        return "unverified", reached, summary
-    return "drift" if failing else "verified", reached, summary
+    outcome: Verdict = "unverified" if counting else "drift" if failing else "verified"
+    why = (*(finding.fingerprint for finding in failing), *sorted(counting))
+    return Judged(outcome, reached, why, summary)
 
 
 def exit_code(judged: Verdict, fail_on: Threshold) -> ExitCode:

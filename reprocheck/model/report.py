@@ -226,6 +226,8 @@ class Report(Model, frozen=True, kw_only=True):
     threshold: Threshold
     """Findings of this severity and above fail."""
     level: LevelReached
+    failing: tuple[str, ...] = ()
+    """Fingerprints of the findings that fail, then fact paths of the gaps that count: why it is not `verified`."""
     baseline: Side
     """The first side."""
     target: Side
