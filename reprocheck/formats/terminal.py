@@ -56,7 +56,7 @@ def render(report: Report, *, width: int = WIDTH, color: bool = False, all_: boo
     if report.verdict != "verified":
         _level(page, report)
     _gaps_and_notes(page, report)
-    page.aside(how_it_was_read(report.target.route, executed=report.target.executed))
+    _how_it_was_read(page, report)
     return page.render()
 
 
@@ -245,6 +245,15 @@ def _gaps_and_notes(page: Page, report: Report) -> None:
         page.block("gap", "unverified", gap.what, f"  {gap.where}: {gap.reason}")
     for note in report.notes:
         page.block("note", "aside", note.what, f"  {note.where}: {note.reason}")
+
+
+def _how_it_was_read(page: Page, report: Report) -> None:
+    first, second = (how_it_was_read(one.route, executed=one.executed) for one in (report.baseline, report.target))
+    if first == second:
+        page.aside(second)
+    else:
+        page.aside(f"{report.baseline.name}: {first}")
+        page.aside(f"{report.target.name}: {second}")
 
 
 def _repeat(page: Page, label: str, rows: Sequence[str], *, most: int) -> None:

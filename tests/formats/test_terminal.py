@@ -172,9 +172,24 @@ def test_what_was_run_is_said_last() -> None:
         return text.splitlines()[-1].strip()
 
     ran = "the target's own Python ran the probe"
-    assert last(route="exec", executed=True) == f"read by exec in the running container; {ran}"
+    name = VERIFIED.target.name
+    assert last() == f"read in a throw-away container, removed again; {ran}"
+    assert last(route="exec", executed=True) == f"{name}: read by exec in the running container; {ran}"
     assert last(route="archive endpoint", executed=False).endswith("; nothing of the target was run")
-    assert last(route="storage layers", executed=False).startswith("read by storage layers;")
+    assert last(route="storage layers", executed=False).startswith(f"{name}: read by storage layers;")
+
+
+@pytest.mark.parametrize("change", [{"route": "exec"}, {"executed": False}])
+def test_both_sides_are_named_where_they_were_read_in_different_ways(change: dict[str, Any]) -> None:
+    report = replace(PROTOBUF, target=replace(PROTOBUF.target, **change))
+    first, second = terminal.render(report, width=200).splitlines()[-2:]
+    assert first.strip().startswith(f"{PROTOBUF.baseline.name}: read in a throw-away container, removed again; the")
+    assert second.strip().startswith(f"{PROTOBUF.target.name}: read ")
+    assert first != second
+    same_name = replace(report, baseline=replace(report.baseline, name=report.target.name))
+    assert len(terminal.render(same_name, width=200).splitlines()) == len(
+        terminal.render(report, width=200).splitlines()
+    )
 
 
 # --- text of the target that means harm -----------------------------------------------------------------
