@@ -58,8 +58,6 @@ def remarks(what: str, evidence: Evidence) -> tuple[list[Gap], list[Note]]:
     notes: list[Note] = []
     target = evidence.document.header.target
     walk = evidence.walk
-    for want, error in evidence.failed:
-        gaps.append(Gap(what=what, where=target, reason=f"the probe could not answer {want}: {error}"))
     for path, told in sorted(evidence.interpreters.items()):
         if told.facts is None and (told.problem or "").startswith("no answer"):
             gaps.append(Gap(what=what, where=shown(path), reason=f"its Python gave {told.problem}"))
