@@ -74,7 +74,7 @@ def read(evidence: Evidence) -> Facts:
     if not environments:
         where = evidence.document.header.target
         gaps.append(Gap(what=CLASS, where=where, reason="no Python environment was found"))
-    unfound, aside = remarks(CLASS, evidence)
+    unfound, aside = remarks(CLASS, evidence, gaps)
     return Facts(
         coverage=Coverage(state="partial" if gaps or unfound else "complete"),
         fields={"environments": tuple(sorted(environments, key=lambda one: one.id))},

@@ -3,12 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from reprocheck.extractors import environments
 from reprocheck.extractors.assemble import assemble
 from reprocheck.extractors.places import parse_pyvenv
 from reprocheck.model import codec
-from reprocheck.model.evidence import EngineFacts, Evidence
+from reprocheck.model.evidence import EngineFacts, Evidence, Listing
 from tests.evidence import HEADER, Tree, interpreter, plant, process
 
 METADATA = "Name: six\nVersion: 1.0\n"
@@ -173,3 +174,21 @@ def test_pyvenv() -> None:
     }
     assert parse_pyvenv(b"") == {}
     assert parse_pyvenv(b"\xff\xfe") == {}
+
+
+def test_a_denied_directory_is_a_gap_on_a_search_path_and_a_note_elsewhere(tmp_path: Path) -> None:
+    evidence = Tree(
+        plant(tmp_path, FILES),
+        interpreters=INTERPRETERS,
+        engine=engine(PYTHONPATH="/opt/secret:/srv/closed/lib"),
+    ).evidence()
+    assert evidence.walk is not None
+    evidence.walk = replace(evidence.walk, denied=("/opt/secret", "/srv/closed", "/var/private"))
+    for path in ("/opt/secret", "/srv/closed/lib"):
+        evidence.listings[path] = Listing(problem="EACCES")
+    facts = environments.read(evidence)
+    assert {gap.where for gap in facts.gaps} == {"/opt/secret", "/srv/closed/lib"}
+    (note,) = [note for note in facts.notes if "can't be entered" in note.reason]
+    assert note.where == "/var/private"
+    evidence.walk = replace(evidence.walk, denied=("/opt/secret",))
+    assert not [note for note in environments.read(evidence).notes if "can't be entered" in note.reason]
