@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from reprocheck.errors import UsageError
 from reprocheck.model.change import Change
 from reprocheck.model.report import Pair
-from reprocheck.model.snapshot import Note
+from reprocheck.model.snapshot import FACT_CLASSES, Note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -104,18 +104,25 @@ def changes(before: Snapshot, after: Snapshot, pairing: Pairing) -> tuple[Change
         found.extend(_structural(one, other))
     found.extend(_unpaired(before, after, pairing))
     gaps = [*_gap_paths(before, pairing.pairs, "before"), *_gap_paths(after, pairing.pairs, "after")]
+    # What an older extractor lacks it may not have looked for: as behind a gap in the whole class.
+    gaps += [((name,), "before") for name in FACT_CLASSES if before.reads_less(after, name)]
+    gaps += [((name,), "after") for name in FACT_CLASSES if after.reads_less(before, name)]
     known = (change for change in found if not _is_unknown(change) and not _is_behind_gap(change, gaps))
     return tuple(sorted(known, key=lambda change: (change.path, change.kind)))
 
 
 def one_sided(before: Snapshot, after: Snapshot, classes: Iterable[FactClass]) -> tuple[Note, ...]:
-    """Note fact classes that one side alone has (a gap says so itself), and environments that one did not look for."""
+    """Note what one side alone looked for: fact classes (a gap says so itself), facts in them, environments."""
     notes = []
     for name in classes:
         reads = (before.was_read(name), after.was_read(name))
         for snapshot, read in zip((before, after), reads, strict=True):
             if not read and any(reads) and all(gap.what != name for gap in snapshot.gaps):
                 reason = "nothing is known of it on this side, so it was not compared"
+                notes.append(Note(what=name, where=snapshot.header.target, reason=reason))
+        for snapshot, other in ((before, after), (after, before)):
+            if snapshot.reads_less(other, name):
+                reason = "an older reprocheck looked for less on this side; what is absent here was not compared"
                 notes.append(Note(what=name, where=snapshot.header.target, reason=reason))
     if "environments" in classes:
         for snapshot, fuller in ((before, after), (after, before)):

@@ -49,9 +49,8 @@ def assemble(evidence: Evidence) -> Snapshot:
     for extractor in EXTRACTORS:
         facts = extractor.read(evidence)
         unanswered = [gap for gap in failed if gap.what == extractor.CLASS]
-        coverage[extractor.CLASS] = facts.coverage
-        if unanswered and facts.coverage.state == "complete":
-            coverage[extractor.CLASS] = Coverage(state="partial")
+        state = "partial" if unanswered and facts.coverage.state == "complete" else facts.coverage.state
+        coverage[extractor.CLASS] = Coverage(state=state, version=extractor.VERSION)
         fields.update(facts.fields)
         gaps += [*facts.gaps, *unanswered]
         notes += facts.notes

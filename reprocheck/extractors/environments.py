@@ -18,6 +18,7 @@ from reprocheck.model.evidence import AnyWant, Evidence, Interpreter, List, Read
 from reprocheck.model.snapshot import Coverage, Environment, FactClass, Gap, Note, PathFile, Python
 
 CLASS: FactClass = "environments"
+VERSION = 1
 
 _LIBRARIES = (
     "/usr/lib/python3",

@@ -10,6 +10,7 @@ from reprocheck.model.snapshot import Coverage, FactClass, Gap, OsPackage
 from reprocheck.model.text import escape
 
 CLASS: FactClass = "os_packages"
+VERSION = 1
 
 _STATUS = "/var/lib/dpkg/status"
 _PIECES = "/var/lib/dpkg/status.d"

@@ -67,7 +67,7 @@ class Coverage(Model, frozen=True, kw_only=True):
     state: State
     """``not-applicable``: this kind of target has no such facts."""
     version: int = 1
-    """Grows when the extractor of the class reads more than before."""
+    """Grows when the extractor of the class reads more than before: what an older one lacks is not compared."""
 
 
 class OsRelease(Model, frozen=True, kw_only=True):
@@ -366,3 +366,9 @@ class Snapshot(Model, frozen=True, kw_only=True):
         """Whether a fact class was read, in whole or in part."""
         coverage = self.coverage.get(name)
         return coverage is not None and coverage.state in {"complete", "partial"}
+
+    def reads_less(self, other: Snapshot, name: FactClass) -> bool:
+        """Whether an older extractor read a fact class here than on the other side."""
+        if not (self.was_read(name) and other.was_read(name)):
+            return False
+        return self.coverage[name].version < other.coverage[name].version

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from reprocheck.extractors import machine, os_packages, system
-from reprocheck.extractors.assemble import assemble
+from reprocheck.extractors.assemble import EXTRACTORS, assemble
 from reprocheck.model.evidence import Answer, AnyWant, Command, Evidence, Interpreter
 from tests.evidence import Tree, interpreter, plant
 
@@ -59,3 +59,14 @@ def test_a_failed_want_of_nobody_counts_at_every_level(want: Any, tmp_path: Path
     whole, found = failing(tmp_path, want)
     assert [gap.what for gap in found.gaps if gap not in whole.gaps] == ["environments"]
     assert found.coverage["environments"].state == "partial"
+
+
+def test_each_class_says_which_version_of_its_extractor_read_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system, "VERSION", 7)
+    coverage = assemble(Tree(plant(tmp_path, FILES)).evidence()).coverage
+    assert {extractor.CLASS: coverage[extractor.CLASS].version for extractor in EXTRACTORS} == {
+        extractor.CLASS: extractor.VERSION for extractor in EXTRACTORS
+    }
+    assert coverage["system"].version == 7

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+from reprocheck.model.snapshot import Coverage
 from reprocheck.rules import unjudged
-from tests.make import comparison, environment, finding, findings, of, package, python, snapshot, tensorflow
+from tests.make import comparison, environment, finding, findings, of, package, python, snapshot, tensorflow, without
 
 
 def test_newly_violated() -> None:
@@ -90,3 +91,11 @@ def test_malformed_requirements_are_noted_and_never_findings() -> None:
     gaps, notes = unjudged(comparison(after, after))
     assert gaps == ()
     assert [note.reason.removesuffix("; the same on both sides") for note in notes] == said
+
+
+def test_a_package_that_an_older_extractor_did_not_see_is_not_missing() -> None:
+    before, after = of(package("a==1"), package("b==1")), of(package("a==1", "b"))
+    assert len(findings(before, after, "RC202")) == 1
+    newer = without(before, coverage={**before.coverage, "environments": Coverage(state="complete", version=2)})
+    assert findings(newer, after, "RC202") == ()
+    assert len(findings(after, newer, "RC202")) == 0
