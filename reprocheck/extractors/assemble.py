@@ -60,7 +60,6 @@ def assemble(evidence: Evidence) -> Snapshot:
         provenance = Provenance(
             image_id=engine.image_id,
             image_name=engine.image_name,
-            config_digest=engine.image_id,
             repo_digests=engine.repo_digests,
             layers=engine.layers,
             engine=engine.address,

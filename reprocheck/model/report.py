@@ -151,7 +151,7 @@ class Side(Model, frozen=True, kw_only=True):
     kind: str
     """Kind of the target."""
     image_id: str | None = None
-    """Digest of the image configuration, for images and containers."""
+    """The engine's id of the image, for images and containers."""
     digest: str | None = None
     """SHA-256 of the file, for a baseline."""
     route: str

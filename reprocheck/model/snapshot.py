@@ -327,11 +327,11 @@ class Provenance(Model, frozen=True, kw_only=True):
     """How the target was built, and remarks bound to this capture."""
 
     image_id: str | None = None
-    """Digest of the image configuration."""
+    """The engine's id of the image: the digest of its configuration or, in a containerd image store, of a manifest."""
     image_name: str | None = None
     """The name that the container was started with, or the image's first tag."""
     config_digest: str | None = None
-    """Digest of the image configuration."""
+    """Digest of the image configuration; ``None`` where the route does not surely tell it."""
     repo_digests: tuple[str, ...] = ()
     """``NAME@sha256:…``, of registries that the image was pulled from or pushed to."""
     layers: tuple[Layer, ...] = ()

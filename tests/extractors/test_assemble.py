@@ -70,3 +70,9 @@ def test_each_class_says_which_version_of_its_extractor_read_it(
         extractor.CLASS: extractor.VERSION for extractor in EXTRACTORS
     }
     assert coverage["system"].version == 7
+
+
+def test_the_id_of_an_image_is_not_taken_for_the_digest_of_its_configuration(tmp_path: Path) -> None:
+    # In a containerd image store it is the digest of a manifest or an index.
+    provenance = assemble(Tree(plant(tmp_path, FILES)).evidence()).provenance
+    assert (provenance.image_id, provenance.config_digest) == ("sha256:0", None)
