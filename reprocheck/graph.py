@@ -163,10 +163,6 @@ class Graph:
             paths.append((*path, name))
         return tuple(sorted(paths, key=lambda path: (len(path), path))[:MAX_PATHS])
 
-    def allowed(self, name: str, version: str) -> tuple[tuple[Edge, bool | None], ...]:
-        """Say of each requirer of a package whether it would allow a version."""
-        return tuple((edge, allows(edge.specifier, version)) for edge in self.requirers_of(name))
-
     def intervals(self, name: str) -> tuple[Interval, ...]:
         """Cut the versions of a package at the bounds of its requirers; say who refuses each stretch.
 

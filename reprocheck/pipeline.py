@@ -8,14 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
-
 from reprocheck import __version__
 from reprocheck.diff import changes, one_sided, pair_environments
 from reprocheck.extractors.assemble import assemble, wants
 from reprocheck.model import codec
 from reprocheck.model.evidence import Evidence, unanswered
-from reprocheck.model.report import Finding, IntroducedBy, Level, MadeBy, Report, Side, Threshold
+from reprocheck.model.report import Level, MadeBy, Report, Side, Threshold
 from reprocheck.model.snapshot import Gap, Snapshot
 from reprocheck.scope import checked, unasked_machine
 from reprocheck.targets.address import Address
@@ -83,12 +81,12 @@ def compare(before: Snapshot, after: Snapshot, question: Question, baseline: Bas
     """Judge what differs between two snapshots; ``baseline`` is the file that the first was read from, if any."""
     # A capture judges nothing, and imports a fifth less without these.
     from reprocheck import rules
-    from reprocheck.explain import introduced_by
+    from reprocheck.attribution import attribute
 
     level = question.level or default_level(before, after)
     pairing = pair_environments(before, after, question.pairs)
-    comparison = rules.compare(before, after, pairing.pairs, changes(before, after, pairing))
-    findings = _attributed(rules.judge(comparison, level), introduced_by(before, after))
+    comparison = rules.arrange(before, after, pairing.pairs, changes(before, after, pairing))
+    findings = attribute(rules.judge(comparison, level), before, after)
     theirs = _named(before)
     unjudged, accepted = rules.unjudged(comparison)
     unasked = unasked_machine(before, after, question.level)
@@ -110,19 +108,6 @@ def compare(before: Snapshot, after: Snapshot, question: Question, baseline: Bas
         findings=findings,
         gaps=gaps,
         notes=(*one_sided(before, after, classes(level)), *accepted, *after.provenance.notes),
-    )
-
-
-_OF_FILES = frozenset({"python-package", "os-package", "os", "python", "environment", "file"})
-"""Subjects that a layer brings; settings and variables are no files."""
-
-
-def _attributed(findings: tuple[Finding, ...], layer: IntroducedBy | None) -> tuple[Finding, ...]:
-    if layer is None:
-        return findings
-    return tuple(
-        msgspec.structs.replace(finding, introduced_by=layer) if finding.subject.kind in _OF_FILES else finding
-        for finding in findings
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from reprocheck.model.report import LEVELS, SEVERITIES, Finding, Level
 from reprocheck.rules import environments, image, machine, packages, requirements, startup, system
-from reprocheck.rules.base import Comparison, Rule, compare
+from reprocheck.rules.base import Comparison, Rule, arrange
 from reprocheck.rules.requirements import unjudged
 from reprocheck.versions import FRAMEWORKS
 
@@ -65,4 +65,4 @@ def _order(finding: Finding) -> tuple[object, ...]:
     )
 
 
-__all__ = ["RULES", "Comparison", "Rule", "compare", "judge", "level_of", "unjudged"]
+__all__ = ["RULES", "Comparison", "Rule", "arrange", "judge", "level_of", "unjudged"]

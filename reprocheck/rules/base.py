@@ -79,7 +79,7 @@ class Comparison:
         return tuple(change for path, group in self.changes.items() if path[0] == fact_class for change in group)
 
 
-def compare(before: Snapshot, after: Snapshot, pairs: Iterable[Pair], changes: Iterable[Change]) -> Comparison:
+def arrange(before: Snapshot, after: Snapshot, pairs: Iterable[Pair], changes: Iterable[Change]) -> Comparison:
     """Arrange two snapshots, the pairs of their environments and their changes for the rules."""
     groups: dict[tuple[str, str], list[Change]] = {}
     for change in changes:
