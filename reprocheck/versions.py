@@ -123,6 +123,20 @@ class Stretch:
             parts.append(f"{'<=' if self.upper_included else '<'}{self.upper.public}")
         return ",".join(parts)
 
+    def holds(self, version: Version) -> bool:
+        """Whether a version lies here, in the order of versions and in the words of the specifier.
+
+        They differ beside a bound: ``<2.0`` leaves out ``2.0rc1``, ``>2.0`` leaves out ``2.0.post1`` (PEP 440).
+        """
+        above = self.lower is None or version > self.lower or (self.lower_included and version == self.lower)
+        below = self.upper is None or version < self.upper or (self.upper_included and version == self.upper)
+        return above and below and allows(self.specifier, str(version)) is True
+
+    def lies_above(self, version: Version) -> bool:
+        """Whether all of it comes after a version, and after what has only other labels than that version."""
+        anchor = version if version.is_prerelease else Version(version.base_version)
+        return self.lower is not None and (self.lower, not self.lower_included) > (anchor, False)
+
 
 @lru_cache(maxsize=16384)
 def parse_version(text: str) -> Version | None:

@@ -259,6 +259,42 @@ def test_intervals_of_each_operator(requires: list[str], expected: list[tuple[st
     assert [(one.specifier, one.violates) for one in graph.intervals("x")] == expected
 
 
+@pytest.mark.parametrize(
+    ("installed", "requires", "expected"),
+    [
+        ("2.0+cu118", ["x>=2.0", "x==2.0+cu118"], ("==2.0+cu118", ())),
+        ("2.0+cu118", ["x>=2.0", "x<3"], (">=2.0,<3", ())),
+        ("2.0+cu118", ["x==2.0"], ("==2.0+cu118", ())),
+        ("2.0", ["x==2.0+cu118"], ("==2.0", ("r0",))),
+        ("2.0rc1", ["x<2.0"], ("==2.0rc1", ("r0",))),
+        ("2.0rc1", ["x>=1"], (">=1", ())),
+        ("2.0.post1", ["x>2.0"], ("==2.0.post1", ("r0",))),
+        ("1.5", ["x"], ("", ())),
+    ],
+)
+def test_the_installed_version_lies_in_one_interval(
+    installed: str, requires: list[str], expected: tuple[str, tuple[str, ...]]
+) -> None:
+    """Which says what `pip check` says of it; one of its own where its neighbours are judged otherwise."""
+    requirers = [package(f"r{n}==1", text) for n, text in enumerate(requires)]
+    graph = build(environment(package(f"x=={installed}"), *requirers))
+    told = graph.intervals("x")
+    assert [(one.specifier, one.violates) for one in told if one.holds_installed] == [expected]
+    assert expected[1] == tuple(edge.by for edge in graph.violated())
+    without = [one.specifier for one in build(environment(*requirers)).intervals("x")]
+    assert [one.specifier for one in told if one.specifier in without] == without
+
+
+def test_an_interval_of_its_own_stands_in_its_place() -> None:
+    def of(installed: str, *requires: str) -> list[str]:
+        requirers = [package(f"r{n}==1", text) for n, text in enumerate(requires)]
+        return [one.specifier for one in build(environment(package(f"x=={installed}"), *requirers)).intervals("x")]
+
+    assert of("2.0rc1", "x<2.0") == ["<2.0", "==2.0rc1", ">=2.0"]
+    assert of("2.0+cpu", "x==2.0") == ["<2.0", "==2.0", "==2.0+cpu", ">2.0"]
+    assert of("2.0.post1", "x>2.0") == ["<=2.0", "==2.0.post1", ">2.0"]
+
+
 def test_broken_by_looks_both_ways() -> None:
     graph = build(environment(package("a==2", "x>=2"), package("x==2"), package("y==1")))
     broken, unjudged = graph.broken_by({"x": package("x==1", "y>=5", "z")})

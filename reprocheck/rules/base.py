@@ -140,7 +140,7 @@ class Rule:
     """The lowest level at which it counts."""
     check: Callable[[Comparison], Iterator[Finding]]
     frameworks_count_earlier: bool = False
-    """Whether a finding about a framework package counts at the level ``framework`` already."""
+    """Whether a finding about a framework, or about what took one along, counts at the level ``framework`` already."""
 
     @property
     def manual(self) -> str:
