@@ -50,9 +50,9 @@ COMMAND_LIMIT = 1 << 20
 """Bytes kept of what a command prints."""
 COMMAND_SECONDS = 10
 
-# The slashes may be escaped, as some write JSON. Userinfo ends at the last @: a password may hold others.
-USERINFO = re.compile(br"(:(?:\\?/){2})([^/\s'\"\\<>]*)@")
-USERINFO_CUT = re.compile(br"(:(?:\\?/){2})[^/\s'\"\\<>]*\Z")
+# Any mark may stand in one of JSON's escapes. Userinfo ends at the last @: a password may hold others.
+USERINFO = re.compile(br"((?::|\\u003a)(?:\\?/|\\u002f){2})((?:[^/\s'\"\\<>]|\\u(?!002f)[0-9a-f]{4})*)(?:@|\\u0040)", re.I)
+USERINFO_CUT = re.compile(br"((?::|\\u003a)(?:\\?/|\\u002f){2})(?:[^/\s'\"\\<>]|\\u(?!002f)[0-9a-f]{4})*(?:\\(?:u[0-9a-f]{0,3})?)?\Z", re.I)
 QUERY_SECRET = re.compile(
     br"([?&;][^=&#?;\s'\"]{0,80}(?:token|secret|passw|pwd|key|sig|auth|credential)[^=&#?;\s'\"]{0,80}=)[^&#;\s'\"]+", re.I
 )
@@ -111,7 +111,7 @@ def text(raw):
 
 def scrub(raw):
     """Take credentials out of URLs (userinfo, query values named like a secret); a bare `git@` stays."""
-    if b":/" not in raw and b":\\/" not in raw:
+    if b":/" not in raw and b":\\" not in raw and b"\\u003" not in raw:
         return raw
     raw = USERINFO.sub(lambda m: m.group(0) if m.group(2) == b"git" else m.group(1), raw)
     return QUERY_SECRET.sub(br"\1***", raw)
