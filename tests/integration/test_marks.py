@@ -140,7 +140,7 @@ def test_an_image(run_reprocheck: Run, image: Image, engine: docker.DockerClient
 
 
 def test_the_container_that_an_image_is_read_in(
-    image: Image, engine: docker.DockerClient, own_bench: Bench, monkeypatch: pytest.MonkeyPatch
+    image: Image, own_bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its root can't be written to, which would hide an attempt: here it can, and the engine shows what was written."""
     settings, remove = docker.APIClient.create_host_config, docker.APIClient.remove_container
