@@ -46,7 +46,7 @@ def _marks(folder: Path) -> set[str]:
 
 def _changed(container: Container) -> set[str]:
     """What the engine says was written since the container was made."""
-    return {change["Path"] for change in container.diff() or ()}
+    return {str(change["Path"]) for change in container.diff() or ()}
 
 
 def _read(document: Any, environment: str) -> None:
@@ -151,7 +151,7 @@ def test_the_container_that_an_image_is_read_in(
         return settings(client, **{**options, "read_only": False})
 
     def look_first(client: docker.APIClient, container: str, **options: Any) -> None:
-        written.append(client.diff(container))  # type: ignore[no-untyped-call]
+        written.append(client.diff(container))
         remove(client, container, **options)
 
     with monkeypatch.context() as patched:
