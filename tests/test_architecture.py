@@ -33,6 +33,7 @@ PACKAGE = ROOT / "reprocheck"
 LAYERS = (
     ("errors",),
     ("model",),
+    ("layers",),
     ("targets",),
     ("pythonpath",),
     ("extractors",),

@@ -1,0 +1,154 @@
+"""The merged view of a stack of layers, as the kernel's overlay file system shows it (overlayfs documentation).
+
+Nothing is merged ahead: a directory is put together when it is asked for, from the layers that have a say in
+it. Links are followed inside the tree, never outside: ``..`` of the root is the root.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from reprocheck.layers.entry import Entry, Layer
+
+LINKS = 40
+"""As many links as the kernel follows for one path (path_resolution(7))."""
+_NAME_MAX = 255
+_PATH_MAX = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An entry, where it stands, and the layer that it is of."""
+
+    path: bytes
+    """Without a leading slash and without links on the way; the root is ``b""``."""
+    entry: Entry
+    layer: int
+    """Position of the layer that last wrote it, from 0 for the lowest."""
+
+
+class Tree:
+    """A file system of layers, the lowest first."""
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self.layers = tuple(layers)
+        self._shares: dict[bytes, tuple[int, ...]] = {b"": self._of_root()}
+        self._merged: dict[bytes, dict[bytes, tuple[Entry, int]]] = {}
+
+    def find(self, path: bytes, *, follow: bool = True) -> Place:
+        """The entry that a path leads to; the last link is left alone unless it is to be followed.
+
+        Raises:
+            OSError: ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG, or what the layer's own reading raised.
+        """
+        if len(path) >= _PATH_MAX:
+            raise _error(errno.ENAMETOOLONG, path)
+        left = [part for part in reversed(path.split(b"/")) if part not in {b"", b"."}]
+        must_be_directory = path.endswith((b"/", b"/.")) and bool(left)
+        place = self._root()
+        above: list[Place] = []
+        links = 0
+        while left:
+            name = left.pop()
+            if place.entry.type != "dir":
+                raise _error(errno.ENOTDIR, path)
+            if name == b".":
+                continue
+            if name == b"..":
+                place = above.pop() if above else self._root()
+                continue
+            if len(name) > _NAME_MAX:
+                raise _error(errno.ENAMETOOLONG, path)
+            found = self.directory(place.path).get(name)
+            if found is None:
+                raise _error(errno.ENOENT, path)
+            entry, layer = found
+            if entry.type == "link" and (left or follow or must_be_directory):
+                links += 1
+                if links > LINKS:
+                    raise _error(errno.ELOOP, path)
+                if not entry.link:
+                    raise _error(errno.ENOENT, path)
+                if entry.link.startswith(b"/"):
+                    place, above = self._root(), []
+                must_be_directory = must_be_directory or (not left and entry.link.endswith((b"/", b"/.")))
+                left += [part for part in reversed(entry.link.split(b"/")) if part not in {b"", b"."}]
+                continue
+            above.append(place)
+            place = Place(place.path + b"/" + name if place.path else name, entry, layer)
+        if must_be_directory and place.entry.type != "dir":
+            raise _error(errno.ENOTDIR, path)
+        return place
+
+    def directory(self, path: bytes) -> Mapping[bytes, tuple[Entry, int]]:
+        """The entries of a directory and the layer of each, by name; ``path`` has no links on its way.
+
+        Raises:
+            OSError: a layer's part of it can't be read.
+        """
+        merged = self._merged.get(path)
+        if merged is None:
+            merged = {}
+            hidden: set[bytes] = set()
+            for layer in self._share(path):
+                for name, entry in self.layers[layer].directory(path).items():
+                    if name in merged or name in hidden:
+                        continue
+                    if entry.type == "whiteout":
+                        hidden.add(name)
+                    else:
+                        merged[name] = (entry, layer)
+            self._merged[path] = merged
+        return merged
+
+    def read(self, place: Place, start: int, length: int) -> bytes:
+        """Bytes of a file's contents, fewer only at its end.
+
+        Raises:
+            OSError: they can't be read.
+        """
+        return self.layers[place.layer].read(place.path, place.entry, start, length)
+
+    def fetch(self, places: Sequence[Place]) -> None:
+        """Make ready what will be read, layer by layer."""
+        for number, layer in enumerate(self.layers):
+            wanted = [(place.path, place.entry) for place in places if place.layer == number]
+            if wanted:
+                layer.fetch(wanted)
+
+    def _root(self) -> Place:
+        layers = self._shares[b""]
+        return Place(b"", self.layers[layers[0]].root if layers else Entry(type="dir"), layers[0] if layers else 0)
+
+    def _of_root(self) -> tuple[int, ...]:
+        having = []
+        for number in reversed(range(len(self.layers))):
+            having.append(number)
+            if self.layers[number].root.opaque:
+                break
+        return tuple(having)
+
+    def _share(self, path: bytes) -> tuple[int, ...]:
+        """The layers that have a say in a directory, the highest first."""
+        known = self._shares.get(path)
+        if known is None:
+            above, _, name = path.rpartition(b"/")
+            having = []
+            for layer in self._share(above):
+                entry = self.layers[layer].directory(above).get(name)
+                if entry is None:
+                    continue
+                if entry.type != "dir":
+                    break
+                having.append(layer)
+                if entry.opaque:
+                    break
+            known = self._shares[path] = tuple(having)
+        return known
+
+
+def _error(code: int, path: bytes) -> OSError:
+    return OSError(code, os.strerror(code), path)
