@@ -109,7 +109,7 @@ def compare(before: Snapshot, after: Snapshot, question: Question, baseline: Bas
     )
 
 
-_OF_FILES = frozenset({"python-package", "os-package", "os", "python", "environment", "file"})
+_OF_FILES = frozenset({"python-package", "conda-package", "os-package", "os", "python", "environment", "file"})
 """Subjects that a layer brings; settings and variables are no files."""
 
 

@@ -37,7 +37,7 @@ CLASS_LEVELS: dict[FactClass, Level] = {
 
 _ONE_ENVIRONMENT = ("python", "host")
 _PACKAGE = re.compile(r"environments\[.*?\]\.packages\[(?P<name>[^\]]*)\](?:\.(?P<fact>\w+))?")
-_SIDE_FACT = re.compile(r"environments\[.*?\]\.(?:pth|search_path|duplicates)\b")
+_SIDE_FACT = re.compile(r"environments\[.*?\]\.(?:conda|pth|search_path|duplicates)\b")
 _PYTHON_FACT = re.compile(r"environments\[.*?\]\.python\.(?P<fact>\w+)")
 
 

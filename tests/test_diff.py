@@ -9,6 +9,7 @@ import pytest
 from reprocheck import diff
 from reprocheck.errors import UsageError
 from reprocheck.model.snapshot import (
+    CondaPackage,
     Cpu,
     Device,
     Driver,
@@ -161,6 +162,22 @@ def test_pth_files_keep_their_identity_across_python_versions() -> None:
     assert [where for where, _, _, _ in changes(with_pth("3.9", "00"), with_pth("3.10", "11"))] == [
         "{prefix}/lib/python*/site-packages/a.pth/sha256"
     ]
+
+
+def test_conda_packages_are_keyed_by_name() -> None:
+    def managed(*packages: tuple[str, str]) -> Snapshot:
+        records = tuple(CondaPackage(name=name, version=version, build="0") for name, version in packages)
+        return snapshot(environment(kind="conda", conda=records))
+
+    before, after = managed(("mkl", "1"), ("zlib", "1")), managed(("mkl", "2"), ("xz", "1"))
+    assert [(where, kind) for where, kind, _, _ in changes(before, after)] == [
+        ("mkl/version", "changed"),
+        ("conda/xz", "added"),
+        ("conda/zlib", "removed"),
+    ]
+    twice = managed(("mkl", "2"), ("mkl", "1"))
+    assert changes(twice, managed(("mkl", "1"), ("mkl", "2"))) == []
+    assert changes(before, snapshot(environment(kind="conda"))) == []
 
 
 # The other classes.

@@ -21,6 +21,11 @@ class Facts:
     notes: tuple[Note, ...] = ()
 
 
+def in_one_pass(evidence: Evidence) -> bool:
+    """Whether the target is asked once only, by the bare probe: what may be needed has to be asked at once."""
+    return evidence.document.subject.kind == "evidence"
+
+
 class Extractor(Protocol):
     """A module of this package."""
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _NOUNS = {
     "python-package": ("package", "packages"),
+    "conda-package": ("conda package", "conda packages"),
     "os-package": ("OS package", "OS packages"),
     "environment": ("environment", "environments"),
     "variable": ("variable", "variables"),

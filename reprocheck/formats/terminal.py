@@ -88,6 +88,7 @@ def _checked(report: Report) -> list[str]:
     return [
         *(f"Python {version}" for version in checked.python),
         *([counted(checked.python_packages, "Python package")] if checked.python_packages else []),
+        *([counted(checked.conda_packages, "conda package")] if checked.conda_packages else []),
         *([counted(checked.os_packages, "OS package")] if checked.os_packages else []),
         *(_CLASSES[name] for name in checked.classes if name in _CLASSES),
     ]

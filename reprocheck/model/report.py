@@ -18,6 +18,7 @@ LEVELS: tuple[Level, ...] = ("framework", "packages", "stack", "machine", "bits"
 Verdict = Literal["verified", "drift", "unverified"]
 SubjectKind = Literal[
     "python-package",
+    "conda-package",
     "os-package",
     "os",
     "python",
@@ -208,6 +209,8 @@ class Checked(Model, frozen=True, kw_only=True):
     """Distributions of the first side, in paired environments."""
     python_packages_unchanged: int = 0
     """Of these, the ones with the same version and origin on the second side."""
+    conda_packages: int = 0
+    """Packages that conda installed, of the first side, in paired environments; 0 where they were not compared."""
     os_packages: int = 0
     """OS packages of the second side; 0 where they were not compared."""
     classes: tuple[str, ...] = ()
