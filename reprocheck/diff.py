@@ -344,11 +344,12 @@ def _gap_paths(
     ids = sorted({*keys, *(environment.id for environment in side.environments)}, key=len, reverse=True)
     for gap in side.gaps:
         own = next((name for name in ids if gap.what.startswith(f"environments[{name}]")), None)
-        if own is None:
-            yield _steps(gap.what), which
-        else:
-            rest = gap.what.removeprefix(f"environments[{own}]")
-            yield ("environments", keys.get(own, own), *_steps(rest)), which
+        rest = gap.what if own is None else gap.what.removeprefix(f"environments[{own}]")
+        steps = _steps(rest) if own is None else ("environments", keys.get(own, own), *_steps(rest))
+        # An environment that is in no pair on this side can have the id that a pair has on the other.
+        foreign = own not in keys and steps[:1] == ("environments",) and not set(keys.values()).isdisjoint(steps[1:2])
+        if not foreign:
+            yield steps, which
 
 
 def _steps(what: str) -> tuple[str, ...]:

@@ -164,6 +164,13 @@ def test_pth_files_keep_their_identity_across_python_versions() -> None:
     ]
 
 
+def test_a_gap_in_another_environment_hides_nothing() -> None:
+    """The second side's `/v` pairs with `/usr`; its gap is about a `/usr` of its own, which it has not."""
+    before = snapshot(environment(package("a==1"), name="/usr"))
+    after = snapshot(environment(name="/v", on_path=True), gaps=["environments[/usr].packages"])
+    assert [(where, kind) for where, kind, _, _ in changes(before, after)] == [("packages/a", "removed")]
+
+
 def test_conda_packages_are_keyed_by_name() -> None:
     def managed(*packages: tuple[str, str]) -> Snapshot:
         records = tuple(CondaPackage(name=name, version=version, build="0") for name, version in packages)
