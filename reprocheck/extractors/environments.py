@@ -64,7 +64,7 @@ def _follow(place: Place, evidence: Evidence) -> Iterator[AnyWant]:
 
 def read(evidence: Evidence) -> Facts:
     """The environments, in order of their ids."""
-    if not evidence.live:
+    if evidence.walk is None:
         return _unread(evidence)
     gaps: list[Gap] = []
     notes: list[Note] = []
@@ -119,7 +119,7 @@ def _environment(place: Place, evidence: Evidence, active: bool, gaps: list[Gap]
         gaps.append(
             Gap(what=f"{what}.packages", where=shown(link), reason=f"names {shown(target)}, which is not there")
         )
-    rooted = partial(place.rooted, home=evidence.process.home if evidence.process else None)
+    rooted = partial(place.rooted, home=evidence.home)
     listed, unknown = packages(what, copies, rooted)
     gaps += unknown
     return Environment(

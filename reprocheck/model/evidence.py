@@ -93,6 +93,10 @@ class FileEvidence(Struct, frozen=True, kw_only=True):
     content: str | None = None
     sha256: str | None = None
     lines: int | None = None
+    layer: int | None = None
+    """Position of the layer that last wrote it; ``None`` where layers can't be told apart."""
+    since: int | None = None
+    """Position of the layer from which on it was there without a break."""
 
 
 class Entry(Struct, frozen=True, array_like=True):
@@ -182,6 +186,8 @@ class Answer(Struct, frozen=True, kw_only=True):
     listings: dict[str, Listing] = {}
     interpreters: dict[str, InterpreterEvidence] = {}
     process: ProcessEvidence | None = None
+    home: str | None = None
+    """Home directory of the configured user, where there is no process to tell."""
     commands: dict[str, CommandEvidence] = {}
     failed: tuple[tuple[Any, str], ...] = ()
     """Wants that raised, each with the error."""
@@ -235,6 +241,7 @@ class Evidence:
         self.listings: dict[str, Listing] = {}
         self.interpreters: dict[str, InterpreterEvidence] = {}
         self.process: ProcessEvidence | None = None
+        self.home: str | None = None
         self.commands: dict[str, CommandEvidence] = {}
         self.failed: list[tuple[Any, str]] = []
         self._asked: set[bytes] = set()
@@ -296,6 +303,7 @@ class Evidence:
         self.commands.update(answer.commands)
         self.walk = answer.walk or self.walk
         self.process = answer.process or self.process
+        self.home = answer.process.home if answer.process else answer.home or self.home
         self.failed.extend(answer.failed)
 
 

@@ -26,7 +26,7 @@ FACT_CLASSES: tuple[FactClass, ...] = (
 )
 State = Literal["complete", "partial", "not-read", "not-applicable"]
 EnvironmentKind = Literal["system", "venv", "conda"]
-TargetKind = Literal["container", "image", "python", "host", "evidence", "snapshot"]
+TargetKind = Literal["container", "image", "rootfs", "python", "host", "evidence", "snapshot"]
 
 
 class Model(Struct, frozen=True, kw_only=True):
@@ -43,7 +43,7 @@ class Header(Model, frozen=True, kw_only=True):
     target: str
     """The target as ``KIND:VALUE``."""
     route: str
-    """``exec``, ``throw-away container``, ``archive endpoint``, ``interpreter`` or ``probe``."""
+    """``engine storage``, ``root file system``, ``exec``, ``throw-away container``, ``archive endpoint``, ``interpreter`` or ``probe``."""
     executed: bool
     """Whether anything of the target was run."""
     note: str | None = None

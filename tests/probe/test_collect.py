@@ -277,7 +277,7 @@ def ask(*wants: dict[str, Any], found: dict[str, list[str]] | None = None) -> di
     """The answer of the code in this process, after JSON."""
     state: dict[str, Any] = {"found": found or {}, "interpreters": {}}
     request = {"wants": list(wants), "marker": "", "seconds": 60}
-    told: dict[str, Any] = json.loads(json.dumps(collect.answer(request, state)))  # type: ignore[no-untyped-call]
+    told: dict[str, Any] = json.loads(json.dumps(collect.answer(request, collect.Answer(state))))  # type: ignore[no-untyped-call]
     return told
 
 
@@ -470,7 +470,7 @@ def test_a_working_directory_that_is_gone(tmp_path: Path) -> None:
     gone.mkdir()
     code = f"import os; os.chdir({str(gone)!r}); os.rmdir({str(gone)!r}); import sys; sys.path.insert(0, sys.argv[1])\n"
     code += "import collect, json; want = {'want': 'process', 'variables': []}\n"
-    code += "out = collect.answer({'wants': [want]}, {'found': {}, 'interpreters': {}}); print(json.dumps(out))"
+    code += "out = collect.answer({'wants': [want]}, collect.Answer({'found': {}, 'interpreters': {}})); print(json.dumps(out))"
     ran = subprocess.run(
         [sys.executable, "-ISB", "-c", code, str(Path(collect.__file__).parent)], capture_output=True, check=True
     )
@@ -483,7 +483,7 @@ def test_variables_are_withheld_unless_listed(monkeypatch: pytest.MonkeyPatch) -
     # The process's environment as it was handed over, so another process it is.
     code = "import sys, json; sys.path.insert(0, sys.argv[1]); import collect\n"
     code += "want = {'want': 'process', 'variables': json.loads(sys.argv[2])}\n"
-    code += "out = collect.answer({'wants': [want]}, {'found': {}, 'interpreters': {}}); print(json.dumps(out))"
+    code += "out = collect.answer({'wants': [want]}, collect.Answer({'found': {}, 'interpreters': {}})); print(json.dumps(out))"
     monkeypatch.setenv("MY_SECRET", "hunter2")
     monkeypatch.setenv("NVIDIA_API_KEY", "hunter2")
     monkeypatch.setenv("CUDA_CACHE_PATH", "https://user:hunter2@host/x")
@@ -641,7 +641,7 @@ def test_a_directory_without_permission(tmp_path: Path) -> None:
     ]
     request = json.dumps({"wants": wants}).encode()
     code = SOURCE.partition("\nREQUEST = None\n")[0]
-    code += "\nprint(json.dumps(answer(json.loads(sys.argv[1]), {'found': {}, 'interpreters': {}})))\n"
+    code += "\nprint(json.dumps(answer(json.loads(sys.argv[1]), Answer({'found': {}, 'interpreters': {}}))))\n"
     ordinary: dict[str, Any] = {"user": 65534, "group": 65534, "extra_groups": []} if os.getuid() == 0 else {}
     base = interpreters.debian_python() if os.getuid() == 0 else Path(sys.executable)
     try:
