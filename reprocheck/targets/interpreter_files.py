@@ -153,11 +153,17 @@ def _version_of_library(tree: Tree, home: bytes, library: re.Match[bytes] | None
         return None
     prefix = posixpath.dirname(home)
     for directory in (prefix + b"/lib", prefix + b"/lib64", *_multiarch(tree, prefix + b"/lib"), b"/usr/lib", b"/lib"):
-        try:
-            return _version(_content(tree, tree.find(directory + b"/" + library[0])), minor)
-        except (OSError, Unknown):
-            continue
+        content = _library(tree, directory + b"/" + library[0])
+        if content is not None:
+            return _version(content, minor)
     return None
+
+
+def _library(tree: Tree, path: bytes) -> bytes | None:
+    try:
+        return _content(tree, tree.find(path))
+    except (OSError, Unknown):
+        return None
 
 
 def _multiarch(tree: Tree, directory: bytes) -> Iterator[bytes]:
@@ -205,10 +211,8 @@ def _libc(tree: Tree) -> str | None:
     """As ``os.confstr`` tells it; ``None`` where there is no glibc."""
     for base in _LIBC:
         for directory in (b"/" + base, *_multiarch(tree, b"/" + base)):
-            try:
-                found = _GLIBC.search(_content(tree, tree.find(directory + b"/libc.so.6")))
-            except (OSError, Unknown):
-                continue
+            content = _library(tree, directory + b"/libc.so.6")
+            found = _GLIBC.search(content) if content else None
             if found:
                 return f"glibc {found[1].decode('ascii')}"
     return None

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from reprocheck.layers.tree import Place, Tree
+from reprocheck.layers.tree import Tree
 from reprocheck.model.evidence import Answer, AnyWant, Command, Document, Process
 from reprocheck.probe import collect
 from reprocheck.targets import interpreter_files
@@ -33,7 +32,7 @@ class StaticSession:
         return msgspec.convert(out, Answer)
 
 
-class _Answers(collect.Answer):  # type: ignore[misc] # the probe has no annotations: it parses on Python 2.7
+class _Answers(collect.Answer):
     """The probe's answers over a tree instead of a disk."""
 
     def __init__(self, tree: Tree, home: bytes) -> None:
@@ -44,7 +43,7 @@ class _Answers(collect.Answer):  # type: ignore[misc] # the probe has no annotat
     def to(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """One round."""
         self.begin()
-        out: dict[str, Any] = collect.answer(request, self)  # type: ignore[no-untyped-call]
+        out: dict[str, Any] = collect.answer(request, self)
         return {**out, "home": self._home.decode("latin-1")}
 
     def file(self, path: bytes, want: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,8 +51,30 @@ class _Answers(collect.Answer):  # type: ignore[misc] # the probe has no annotat
         told: dict[str, Any] = super().file(path, want)
         if told.get("problem") is None:
             place = self._tree.find(path)
-            told["layer"], told["since"] = place.layer, self._since(place)
+            told["layer"], told["since"] = place.layer, self._tree.since(place)
+            if want.get("versions"):
+                told["versions"] = list(self._versions(path, place.layer, want))
         return told
+
+    def listing(self, path: bytes) -> None:
+        """A directory, with what layers have taken out of it."""
+        super().listing(path)
+        told: dict[str, Any] = self.told("listings")[path.decode("latin-1")]
+        if told["problem"] is None:
+            removed = self._tree.removed(self._tree.find(path).path)
+            told["removed"] = {name.decode("latin-1"): layer for name, layer in removed.items()}
+
+    def interpreter(self, want: Mapping[str, Any]) -> None:
+        """Interpreters, each with the layer that it is of."""
+        super().interpreter(want)
+        for told in self.told("interpreters").values():
+            place = self._tree.find(told["real"].encode("latin-1"))
+            told["layer"], told["since"] = place.layer, self._tree.since(place)
+
+    def told(self, part: str) -> dict[str, Any]:
+        """What this round has answered so far."""
+        answered: dict[str, Any] = self.out[part]  # type: ignore[assignment] # its values are of several shapes
+        return answered
 
     def roots(self, pattern: str) -> tuple[list[bytes], str]:
         """Nothing runs here: there is neither ``@self`` nor ``@prefix``."""
@@ -71,21 +92,22 @@ class _Answers(collect.Answer):  # type: ignore[misc] # the probe has no annotat
         except interpreter_files.Unknown as unknown:
             return {"problem": str(unknown)}
         except OSError as error:
-            return {"problem": collect.problem(error)}  # type: ignore[no-untyped-call]
+            return {"problem": collect.problem(error)}
         return {"problem": None, "facts": facts}
 
-    def _since(self, place: Place) -> int:
-        """The layer from which on the path was there in every image up to this one."""
-        since = place.layer
-        for top in range(place.layer, 0, -1):
+    def _versions(self, path: bytes, layer: int, want: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        below = []
+        while layer > 0:
             try:
-                below = Tree(self._tree.layers[:top]).find(b"/" + place.path, follow=False)
+                place = self._tree.below(layer).find(path)
             except OSError:
                 break
-            if below.entry.type != place.entry.type:
-                break
-            since = below.layer
-        return since
+            below.append(place)
+            layer = place.layer
+        for place in reversed(below):
+            raw = self._tree.read(place, 0, min(want.get("limit", collect.WANT_LIMIT), max(self.room, 0)))
+            self.room -= len(raw)
+            yield {"layer": place.layer, "content": collect.text(collect.scrub(raw))}
 
 
 def home_of(tree: Tree, user: str) -> str:
