@@ -161,11 +161,11 @@ class Disk(object):
         return os.path.realpath(path) if os.path.isfile(path) else None
 
     def open(self, path):
-        """Whether it is a regular file, its size, and what reads and closes it."""
+        """Whether it is a regular file, its size, what reads it (length, offset) and what closes it."""
         # O_NONBLOCK: a FIFO that carries the name of a metadata file must not stop the probe.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
         facts = os.fstat(handle)
-        return stat.S_ISREG(facts.st_mode), facts.st_size, lambda n: os.read(handle, n), lambda: os.close(handle)
+        return stat.S_ISREG(facts.st_mode), facts.st_size, lambda n, at: os.pread(handle, n, at), lambda: os.close(handle)
 
 
 class Answer(object):
@@ -374,7 +374,7 @@ class Answer(object):
             # A file below /proc has size 0 and contents all the same.
             raw, header = b"", want.get("part") == "header"
             while len(raw) <= limit:
-                piece = read(min(1 << 16 if header else 1 << 20, limit + 1 - len(raw)))
+                piece = read(min(1 << 16 if header else 1 << 20, limit + 1 - len(raw)), len(raw))
                 if not piece:
                     break
                 raw += piece
@@ -397,11 +397,12 @@ class Answer(object):
     def digest(self, read, size):
         if size > DIGEST_LIMIT:
             return {"problem": "larger than the limit of %d bytes" % DIGEST_LIMIT, "size": size}
-        seen, lines, last = hashlib.sha256(), 0, b"\n"
+        seen, lines, last, at = hashlib.sha256(), 0, b"\n", 0
         while True:
-            piece = read(1 << 20)
+            piece = read(1 << 20, at)
             if not piece:
                 break
+            at += len(piece)
             seen.update(piece)
             lines += piece.count(b"\n")
             last = piece[-1:]

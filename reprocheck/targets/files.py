@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable, Iterator
 
 from reprocheck.layers.entry import Entry
-from reprocheck.layers.tree import Place, Tree
+from reprocheck.layers.tree import Tree
 
 _TYPES = {"file": stat.S_IFREG, "dir": stat.S_IFDIR, "link": stat.S_IFLNK, "other": stat.S_IFIFO}
 
@@ -56,28 +56,20 @@ class TreeFiles:
             return None
         return b"/" + place.path if place.entry.type == "file" else None
 
-    def open(self, path: bytes) -> tuple[bool, int, Callable[[int], bytes], Callable[[], None]]:
-        """Whether it is a regular file, its size, and what reads and closes it."""
+    def open(self, path: bytes) -> tuple[bool, int, Callable[[int, int], bytes], Callable[[], None]]:
+        """Whether it is a regular file, its size, what reads it (length, offset) and what closes it."""
         place = self.tree.find(path)
-        return place.entry.type == "file", place.entry.size, _Reader(self.tree, place).read, _nothing
+
+        def read(length: int, offset: int) -> bytes:
+            return self.tree.read(place, offset, length)
+
+        return place.entry.type == "file", place.entry.size, read, _nothing
 
     def _directory(self, where: bytes) -> dict[bytes, tuple[Entry, int]]:
         place = self.tree.find(where)
         if place.entry.type != "dir":
             raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), where)
         return dict(self.tree.directory(place.path))
-
-
-class _Reader:
-    def __init__(self, tree: Tree, place: Place) -> None:
-        self._tree = tree
-        self._place = place
-        self._at = 0
-
-    def read(self, length: int) -> bytes:
-        piece = self._tree.read(self._place, self._at, length)
-        self._at += len(piece)
-        return piece
 
 
 def _nothing() -> None:

@@ -470,7 +470,8 @@ def test_a_working_directory_that_is_gone(tmp_path: Path) -> None:
     gone.mkdir()
     code = f"import os; os.chdir({str(gone)!r}); os.rmdir({str(gone)!r}); import sys; sys.path.insert(0, sys.argv[1])\n"
     code += "import collect, json; want = {'want': 'process', 'variables': []}\n"
-    code += "out = collect.answer({'wants': [want]}, collect.Answer({'found': {}, 'interpreters': {}})); print(json.dumps(out))"
+    code += "state = {'found': {}, 'interpreters': {}}\n"
+    code += "print(json.dumps(collect.answer({'wants': [want]}, collect.Answer(state))))"
     ran = subprocess.run(
         [sys.executable, "-ISB", "-c", code, str(Path(collect.__file__).parent)], capture_output=True, check=True
     )
@@ -483,7 +484,8 @@ def test_variables_are_withheld_unless_listed(monkeypatch: pytest.MonkeyPatch) -
     # The process's environment as it was handed over, so another process it is.
     code = "import sys, json; sys.path.insert(0, sys.argv[1]); import collect\n"
     code += "want = {'want': 'process', 'variables': json.loads(sys.argv[2])}\n"
-    code += "out = collect.answer({'wants': [want]}, collect.Answer({'found': {}, 'interpreters': {}})); print(json.dumps(out))"
+    code += "state = {'found': {}, 'interpreters': {}}\n"
+    code += "print(json.dumps(collect.answer({'wants': [want]}, collect.Answer(state))))"
     monkeypatch.setenv("MY_SECRET", "hunter2")
     monkeypatch.setenv("NVIDIA_API_KEY", "hunter2")
     monkeypatch.setenv("CUDA_CACHE_PATH", "https://user:hunter2@host/x")
