@@ -38,7 +38,10 @@ class Directory:
         """
         if path in self._read:
             return self._read[path]
-        handle = self._open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            handle = self._open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except (FileNotFoundError, NotADirectoryError):
+            return self._read.setdefault(path, {})
         entries: dict[bytes, Entry] = {}
         try:
             with os.scandir(handle) as scan:
