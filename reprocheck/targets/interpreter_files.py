@@ -144,8 +144,13 @@ def _minor(content: bytes, named: re.Match[bytes] | None) -> tuple[int, re.Match
 
 
 def _version(content: bytes, minor: int) -> str | None:
-    found = re.search(rb"\0(3\.%d\.\d{1,3}(?:(?:a|b|rc)\d{1,2})?)\+?\0" % minor, content)
-    return found[1].decode("ascii") if found else None
+    number = rb"(3\.%d\.\d{1,3}(?:(?:a|b|rc)\d{1,2})?)\+?\0" % minor
+    # A linker may let the text be the end of a longer one, such as the prefix /opt/python/3.13.0.
+    for before in (rb"\0", rb"[^\d.]"):
+        found = set(re.findall(before + number, content))
+        if len(found) == 1:
+            return str(found.pop(), "ascii")
+    return None
 
 
 def _version_of_library(tree: Tree, home: bytes, library: re.Match[bytes] | None, minor: int) -> str | None:
