@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from reprocheck.errors import UsageError
 from reprocheck.model.change import Change
 from reprocheck.model.report import Pair
-from reprocheck.model.snapshot import ONE_ENVIRONMENT, Note
+from reprocheck.model.snapshot import FACT_CLASSES, ONE_ENVIRONMENT, Note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -102,18 +102,25 @@ def changes(before: Snapshot, after: Snapshot, pairing: Pairing) -> tuple[Change
         found.extend(_structural(one, other))
     found.extend(_unpaired(before, after, pairing))
     gaps = [*_gap_paths(before, pairing.pairs, "before"), *_gap_paths(after, pairing.pairs, "after")]
+    # What an older extractor lacks it may not have looked for: as behind a gap in the whole class.
+    gaps += [((name,), "before") for name in FACT_CLASSES if before.reads_less(after, name)]
+    gaps += [((name,), "after") for name in FACT_CLASSES if after.reads_less(before, name)]
     known = (change for change in found if not _is_unknown(change) and not _is_behind_gap(change, gaps))
     return tuple(sorted(known, key=lambda change: (change.path, change.kind)))
 
 
 def one_sided(before: Snapshot, after: Snapshot, classes: Iterable[FactClass]) -> tuple[Note, ...]:
-    """Note fact classes that one side alone has (a gap says so itself), and environments that one did not look for."""
+    """Note what one side alone looked for: fact classes (a gap says so itself), facts in them, environments."""
     notes = []
     for name in classes:
-        reads = (_was_read(before, name), _was_read(after, name))
+        reads = (before.was_read(name), after.was_read(name))
         for snapshot, read in zip((before, after), reads, strict=True):
             if not read and any(reads) and all(gap.what != name for gap in snapshot.gaps):
                 reason = "nothing is known of it on this side, so it was not compared"
+                notes.append(Note(what=name, where=snapshot.header.target, reason=reason))
+        for snapshot, other in ((before, after), (after, before)):
+            if snapshot.reads_less(other, name):
+                reason = "an older reprocheck looked for less on this side; what is absent here was not compared"
                 notes.append(Note(what=name, where=snapshot.header.target, reason=reason))
     if "environments" in classes:
         for snapshot, fuller in ((before, after), (after, before)):
@@ -143,11 +150,6 @@ def _minor(version: str) -> str:
     return ".".join(version.split(".")[:2])
 
 
-def _was_read(snapshot: Snapshot, name: FactClass) -> bool:
-    coverage = snapshot.coverage.get(name)
-    return coverage is not None and coverage.state in {"complete", "partial"}
-
-
 # The compared mappings. None is "not known"; a fact that can rightly be absent is an empty text.
 
 
@@ -165,7 +167,7 @@ def _facts(side: Snapshot, opposite: Snapshot, keys: Mapping[str, str]) -> _Fact
         "variables": lambda: {name: {"value": value} for name, value in side.variables.items()},
         "image": lambda: _image(side.image),
     }
-    return {name: build() for name, build in builders.items() if _was_read(side, name) and _was_read(opposite, name)}
+    return {name: build() for name, build in builders.items() if side.was_read(name) and opposite.was_read(name)}
 
 
 def _environment(environment: Environment) -> _Facts:
@@ -295,7 +297,7 @@ def _structural(one: _Facts, other: _Facts) -> Iterator[Change]:
 
 
 def _unpaired(before: Snapshot, after: Snapshot, pairing: Pairing) -> Iterator[Change]:
-    if not (_was_read(before, "environments") and _was_read(after, "environments")):
+    if not (before.was_read("environments") and after.was_read("environments")):
         return
     if after.subject.kind not in ONE_ENVIRONMENT:
         for name in pairing.before_only:
@@ -329,7 +331,7 @@ def _gap_paths(
         own = next((name for name in ids if gap.what.startswith(f"environments[{name}]")), None)
         if own is None:
             yield _steps(gap.what), which
-        else:
+        elif own in keys or own not in keys.values():  # else the other side has another environment of this id
             rest = gap.what.removeprefix(f"environments[{own}]")
             yield ("environments", keys.get(own, own), *_steps(rest)), which
 

@@ -1,4 +1,4 @@
-"""Who brought a change, and what one package's place in an environment is."""
+"""What one package's place in an environment is."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
+from reprocheck.attribution import named
 from reprocheck.errors import UsageError
 from reprocheck.graph import Graph, build
 from reprocheck.model.report import IntroducedBy
@@ -14,7 +15,7 @@ from reprocheck.model.snapshot import Model
 
 if TYPE_CHECKING:
     from reprocheck.graph import Edge
-    from reprocheck.model.snapshot import Environment, Layer, Package, Snapshot
+    from reprocheck.model.snapshot import Environment, Package, Snapshot
 
 
 class Copy(Model, frozen=True, kw_only=True):
@@ -91,23 +92,6 @@ class PackageExplanation(Model, frozen=True, kw_only=True):
     """The layer that brought it; ``None`` unless the target's layers leave one possibility."""
 
 
-def introduced_by(before: Snapshot, after: Snapshot) -> IntroducedBy | None:
-    """Name the layer that brought every change of an image's files, where there can be only one.
-
-    That is so where the second image is the first with layers on top, of which exactly one holds bytes (``WORKDIR``
-    makes an empty one). A container is left out: what was changed in it since it was started lies above every
-    layer.
-    """
-    if {before.subject.kind, after.subject.kind} != {"image"}:
-        return None
-    below = [layer.diff_id for layer in before.provenance.layers]
-    layers = after.provenance.layers
-    if not below or [layer.diff_id for layer in layers[: len(below)]] != below:
-        return None
-    filled = [layer for layer in layers[len(below) :] if layer.bytes != 0]
-    return _named(filled[0], after) if len(filled) == 1 else None
-
-
 def explain_package(snapshot: Snapshot, name: str) -> tuple[PackageExplanation, ...]:
     """Explain a package in each environment that has it, sorted by the environment's id.
 
@@ -161,7 +145,7 @@ def _explain(
             )
             for interval in graph.intervals(package.name)
         ),
-        layer=_named(snapshot.provenance.layers[0], snapshot) if alone else None,
+        layer=named(snapshot.provenance.layers[0], snapshot) if alone else None,
     )
 
 
@@ -184,13 +168,4 @@ def _requirement(edge: Edge) -> Requirement:
         extra=edge.extra,
         installed=edge.installed,
         satisfied=edge.holds,
-    )
-
-
-def _named(layer: Layer, snapshot: Snapshot) -> IntroducedBy:
-    return IntroducedBy(
-        layer=layer.index + 1,
-        layers=len(snapshot.provenance.layers),
-        diff_id=layer.diff_id,
-        instruction=layer.instruction,
     )

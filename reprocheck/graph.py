@@ -129,6 +129,21 @@ class Graph:
         """Give the requirements on packages that are not installed."""
         return tuple(edge for edge in self.edges if edge.installed is None)
 
+    def unclear(self) -> tuple[Unjudged, ...]:
+        """Give every requirement that can't be judged: for its own sake, or for the version that is installed."""
+        of_versions = (
+            Unjudged(
+                by=edge.by,
+                requirement=edge.text,
+                reason=f"the version of {edge.to}, {edge.installed}, is none (PEP 440)"
+                if edge.installed
+                else f"the version of {edge.to} is not known",
+            )
+            for edge in self.edges
+            if edge.holds is None
+        )
+        return (*self.unjudged, *of_versions)
+
     def paths_to(self, name: str) -> tuple[tuple[str, ...], ...]:
         """Give the shortest path through each direct requirer, shortest first, at most ``MAX_PATHS``.
 
@@ -147,10 +162,6 @@ class Graph:
                 path = _climb(around, by)
             paths.append((*path, name))
         return tuple(sorted(paths, key=lambda path: (len(path), path))[:MAX_PATHS])
-
-    def allowed(self, name: str, version: str) -> tuple[tuple[Edge, bool | None], ...]:
-        """Say of each requirer of a package whether it would allow a version."""
-        return tuple((edge, allows(edge.specifier, version)) for edge in self.requirers_of(name))
 
     def intervals(self, name: str) -> tuple[Interval, ...]:
         """Cut the versions of a package at the bounds of its requirers; say who refuses each stretch.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from reprocheck.errors import ExitCode
 from reprocheck.model.report import (
@@ -20,7 +20,7 @@ from reprocheck.model.snapshot import ONE_ENVIRONMENT
 from reprocheck.versions import FRAMEWORKS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from reprocheck.model.report import Finding
     from reprocheck.model.snapshot import FactClass, Gap, Snapshot
@@ -53,6 +53,16 @@ def classes(level: Level) -> tuple[FactClass, ...]:
     return tuple(name for name, lowest in CLASS_LEVELS.items() if LEVELS.index(lowest) <= asked)
 
 
+def unreadable(side: Snapshot) -> bool:
+    """Whether a side could not be read: it shows no environment, and every level looks into those first.
+
+    What else was read (of a container that does not run: its release, OS packages and settings) is compared, and
+    does not make it verified.
+    """
+    coverage = side.coverage.get("environments")
+    return not side.environments and (coverage is None or coverage.state != "complete")
+
+
 def gap_level(gap: Gap) -> Level | None:
     """Give the lowest level that a gap touches; ``None``: it touches none.
 
@@ -73,6 +83,15 @@ def gap_level(gap: Gap) -> Level | None:
     return "packages" if _SIDE_FACT.match(gap.what) else "framework"
 
 
+class Judged(NamedTuple):
+    """What a comparison comes to; each field as in :class:`reprocheck.model.report.Report`."""
+
+    verdict: Verdict
+    level: LevelReached
+    failing: tuple[str, ...]
+    summary: Summary
+
+
 def verdict(
     findings: Sequence[Finding],
     gaps: Sequence[Gap],
@@ -80,20 +99,20 @@ def verdict(
     fail_on: Threshold,
     level_of: Callable[[Finding], Level],
     *,
-    only_unreadable: bool = False,
-) -> tuple[Verdict, LevelReached, Summary]:
+    forgiven: Collection[Gap] = (),
+) -> Judged:
     """Judge a whole comparison.
 
-    A gap in a fact class of the level makes it ``unverified``, whatever else was found. With
-    ``only_unreadable`` (``diff``) gaps count only where a side has one for each whole class of the level: it
-    could not be read. With the threshold ``never`` the verdict is the one of the default threshold;
-    :func:`exit_code` forgives it.
+    A gap in a fact class of the level makes it ``unverified``, whatever else was found, unless it is
+    ``forgiven``: told, and no more. With the threshold ``never`` the verdict is the one of the default
+    threshold; :func:`exit_code` forgives it.
     """
     asked = LEVELS.index(level)
-    counting = {gap.what: found for gap in gaps if (found := gap_level(gap)) is not None}
-    counting = {what: found for what, found in counting.items() if LEVELS.index(found) <= asked}
-    if only_unreadable and not set(classes(level)) <= counting.keys():
-        counting = {}
+    counting = {
+        gap.what: found
+        for gap in gaps
+        if gap not in forgiven and (found := gap_level(gap)) is not None and LEVELS.index(found) <= asked
+    }
     failing = [finding for finding in findings if finding.waived is None and _fails(finding.severity, fail_on)]
     blockers = [(LEVELS.index(level_of(finding)), finding.fingerprint) for finding in failing]
     blockers += [(LEVELS.index(found), what) for what, found in sorted(counting.items())]
@@ -109,9 +128,9 @@ def verdict(
     }
     waived = sum(finding.waived is not None for finding in findings)
     summary = Summary(**counts, waived=waived, gaps=len(gaps))
-    if counting:
-        return "unverified", reached, summary
-    return "drift" if failing else "verified", reached, summary
+    outcome: Verdict = "unverified" if counting else "drift" if failing else "verified"
+    why = (*(finding.fingerprint for finding in failing), *sorted(counting))
+    return Judged(outcome, reached, why, summary)
 
 
 def exit_code(judged: Verdict, fail_on: Threshold) -> ExitCode:

@@ -38,12 +38,12 @@ LAYERS = (
     ("pythonpath",),
     ("extractors",),
     ("graph", "versions"),
-    ("formats", "rules", "explain", "diff", "verdict", "scope", "output"),
+    ("formats", "rules", "explain", "attribution", "diff", "verdict", "scope", "output"),
     ("pipeline", "demo", "lock", "by_hand"),
     ("cli",),
     ("__main__",),
 )
-WITHIN_A_LAYER = {("graph", "versions"), ("scope", "verdict"), ("demo", "pipeline")}
+WITHIN_A_LAYER = {("graph", "versions"), ("explain", "attribution"), ("scope", "verdict"), ("demo", "pipeline")}
 
 HEAVY = ("deepdiff", "docker", "requests", "rich", "urllib3")
 NO_FORMATS = {

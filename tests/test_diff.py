@@ -9,9 +9,11 @@ import pytest
 from reprocheck import diff
 from reprocheck.errors import UsageError
 from reprocheck.model.snapshot import (
+    Coverage,
     Cpu,
     Device,
     Driver,
+    FactClass,
     Files,
     Image,
     Libc,
@@ -232,6 +234,52 @@ def test_machine() -> None:
     ]
 
 
+# An extractor that reads more than before.
+
+
+def version(side: Snapshot, number: int, *classes: FactClass) -> Snapshot:
+    """A snapshot whose extractors of these classes had a version."""
+    return without(
+        side, coverage={**side.coverage, **{name: Coverage(state="complete", version=number) for name in classes}}
+    )
+
+
+def test_what_an_older_extractor_did_not_read_is_no_change() -> None:
+    # As if the newer one had learnt to read eggs, builds and another kind of environment.
+    shared = package("a==1")
+    old = version(snapshot(environment(shared)), 1, "environments")
+    new = snapshot(
+        environment(package("a==1", build="7"), package("egg==1")), environment(shared, name="/pixi", kind="conda")
+    )
+    assert len(changes(old, new)) == 3
+    newer = version(new, 2, "environments")
+    assert changes(old, newer) == changes(newer, old) == []
+    (note,) = diff.one_sided(old, newer, ("environments", "image"))
+    assert (note.what, note.where) == ("environments", "image:it")
+    assert "older" in note.reason
+    assert diff.one_sided(newer, old, ("environments",)) == (note,)
+    assert diff.one_sided(newer, newer, ("environments",)) == diff.one_sided(old, newer, ("image",)) == ()
+
+
+def test_what_both_versions_of_an_extractor_read_is_compared() -> None:
+    old = version(of(package("a==1"), package("gone==1")), 1, "environments")
+    new = version(of(package("a==2"), package("egg==1")), 2, "environments")
+    assert [(where, kind) for where, kind, _, _ in changes(old, new)] == [
+        ("a/version", "changed"),
+        ("packages/gone", "removed"),
+    ]
+    assert [(where, kind) for where, kind, _, _ in changes(new, old)] == [
+        ("a/version", "changed"),
+        ("packages/gone", "added"),
+    ]
+
+
+def test_the_version_of_one_class_says_nothing_of_another() -> None:
+    old = version(of(package("a==1"), variables={}), 1, "variables")
+    new = version(of(package("a==1"), package("b==1"), variables={"X": "1"}), 2, "variables")
+    assert [where for where, *_ in changes(old, new)] == ["packages/b"]
+
+
 # What is not known.
 
 
@@ -314,6 +362,17 @@ def test_a_gap_finds_its_environment_when_the_ids_differ() -> None:
     before = snapshot(environment(package("a==1"), name="/old", on_path=True))
     after = snapshot(environment(name="/new[1].x", on_path=True), gaps=["environments[/new[1].x].packages"])
     assert changes(before, after) == []
+
+
+def test_a_gap_of_an_unpaired_environment_hides_nothing_of_the_other_sides_one_of_that_id() -> None:
+    before = snapshot(environment(package("a==1"), name="/usr", on_path=True))
+    after = snapshot(
+        environment(name="/opt", on_path=True), environment(name="/usr"), gaps=["environments[/usr].packages"]
+    )
+    assert [(change.path, change.kind) for change in changes(before, after)] == [
+        (("environments", "/usr"), "added"),
+        (("environments", "/usr", "packages", "a"), "removed"),
+    ]
 
 
 def test_a_gap_of_a_whole_class() -> None:

@@ -248,11 +248,6 @@ def test_intervals_of_each_operator(requires: list[str], expected: list[tuple[st
     assert [(one.specifier, one.violates) for one in graph.intervals("x")] == expected
 
 
-def test_allowed_says_it_for_each_requirer() -> None:
-    graph = build(environment(package("a==1", "x>=2"), package("b==1", "x"), package("x==2")))
-    assert [(edge.by, answer) for edge, answer in graph.allowed("x", "1")] == [("a", False), ("b", True)]
-
-
 def test_broken_by_looks_both_ways() -> None:
     graph = build(environment(package("a==2", "x>=2"), package("x==2"), package("y==1")))
     broken, unjudged = graph.broken_by({"x": package("x==1", "y>=5", "z")})

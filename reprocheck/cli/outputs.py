@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from reprocheck.model.report import Report
 
 FORMATS = ("text", "json")
+"""Those of reports."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,16 +25,14 @@ class Outputs:
 
     def deliver(self, report: Report) -> int:
         """Write the report to each place; the exit code."""
-        from reprocheck.formats import json, terminal
+        from reprocheck.formats import FORMATS as RENDERERS
+        from reprocheck.formats import WIDTH
         from reprocheck.output import write_output
         from reprocheck.verdict import exit_code
 
         for name, place in self.places:
-            if name == "json":
-                text = json.render(report)
-            else:
-                columns = width() if place == "-" else terminal.WIDTH
-                text = terminal.render(report, width=columns, color=color(place), all_=self.all)
+            columns = width() if place == "-" else WIDTH
+            text = RENDERERS[name](report, width=columns, color=color(place), all_=self.all)
             write_output(place, text.encode())
         return exit_code(report.verdict, report.threshold)
 

@@ -56,6 +56,9 @@ class Extractor(Protocol):
     """A module of this package."""
 
     CLASS: FactClass
+    VERSION: int
+    """To be raised when it reads more than before: what it did not look for then is no change now. New facts have
+    ``None`` or an empty value in a snapshot that lacks them."""
 
     def wants(self, evidence: Evidence) -> Sequence[AnyWant]:
         """What to ask next, given the answers so far; the first round's wants need no answer at all."""

@@ -20,6 +20,7 @@ from reprocheck.model.evidence import AnyWant, Evidence, Interpreter, Interprete
 from reprocheck.model.snapshot import Coverage, Environment, FactClass, Gap, Note, Package, PathFile, Python
 
 CLASS: FactClass = "environments"
+VERSION = 1
 
 _LIBRARIES = (
     "/usr/lib/python3",
@@ -77,7 +78,7 @@ def read(evidence: Evidence) -> Facts:
     if not environments:
         where = evidence.document.header.target
         gaps.append(Gap(what=CLASS, where=where, reason="no Python environment was found"))
-    unfound, aside = remarks(CLASS, evidence)
+    unfound, aside = remarks(CLASS, evidence, gaps)
     return Facts(
         coverage=Coverage(state="partial" if gaps or unfound else "complete"),
         fields={"environments": tuple(sorted(environments, key=lambda one: one.id))},
@@ -95,7 +96,8 @@ def _unread(evidence: Evidence) -> Facts:
         "exited": "docker start",
         "created": "docker start",
     }.get(state or "")
-    reason = f"the container is {state}: reading an environment needs a running Python" + (
+    why = f"the container is {state}" if state else "no process answered"
+    reason = f"{why}: reading an environment needs a running Python" + (
         f" ({remedy} {evidence.document.subject.name})" if remedy else ""
     )
     return Facts(coverage=Coverage(state="not-read"), gaps=(Gap(what=CLASS, where=target, reason=reason),))

@@ -10,10 +10,12 @@ from reprocheck.model.snapshot import Coverage, FactClass, Gap, OsPackage
 from reprocheck.model.text import escape
 
 CLASS: FactClass = "os_packages"
+VERSION = 1
 
 _STATUS = "/var/lib/dpkg/status"
 _PIECES = "/var/lib/dpkg/status.d"
 """Distroless images keep one file a package here."""
+_EACH_PIECE = Read(at=f"{_PIECES}/*", limit=1 << 20)
 _OTHER = {"/lib/apk/db/installed": "apk", "/usr/lib/apk/db/installed": "apk"}
 _OTHER_RPM = (
     "/var/lib/rpm/Packages",
@@ -30,7 +32,7 @@ def wants(evidence: Evidence) -> Sequence[AnyWant]:  # noqa: ARG001 - the shape 
     """The database of dpkg; of the others whether they are there."""
     return [
         Read(at=_STATUS, limit=_LIMIT),
-        Read(at=f"{_PIECES}/*", limit=1 << 20),
+        _EACH_PIECE,
         *(Read(at=path, limit=0) for path in (*_OTHER, *_OTHER_RPM)),
     ]
 
@@ -71,6 +73,8 @@ def _unread(evidence: Evidence) -> Iterator[Gap]:
         if file is not None and file.problem is None:
             kind = _OTHER.get(path, "rpm")
             yield Gap(what=CLASS, where=path, reason=f"a database of {kind}, which this version does not read")
+    if not evidence.asked(_EACH_PIECE):
+        yield Gap(what=CLASS, where=_PIECES, reason="not collected")
 
 
 def parse_status(raw: bytes) -> Iterator[tuple[OsPackage | None, str | None]]:

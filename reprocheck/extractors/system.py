@@ -12,6 +12,7 @@ from reprocheck.model.evidence import AnyWant, Evidence, Interpreter, Read
 from reprocheck.model.snapshot import Coverage, FactClass, Gap, Libc, OsRelease, System
 
 CLASS: FactClass = "system"
+VERSION = 1
 
 _FILES = ("/etc/os-release", "/usr/lib/os-release")
 """In this order (os-release(5))."""

@@ -11,6 +11,7 @@ from reprocheck.model.snapshot import Coverage, FactClass, Gap
 from reprocheck.targets.redact import ALLOWED_VARIABLES
 
 CLASS: FactClass = "variables"
+VERSION = 1
 
 
 def wants(evidence: Evidence) -> Sequence[AnyWant]:  # noqa: ARG001 - the shape of an extractor

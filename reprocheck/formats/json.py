@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reprocheck.model.codec import encode_report
+from reprocheck.model.codec import encode_json
 
 if TYPE_CHECKING:
     from reprocheck.model.report import Report
 
 
-def render(report: Report) -> str:
+def render(report: Report, **_look: object) -> str:
     """Give the document."""
-    return encode_report(report).decode()
+    return encode_json(report).decode()

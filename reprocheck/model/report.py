@@ -151,7 +151,7 @@ class Side(Model, frozen=True, kw_only=True):
     kind: str
     """Kind of the target."""
     image_id: str | None = None
-    """Digest of the image configuration, for images and containers."""
+    """The engine's id of the image, for images and containers."""
     digest: str | None = None
     """SHA-256 of the file, for a baseline."""
     route: str
@@ -226,6 +226,8 @@ class Report(Model, frozen=True, kw_only=True):
     threshold: Threshold
     """Findings of this severity and above fail."""
     level: LevelReached
+    failing: tuple[str, ...] = ()
+    """Fingerprints of the findings that fail, then fact paths of the gaps that count: why it is not `verified`."""
     baseline: Side
     """The first side."""
     target: Side

@@ -74,7 +74,7 @@ class Coverage(Model, frozen=True, kw_only=True):
     state: State
     """``not-applicable``: this kind of target has no such facts."""
     version: int = 1
-    """Grows when the extractor of the class reads more than before."""
+    """Grows when the extractor of the class reads more than before: what an older one lacks is not compared."""
 
 
 class OsRelease(Model, frozen=True, kw_only=True):
@@ -339,11 +339,11 @@ class Provenance(Model, frozen=True, kw_only=True):
     """
 
     image_id: str | None = None
-    """Digest of the image configuration."""
+    """The engine's id of the image: the digest of its configuration or, in a containerd image store, of a manifest."""
     image_name: str | None = None
     """The name that the container was started with, or the image's first tag."""
     config_digest: str | None = None
-    """Digest of the image configuration."""
+    """Digest of the image configuration; ``None`` where the route does not surely tell it."""
     repo_digests: tuple[str, ...] = ()
     """``NAME@sha256:…``, of registries that the image was pulled from or pushed to."""
     layers: tuple[Layer, ...] = ()
@@ -379,3 +379,14 @@ class Snapshot(Model, frozen=True, kw_only=True):
     """Results of smoke tests; this version runs none."""
     gaps: tuple[Gap, ...] = ()
     provenance: Provenance = field(default_factory=Provenance)
+
+    def was_read(self, name: FactClass) -> bool:
+        """Whether a fact class was read, in whole or in part."""
+        coverage = self.coverage.get(name)
+        return coverage is not None and coverage.state in {"complete", "partial"}
+
+    def reads_less(self, other: Snapshot, name: FactClass) -> bool:
+        """Whether an older extractor read a fact class here than on the other side."""
+        if not (self.was_read(name) and other.was_read(name)):
+            return False
+        return self.coverage[name].version < other.coverage[name].version

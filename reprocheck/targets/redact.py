@@ -39,6 +39,7 @@ _ALLOWED_LABELS = re.compile(
 
 # The slashes may be escaped, as some write JSON. Userinfo ends at the last @: a password may hold others.
 _USERINFO = re.compile(r"(:(?:\\?/){2})([^/\s'\"\\<>]*)@", re.ASCII)
+_USERINFO_CUT = re.compile(r"(:(?:\\?/){2})[^/\s'\"\\<>]*\Z", re.ASCII)
 _QUERY_SECRET = re.compile(
     r"([?&;][^=&#?;\s'\"]{0,80}(?:token|secret|passw|pwd|key|sig|auth|credential)[^=&#?;\s'\"]{0,80}=)[^&#;\s'\"]+",
     re.IGNORECASE | re.ASCII,
@@ -65,6 +66,11 @@ def url(text: str) -> str:
         return text
     text = _USERINFO.sub(lambda m: m[0] if m[2] == "git" else m[1], text)
     return _QUERY_SECRET.sub(rf"\1{MASK}", text)
+
+
+def cut_url(text: str) -> str:
+    """Take out the end of a text that was cut, if it lies in a URL: the ``@`` that tells what is secret may be gone."""
+    return _USERINFO_CUT.sub(r"\1", text)
 
 
 def variables(assignments: Iterable[str]) -> dict[str, str | None]:

@@ -3,12 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from reprocheck.extractors import environments
 from reprocheck.extractors.assemble import assemble
 from reprocheck.extractors.places import parse_pyvenv
 from reprocheck.model import codec
-from reprocheck.model.evidence import EngineFacts, Evidence
+from reprocheck.model.evidence import EngineFacts, Evidence, Listing
 from tests.evidence import HEADER, Tree, interpreter, plant, process
 
 METADATA = "Name: six\nVersion: 1.0\n"
@@ -136,8 +137,8 @@ def test_a_want_that_failed_is_a_gap(tmp_path: Path) -> None:
     tree = Tree(plant(tmp_path, FILES), interpreters=INTERPRETERS)
     evidence = tree.evidence()
     evidence.failed.append(({"want": "list"}, "OSError: x"))
-    (gap,) = environments.read(evidence).gaps
-    assert (gap.what, gap.where) == ("environments", HEADER.target)
+    (gap,) = [gap for gap in assemble(evidence).gaps if gap.what == "environments"]
+    assert gap.where == HEADER.target
     assert "OSError: x" in gap.reason
 
 
@@ -147,7 +148,7 @@ def test_the_same_tree_gives_the_same_bytes(tmp_path: Path) -> None:
     for name, order in (("a", list(FILES)), ("b", list(reversed(FILES)))):
         plant(tmp_path / name, {path: FILES[path] for path in order})
         evidence = Tree(tmp_path / name, interpreters=dict(reversed(INTERPRETERS.items()))).evidence()
-        written.append(codec.encode_snapshot(assemble(evidence)))
+        written.append(codec.encode_json(assemble(evidence)))
     assert written[0] == written[1]
     assert b'"six"' in written[0]
 
@@ -173,3 +174,21 @@ def test_pyvenv() -> None:
     }
     assert parse_pyvenv(b"") == {}
     assert parse_pyvenv(b"\xff\xfe") == {}
+
+
+def test_a_denied_directory_is_a_gap_on_a_search_path_and_a_note_elsewhere(tmp_path: Path) -> None:
+    evidence = Tree(
+        plant(tmp_path, FILES),
+        interpreters=INTERPRETERS,
+        engine=engine(PYTHONPATH="/opt/secret:/srv/closed/lib"),
+    ).evidence()
+    assert evidence.walk is not None
+    evidence.walk = replace(evidence.walk, denied=("/opt/secret", "/srv/closed", "/var/private"))
+    for path in ("/opt/secret", "/srv/closed/lib"):
+        evidence.listings[path] = Listing(problem="EACCES")
+    facts = environments.read(evidence)
+    assert {gap.where for gap in facts.gaps} == {"/opt/secret", "/srv/closed/lib"}
+    (note,) = [note for note in facts.notes if "can't be entered" in note.reason]
+    assert note.where == "/var/private"
+    evidence.walk = replace(evidence.walk, denied=("/opt/secret",))
+    assert not [note for note in environments.read(evidence).notes if "can't be entered" in note.reason]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from reprocheck.extractors import os_packages
 from reprocheck.extractors.os_packages import parse_status
-from reprocheck.model.evidence import Evidence
+from reprocheck.model.evidence import Answer, Evidence, FileEvidence, Read
 from tests.evidence import Tree, plant
 
 NORMAL = """Package: libc6
@@ -34,6 +34,8 @@ Architecture: amd64
 Version: 1.0
 
 """
+
+STATUS = "/var/lib/dpkg/status"
 
 
 def listed(raw: bytes | str) -> list[tuple[str, str, str]]:
@@ -68,6 +70,17 @@ def test_not_asked() -> None:
     facts = os_packages.read(Evidence(Tree(Path("/nonexistent")).document))
     assert facts.coverage.state == "not-read"
     assert [gap.what for gap in facts.gaps] == ["os_packages"]
+
+
+def test_pieces_that_were_not_asked_are_not_taken_for_none(tmp_path: Path) -> None:
+    # The engine's archive endpoint gives single files, and can't say which there are.
+    evidence = Evidence(Tree(tmp_path).document)
+    evidence.add(Answer(wants=(Read(at=STATUS, limit=1 << 24),), files={STATUS: FileEvidence(problem="ENOENT")}))
+    facts = os_packages.read(evidence)
+    assert facts.coverage.state == "partial"
+    assert [(gap.what, gap.where, gap.reason) for gap in facts.gaps] == [
+        ("os_packages", "/var/lib/dpkg/status.d", "not collected")
+    ]
 
 
 def test_distroless(tmp_path: Path) -> None:

@@ -343,6 +343,12 @@ def test_a_container_that_does_not_run(
     assert state in gap["reason"]
     assert f"{remedy} {container.name}" in gap["reason"]
 
+    # What could be read agrees; the environments were not compared with anything.
+    for sides in ((f"image:{image('small')}", target), (target, f"image:{image('small')}")):
+        report = run_reprocheck("diff", *sides, "--format", "json").ended(2).json
+        assert report["verdict"] == "unverified"
+        assert report["level"]["blocked_by"] == ["environments"]
+
     report = run_reprocheck("verify", target, "--baseline", tmp_path / "b", "--format", "json").ended(2).json
     assert report["verdict"] == "unverified"
     # What was not read is not gone.

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from reprocheck.rules import notes
-from tests.make import comparison, environment, finding, findings, of, package, python, snapshot, tensorflow
+from reprocheck.model.snapshot import Coverage
+from reprocheck.rules import unjudged
+from tests.make import comparison, environment, finding, findings, of, package, python, snapshot, tensorflow, without
 
 
 def test_newly_violated() -> None:
@@ -81,8 +82,20 @@ def test_malformed_requirements_are_noted_and_never_findings() -> None:
     before = of(package("a==1"), package("b==1"))
     after = of(package("a==2", "?? nonsense", "b>=1"), package("b==odd~1"))
     assert findings(before, after, "RC201", "RC202") == ()
-    said = [note.reason for note in notes(comparison(before, after))]
+    gaps, notes = unjudged(comparison(before, after))
+    said = [gap.reason for gap in gaps]
     assert len(said) == 2
-    assert any("a requires ?? nonsense" in reason for reason in said)
-    assert any("the version of b is no PEP 440 version" in reason for reason in said)
-    assert notes(comparison(after, after)) == ()
+    assert any("?? nonsense can't be judged" in reason for reason in said)
+    assert any("the version of b, odd~1, is none (PEP 440)" in reason for reason in said)
+    assert notes == ()
+    gaps, notes = unjudged(comparison(after, after))
+    assert gaps == ()
+    assert [note.reason.removesuffix("; the same on both sides") for note in notes] == said
+
+
+def test_a_package_that_an_older_extractor_did_not_see_is_not_missing() -> None:
+    before, after = of(package("a==1"), package("b==1")), of(package("a==1", "b"))
+    assert len(findings(before, after, "RC202")) == 1
+    newer = without(before, coverage={**before.coverage, "environments": Coverage(state="complete", version=2)})
+    assert findings(newer, after, "RC202") == ()
+    assert len(findings(after, newer, "RC202")) == 0

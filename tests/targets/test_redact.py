@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reprocheck.probe import collect
 from reprocheck.targets import redact
 
 SECRET = "hunter2"
@@ -215,6 +216,11 @@ def test_any_history_is_read_and_once_is_enough(text: str) -> None:
     shown = redact.instruction(text)
     assert (shown is None) == (not text.strip().removesuffix("# buildkit").strip())
     assert redact.url(redact.url(text)) == redact.url(text)
+
+
+@given(st.text(alphabet="a:/\\\\@'< \n\xff", max_size=30))
+def test_the_probe_cuts_urls_as_we_do(text: str) -> None:
+    assert redact.cut_url(text) == collect.USERINFO_CUT.sub(rb"\1", text.encode("latin-1")).decode("latin-1")
 
 
 def test_the_urls_of_packagings_tests() -> None:
