@@ -150,7 +150,7 @@ class Answer(object):
 
     def walk(self, want):
         """Search below a root for names; mounts and the named trees are not entered, leaves are not opened."""
-        report = {"searched": True, "reason": None, "mounts": [], "denied": [], "entries": 0}
+        report = {"searched": True, "reason": None, "mounts": [], "denied": []}
         found = dict((key, []) for key in want["find"])
         if want["search"] == "never" or (want["search"] == "container" and not in_container()):
             report["searched"] = False
@@ -169,7 +169,7 @@ class Answer(object):
         anything = re.compile("|".join("(?:%s)" % rule for rule in want["find"].values()))
         leaves = set(os.fsencode(name) for name in want["leaves"])
         mounts = mount_points()
-        stack = [os.fsencode(want["root"])]
+        stack, entries = [os.fsencode(want["root"])], 0
         while stack:
             where = stack.pop()
             try:
@@ -181,7 +181,7 @@ class Answer(object):
             try:
                 with scan:
                     for entry in scan:
-                        report["entries"] += 1
+                        entries += 1
                         name = entry.name
                         shown = os.fsdecode(name)
                         if anything.match(shown):
@@ -195,7 +195,7 @@ class Answer(object):
                                 stack.append(entry.path)
             except OSError:
                 report["denied"].append(text(where))
-            if report["entries"] > WALK_LIMIT:
+            if entries > WALK_LIMIT:
                 report["reason"] = "stopped after %d entries" % WALK_LIMIT
                 break
         report["mounts"].sort()
@@ -238,12 +238,10 @@ class Answer(object):
         self.out["process"] = {
             "variables": variables,
             "home": text(os.fsencode(os.path.expanduser("~"))),
-            "uid": os.getuid(),
             "cwd": text(cwd),
             "executable": text(os.fsencode(sys.executable or "")),
             "kernel": names.release,
             "machine": names.machine,
-            "container": in_container(),
         }
 
     def command(self, want):
@@ -486,7 +484,7 @@ def answer(request, state):
     """Answer each want; one that fails spoils no other."""
     collected = Answer(state)
     collected.out["failed"] = []
-    began = time.time()
+    began = int(time.time())
     for want in request["wants"]:
         try:
             getattr(collected, want["want"])(want)
@@ -494,8 +492,7 @@ def answer(request, state):
             said = "%s: %s" % (type(error).__name__, error)
             collected.out["failed"].append([want, said.encode("ascii", "backslashreplace").decode("ascii")])
     collected.out["wants"] = request["wants"]
-    collected.out["time"] = int(began)
-    collected.out["seconds"] = round(time.time() - began, 3)
+    collected.out["time"] = began
     return collected.out
 
 
