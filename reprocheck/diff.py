@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from reprocheck.errors import UsageError
+from reprocheck.model import factpath
 from reprocheck.model.change import Change
 from reprocheck.model.report import Pair
 from reprocheck.model.snapshot import FACT_CLASSES, ONE_ENVIRONMENT, Note
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     )
 
 _Facts = dict[str, Any]
-_STEP = re.compile(r"\[(.*?)\](?=[.\[]|$)|([^.\[\]]+)")
 _MINOR_IN_PATH = re.compile(r"(?<=/python)\d+\.\d+(?=/|$)")
 _ITEM = 4
 """Length of the path of one item: ``environments``, id, ``packages``, name."""
@@ -324,21 +324,15 @@ def _summary(side: Snapshot, name: str) -> _Facts:
 def _gap_paths(
     side: Snapshot, pairs: Iterable[Pair], which: Literal["before", "after"]
 ) -> Iterator[tuple[tuple[str, ...], Literal["before", "after"]]]:
-    keys = {getattr(pair, which): pair.before for pair in pairs}
-    # An id is a path of the target, and may hold brackets and dots itself.
-    ids = sorted({*keys, *(environment.id for environment in side.environments)}, key=len, reverse=True)
+    common = {getattr(pair, which): pair.before for pair in pairs}
+    ids = {*common, *(environment.id for environment in side.environments)}
     for gap in side.gaps:
-        own = next((name for name in ids if gap.what.startswith(f"environments[{name}]")), None)
-        if own is None:
-            yield _steps(gap.what), which
-        elif own in keys or own not in keys.values():  # else the other side has another environment of this id
-            rest = gap.what.removeprefix(f"environments[{own}]")
-            yield ("environments", keys.get(own, own), *_steps(rest)), which
-
-
-def _steps(what: str) -> tuple[str, ...]:
-    """The keys of a fact path: ``packages[numpy].version`` is three."""
-    return tuple(match[1] if match[1] is not None else match[2] for match in _STEP.finditer(what))
+        path = factpath.keys(gap.what, ids)
+        if path[:1] == ("environments",) and len(path) > 1:
+            if path[1] not in common and path[1] in common.values():
+                continue  # the other side has an environment of this id, which is paired with another one
+            path = ("environments", common.get(path[1], path[1]), *path[2:])
+        yield path, which
 
 
 def _is_unknown(change: Change) -> bool:

@@ -12,7 +12,7 @@ from reprocheck import __version__
 from reprocheck.diff import changes, one_sided, pair_environments
 from reprocheck.extractors.assemble import assemble, wants
 from reprocheck.model import codec
-from reprocheck.model.evidence import Evidence, unanswered
+from reprocheck.model.evidence import Document, Evidence, unanswered
 from reprocheck.model.report import Level, MadeBy, Report, Side, Threshold
 from reprocheck.model.snapshot import Gap, Snapshot
 from reprocheck.scope import checked, unasked_machine
@@ -70,11 +70,17 @@ def gather(address: Address, access: Access) -> Evidence:
     return evidence
 
 
+def collect(address: Address, access: Access) -> tuple[Document, Snapshot]:
+    """Collect a target's evidence, to be kept, and read the facts in it."""
+    evidence = gather(address, access)
+    return evidence.document, assemble(evidence)
+
+
 def capture(address: Address, access: Access) -> Snapshot:
     """Read the facts of a target, or load those that were saved."""
     if address.kind == "snapshot":
         return codec.load_snapshot(Path(address.value))
-    return assemble(gather(address, access))
+    return collect(address, access)[1]
 
 
 def compare(before: Snapshot, after: Snapshot, question: Question, baseline: BaselineFile | None = None) -> Report:

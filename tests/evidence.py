@@ -71,12 +71,10 @@ def process(home: str = "/root", /, **variables: str | None) -> ProcessEvidence:
     return ProcessEvidence(
         variables=variables,
         home=home,
-        uid=0,
         cwd="/",
         executable="/usr/local/bin/python3",
         kernel="6.1.0-test",
         machine="x86_64",
-        container=True,
     )
 
 

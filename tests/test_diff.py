@@ -369,9 +369,9 @@ def test_a_gap_of_an_unpaired_environment_hides_nothing_of_the_other_sides_one_o
     after = snapshot(
         environment(name="/opt", on_path=True), environment(name="/usr"), gaps=["environments[/usr].packages"]
     )
-    assert [(change.path, change.kind) for change in changes(before, after)] == [
-        (("environments", "/usr"), "added"),
-        (("environments", "/usr", "packages", "a"), "removed"),
+    assert [change[:2] for change in changes(before, after)] == [
+        ("environments//usr", "added"),
+        ("packages/a", "removed"),
     ]
 
 

@@ -26,7 +26,6 @@ _FORMATS = ("text", "json")
 def capture(target: str, output: str | None, evidence: str | None, format_: str, access: Access) -> None:
     """Read the facts of TARGET; a summary, unless -o or --format json ask for the snapshot."""
     from reprocheck import pipeline
-    from reprocheck.extractors.assemble import assemble
     from reprocheck.formats.capture import render
     from reprocheck.model import codec
     from reprocheck.output import write_output
@@ -34,9 +33,8 @@ def capture(target: str, output: str | None, evidence: str | None, format_: str,
 
     address = resolve(target, access)
     if evidence is not None:
-        collected = pipeline.gather(address, access)
-        snapshot = assemble(collected)
-        write_output(evidence, codec.encode_json(collected.document, indent=-1))
+        document, snapshot = pipeline.collect(address, access)
+        write_output(evidence, codec.encode_json(document, indent=-1))
     else:
         snapshot = pipeline.capture(address, access)
     if output is not None:

@@ -139,7 +139,6 @@ class WalkReport(Struct, frozen=True, kw_only=True):
     """Why it ended early."""
     mounts: tuple[str, ...] = ()
     denied: tuple[str, ...] = ()
-    entries: int = 0
 
 
 class InterpreterFacts(Struct, frozen=True, kw_only=True):
@@ -178,12 +177,10 @@ class ProcessEvidence(Struct, frozen=True, kw_only=True):
 
     variables: dict[str, str | None]
     home: str
-    uid: int
     cwd: str
     executable: str
     kernel: str
     machine: str
-    container: bool
 
 
 class CommandEvidence(Struct, frozen=True, kw_only=True):
@@ -211,8 +208,6 @@ class Answer(Struct, frozen=True, kw_only=True):
     """Wants that raised, each with the error."""
     time: int = 0
     """When the answer was made, on the target's clock, seconds since the epoch."""
-    seconds: float = 0.0
-    """How long it took."""
 
 
 class EngineFacts(Struct, frozen=True, kw_only=True):

@@ -193,7 +193,7 @@ class Answer(object):
 
     def walk(self, want):
         """Search below a root for names; mounts and the named trees are not entered, leaves are not opened."""
-        report = {"searched": True, "reason": None, "mounts": [], "denied": [], "entries": 0}
+        report = {"searched": True, "reason": None, "mounts": [], "denied": []}
         found = dict((key, []) for key in want["find"])
         if want["search"] == "never" or (want["search"] == "container" and not self.on.is_image()):
             report["searched"] = False
@@ -210,12 +210,12 @@ class Answer(object):
         anything = re.compile("|".join("(?:%s)" % rule for rule in want["find"].values()))
         leaves = set(os.fsencode(name) for name in want["leaves"])
         mounts = self.on.mounts()
-        stack = [os.fsencode(want["root"])]
+        stack, entries = [os.fsencode(want["root"])], 0
         while stack:
             where = stack.pop()
             try:
                 for name, directory in self.on.scan(where):
-                    report["entries"] += 1
+                    entries += 1
                     shown = os.fsdecode(name)
                     if anything.match(shown):
                         for key, rule in names:
@@ -230,7 +230,7 @@ class Answer(object):
             except OSError as error:
                 if error.errno not in (errno.ENOENT, errno.ENOTDIR):
                     report["denied"].append(text(where))
-            if report["entries"] > WALK_LIMIT:
+            if entries > WALK_LIMIT:
                 report["reason"] = "stopped after %d entries" % WALK_LIMIT
                 break
         report["mounts"].sort()
@@ -273,12 +273,10 @@ class Answer(object):
         self.out["process"] = {
             "variables": variables,
             "home": text(os.fsencode(os.path.expanduser("~"))),
-            "uid": os.getuid(),
             "cwd": text(cwd),
             "executable": text(os.fsencode(sys.executable or "")),
             "kernel": names.release,
             "machine": names.machine,
-            "container": in_container(),
         }
 
     def command(self, want):
@@ -526,7 +524,7 @@ def in_container():
 def answer(request, collected):
     """Answer each want; one that fails spoils no other."""
     collected.out["failed"] = []
-    began = time.time()
+    began = int(time.time())
     for want in request["wants"]:
         try:
             getattr(collected, want["want"])(want)
@@ -534,8 +532,7 @@ def answer(request, collected):
             said = "%s: %s" % (type(error).__name__, error)
             collected.out["failed"].append([want, said.encode("ascii", "backslashreplace").decode("ascii")])
     collected.out["wants"] = request["wants"]
-    collected.out["time"] = int(began)
-    collected.out["seconds"] = round(time.time() - began, 3)
+    collected.out["time"] = began
     return collected.out
 
 
