@@ -88,7 +88,7 @@ def access_options(function: Function) -> Function:
 
 
 def report_options(*, gate: bool) -> Callable[[Function], Function]:
-    """What is asked of a comparison and where its report goes; the command takes ``question`` and ``report``."""
+    """What is asked of a comparison and where its report goes; the command takes ``question`` and ``outputs``."""
 
     def options(function: Function) -> Function:
         @functools.wraps(function)

@@ -1,4 +1,4 @@
-"""The report as JSON: the contract's own form, which can be loaded and rendered again."""
+"""The report as JSON: the document itself, which can be loaded and rendered again."""
 
 from __future__ import annotations
 

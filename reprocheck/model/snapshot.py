@@ -1,8 +1,9 @@
 """The snapshot: the facts read out of a target's evidence (schema ``reprocheck.snapshot/1``).
 
 ``header`` and ``provenance`` are the only parts that may differ between two captures of the same
-content. ``None`` means "not known" and has a :class:`Gap`; an empty tuple in a class whose coverage is
-``complete`` means that there is none. Every sequence is sorted, so the same facts are the same bytes.
+content. ``None`` means "not known" and has a :class:`Gap`, unless its field says "no gap"; an empty tuple in
+a class whose coverage is ``complete`` means that there is none. Every sequence is sorted, so the same facts are
+the same bytes.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Header(Model, frozen=True, kw_only=True):
     executed: bool
     """Whether anything of the target was run."""
     note: str | None = None
-    """The author's words (``lock --note``)."""
+    """The author's words (``lock --note``); ``None``: there are none (no gap)."""
 
 
 class Subject(Model, frozen=True, kw_only=True):
@@ -132,9 +133,9 @@ class Files(Model, frozen=True, kw_only=True):
     """The files that a distribution recorded."""
 
     count: int | None = None
-    """Rows of RECORD."""
+    """Rows of RECORD; ``None`` where there is none (no gap)."""
     record_sha256: str | None = None
-    """SHA-256 of RECORD as it stands, hex."""
+    """SHA-256 of RECORD as it stands, hex; ``None`` where there is none (no gap)."""
     checked: Literal["none", "sizes", "hashes"] = "none"
     """How the files were compared with RECORD; this version compares none."""
     modified: tuple[str, ...] = ()
@@ -149,7 +150,7 @@ class Package(Model, frozen=True, kw_only=True):
     name: str
     """Normalised (PEP 503)."""
     display_name: str | None = None
-    """The name as its author wrote it, where that differs."""
+    """The name as its author wrote it; ``None`` where that does not differ (no gap)."""
     version: str
     """Verbatim; empty when nothing states it."""
     location: str
@@ -163,7 +164,7 @@ class Package(Model, frozen=True, kw_only=True):
     requires_python: str | None = None
     """``Requires-Python``; ``None`` when the author states none (no gap)."""
     requested: bool | None = None
-    """The REQUESTED file (PEP 376): ``None`` where the installer records nothing."""
+    """The REQUESTED file (PEP 376); ``None`` where the installer records nothing (no gap)."""
     installer: str | None = None
     """INSTALLER (PEP 376); ``None`` where there is no such file (no gap)."""
     origin: str = "unrecorded"
@@ -261,7 +262,7 @@ class Device(Model, frozen=True, kw_only=True):
     compute_capability: str
     """``8.6``."""
     memory_bytes: int | None = None
-    """Total memory; ``None`` where it is not told."""
+    """Total memory; ``None`` where the driver does not tell it (no gap)."""
 
 
 class Machine(Model, frozen=True, kw_only=True):
@@ -288,7 +289,7 @@ class Image(Model, frozen=True, kw_only=True):
     exposed_ports: tuple[str, ...] = ()
     """``8888/tcp``."""
     labels: dict[str, str | None] = {}
-    """``None``: withheld, the name alone is shown."""
+    """``None``: withheld, the name alone is shown (no gap)."""
     volumes: tuple[str, ...] = ()
     """Paths."""
     workdir: str = ""
@@ -325,13 +326,15 @@ class Layer(Model, frozen=True, kw_only=True):
     diff_id: str
     """Digest of the uncompressed layer."""
     instruction: str | None = None
-    """The Dockerfile instruction, secrets masked; ``None`` where it can't be told."""
+    """The Dockerfile instruction, secrets masked; ``None`` where it can't be told (no gap)."""
     bytes: int | None = None
-    """Size as the engine's history gives it; ``None`` where it can't be told."""
+    """Size as the engine's history gives it; ``None`` where it can't be told (no gap)."""
 
 
 class Provenance(Model, frozen=True, kw_only=True):
     """How the target was built, and remarks bound to this capture.
+
+    ``None`` where the target has no such thing (no gap).
 
     In ``authors``, ``rewritten`` and ``removed`` the outer key is the id of an environment, ``environments``,
     ``os_packages`` or ``system``; the inner one is the name of what stands there; the value is a layer's index.

@@ -40,6 +40,8 @@ ALLOWED = set(
     "base64 errno fnmatch hashlib json os re select signal stat subprocess sys time zlib".split()  # noqa: SIM905
 )
 LIMIT = 32 << 10
+HANG = 60.0
+"""Seconds, many times what is needed: who takes that long waits for ever. How long things take, benchmarks tell."""
 
 
 # Its floor.
@@ -517,21 +519,21 @@ def test_a_command_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     slow.chmod(0o755)
     began = time.monotonic()
     told = ask({"want": "command", "argv": [str(slow)]})["commands"][str(slow)]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < HANG
     assert told["problem"].startswith("no answer in")
     assert not group_alive(int((tmp_path / "pid").read_text()))
 
 
 def test_a_command_that_prints_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is kept is bounded, and so is what is held."""
-    monkeypatch.setattr(collect, "COMMAND_SECONDS", 20)
+    monkeypatch.setattr(collect, "COMMAND_SECONDS", 2 * HANG)
     monkeypatch.setattr(collect, "COMMAND_LIMIT", 1000)
     loud = tmp_path / "loud"
     loud.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec yes\n")
     loud.chmod(0o755)
     began = time.monotonic()
     told = ask({"want": "command", "argv": [str(loud)]})["commands"][str(loud)]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < HANG
     assert "more than 1000 bytes" in told["problem"]
     assert not group_alive(int((tmp_path / "pid").read_text()))
 
@@ -734,7 +736,7 @@ def test_no_text_takes_the_rules_long(piece: str) -> None:
     began = time.monotonic()
     redact.url(text)
     collect.scrub(text.encode())
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < HANG
 
 
 def test_credentials_do_not_leave_in_any_file(tmp_path: Path) -> None:
@@ -813,7 +815,7 @@ def test_a_program_that_is_no_python(body: str, message: str | None, tmp_path: P
     began = time.monotonic()
     with pytest.raises(TargetError) as error:
         captured(stand_in(tmp_path, body), seconds=1)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < HANG
     line = str(error.value)
     assert "\n" not in line
     assert line.startswith(f"python:{tmp_path}/python3: ")
