@@ -51,8 +51,9 @@ class Pairing:
 def pair_environments(before: Snapshot, after: Snapshot, by_hand: Mapping[str, str]) -> Pairing:
     """Pair the environments of two snapshots, each used once.
 
-    In this order: by hand; both on PATH; the same id; the same kind and Python minor version, where
-    that is unique; a lone one on each side. Raises :class:`UsageError` for an id that does not exist.
+    In this order: by hand; both on PATH, or named as an interpreter; the same id; the same kind and Python
+    minor version, where that is unique; a lone one on each side. Raises :class:`UsageError` for an id that
+    does not exist.
     """
     left = {environment.id: environment for environment in before.environments}
     right = {environment.id: environment for environment in after.environments}
@@ -69,7 +70,8 @@ def pair_environments(before: Snapshot, after: Snapshot, by_hand: Mapping[str, s
     one_on_path = [name for name, environment in left.items() if environment.on_path]
     other_on_path = [name for name, environment in right.items() if environment.on_path]
     if one_on_path and other_on_path:
-        take(one_on_path[0], other_on_path[0], "on PATH")
+        named = {before.subject.kind, after.subject.kind} & ONE_ENVIRONMENT
+        take(one_on_path[0], other_on_path[0], "named" if named else "on PATH")
     for name in [name for name in left if name in right]:
         take(name, name, "same id")
     lefts, rights = Counter(map(_likeness, left.values())), Counter(map(_likeness, right.values()))

@@ -12,6 +12,7 @@ from reprocheck.errors import UsageError
 from reprocheck.graph import Graph, build
 from reprocheck.model.report import IntroducedBy
 from reprocheck.model.snapshot import Model
+from reprocheck.model.text import printable
 
 if TYPE_CHECKING:
     from reprocheck.graph import Edge
@@ -98,9 +99,16 @@ def explain_package(snapshot: Snapshot, name: str) -> tuple[PackageExplanation, 
     Raises :class:`UsageError` where none has it, with the names that come nearest.
     """
     wanted = canonicalize_name(name)
+    # Or as it is printed: what a name holds that is no text, nobody can type.
+    names = {
+        package.name
+        for environment in snapshot.environments
+        for package in environment.packages
+        if wanted in {package.name, canonicalize_name(printable(package.name))}
+    }
     found = []
     for environment in sorted(snapshot.environments, key=lambda environment: environment.id):
-        copies = [package for package in environment.packages if package.name == wanted]
+        copies = [package for package in environment.packages if package.name in names]
         taken = next((package for package in copies if package.active), None)
         if taken is not None:
             found.append(_explain(snapshot, environment, taken, copies))

@@ -15,7 +15,7 @@ from reprocheck.model import codec
 from reprocheck.model.evidence import Document, Evidence, unanswered
 from reprocheck.model.report import Level, MadeBy, Report, Side, Threshold
 from reprocheck.model.snapshot import Gap, Snapshot
-from reprocheck.scope import checked, unasked_machine
+from reprocheck.scope import checked, unasked_machine, unpaired
 from reprocheck.targets.address import Address
 from reprocheck.targets.resolve import Access, open_target
 from reprocheck.verdict import classes, default_level, unreadable, verdict
@@ -96,8 +96,9 @@ def compare(before: Snapshot, after: Snapshot, question: Question, baseline: Bas
     theirs = _named(before)
     unjudged, accepted = rules.unjudged(comparison)
     unasked = unasked_machine(before, after, question.level)
-    gaps = tuple(dict.fromkeys((*after.gaps, *theirs, *unjudged, *unasked)))
-    unread = {*(after.gaps if unreadable(after) else ()), *(theirs if unreadable(before) else ())}
+    alone = tuple(unpaired(before, after, pairing.pairs))
+    gaps = tuple(dict.fromkeys((*after.gaps, *theirs, *alone, *unjudged, *unasked)))
+    unread = {*(after.gaps if unreadable(after) else ()), *(theirs if unreadable(before) else ()), *alone}
     forgiven = () if question.gate else tuple(gap for gap in gaps if gap not in unread)
     judged = verdict(findings, gaps, level, question.fail_on, rules.level_of, forgiven=forgiven)
     return Report(

@@ -45,6 +45,17 @@ def unasked_machine(before: Snapshot, after: Snapshot, asked: Level | None) -> I
                 yield Gap(what="machine", where=snapshot.header.target, reason=reason)
 
 
+def unpaired(before: Snapshot, after: Snapshot, pairs: Sequence[Pair]) -> Iterator[Gap]:
+    """A gap where both sides have environments and none of one was compared with any of the other."""
+    if before.environments and after.environments and not pairs:
+        sides = (", ".join(environment.id for environment in side.environments) for side in (before, after))
+        reason = (
+            "none could be paired, so none was compared; pair two by hand: "
+            f"--env A=B (A of {next(sides)}; B of {next(sides)})"
+        )
+        yield Gap(what="environments", where=after.header.target, reason=reason)
+
+
 def _active(environment: Environment) -> dict[str, Package]:
     return {package.name: package for package in environment.packages if package.active}
 

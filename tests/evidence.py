@@ -142,7 +142,7 @@ class Tree:
             return msgspec.structs.replace(want, root=self._start, search="always")
         if isinstance(want, (List, Read)):
             if want.at.startswith("@home/"):
-                at = self._start + self._process.home + want.at.removeprefix("@home")
+                at = self._start + self._process.home.rstrip("/") + want.at.removeprefix("@home")
             elif want.at.startswith("@prefix"):
                 return None  # the probe's own interpreter is not the tree's
             else:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -25,6 +25,9 @@ from reprocheck.model.snapshot import (
     System,
 )
 from tests.make import environment, of, package, python, snapshot, without
+
+if TYPE_CHECKING:
+    from reprocheck.model.snapshot import TargetKind
 
 
 def changes(before: Snapshot, after: Snapshot) -> list[tuple[str, str, Any, Any]]:
@@ -68,6 +71,13 @@ def test_on_path_wins_over_the_same_id() -> None:
     before = snapshot(environment(name="/a", on_path=True), environment(name="/b"))
     after = snapshot(environment(name="/a"), environment(name="/b", on_path=True))
     assert ("/a", "/b", "on PATH") in pairs(before, after)
+
+
+@pytest.mark.parametrize(("one", "other"), [("image", "python"), ("host", "container"), ("python", "python")])
+def test_an_interpreter_that_was_named_need_not_be_on_the_path(one: TargetKind, other: TargetKind) -> None:
+    before = snapshot(environment(name="/a", on_path=True), kind=one)
+    after = snapshot(environment(name="/b", on_path=True), kind=other)
+    assert pairs(before, after) == [("/a", "/b", "named")]
 
 
 def test_kind_and_python_pair_only_where_unique() -> None:

@@ -74,3 +74,14 @@ def test_the_only_layer_is_known() -> None:
 def test_an_explanation_is_json() -> None:
     told = explain_package(tensorflow(), "protobuf")
     assert msgspec.json.decode(msgspec.json.encode(told))[0]["name"] == "protobuf"
+
+
+def test_a_name_may_be_written_as_it_is_printed() -> None:
+    """Nobody can type what a name holds that is no text."""
+    evil = of(package("evil\x1b[2j==1"), package("évil==1"))
+    with pytest.raises(UsageError, match="did you mean"):
+        explain_package(evil, "evil")
+    (told,) = explain_package(evil, "evil\\x1b[2j")
+    assert told.name == "evil\x1b[2j"
+    assert explain_package(evil, "evil\x1b[2j") == (told,)
+    assert explain_package(evil, "Évil")[0].name == "évil"

@@ -130,6 +130,17 @@ def test_malformed_requirements_and_versions_are_listed_and_never_raise() -> Non
     }
 
 
+@pytest.mark.parametrize(
+    "requirement",
+    ["b>={}", "b ~= {}.1", "b (=={}.*)", "b>=1; python_version>='{}'", "b @ https://example.org/{}"],
+)
+def test_a_number_that_nobody_counts_is_not_judged(requirement: str) -> None:
+    graph = build(environment(package("a==1", requirement.format("9" * 6000), "c>1"), package("b==1")))
+    assert [(item.by, item.reason) for item in graph.unjudged] == [("a", "holds a number of more than 1,000 digits")]
+    assert pairs(graph.missing()) == [("a", "c")]
+    assert graph.intervals("b") == build(environment(package("b==1"))).intervals("b")
+
+
 def test_paths_shortest_first_through_each_requirer() -> None:
     graph = build(
         environment(
@@ -246,6 +257,42 @@ def test_intervals_of_each_operator(requires: list[str], expected: list[tuple[st
     requirers = [package(f"r{n}==1", text) for n, text in enumerate(requires)]
     graph = build(environment(package("x==1.0"), *requirers))
     assert [(one.specifier, one.violates) for one in graph.intervals("x")] == expected
+
+
+@pytest.mark.parametrize(
+    ("installed", "requires", "expected"),
+    [
+        ("2.0+cu118", ["x>=2.0", "x==2.0+cu118"], ("==2.0+cu118", ())),
+        ("2.0+cu118", ["x>=2.0", "x<3"], (">=2.0,<3", ())),
+        ("2.0+cu118", ["x==2.0"], ("==2.0+cu118", ())),
+        ("2.0", ["x==2.0+cu118"], ("==2.0", ("r0",))),
+        ("2.0rc1", ["x<2.0"], ("==2.0rc1", ("r0",))),
+        ("2.0rc1", ["x>=1"], (">=1", ())),
+        ("2.0.post1", ["x>2.0"], ("==2.0.post1", ("r0",))),
+        ("1.5", ["x"], ("", ())),
+    ],
+)
+def test_the_installed_version_lies_in_one_interval(
+    installed: str, requires: list[str], expected: tuple[str, tuple[str, ...]]
+) -> None:
+    """Which says what `pip check` says of it; one of its own where its neighbours are judged otherwise."""
+    requirers = [package(f"r{n}==1", text) for n, text in enumerate(requires)]
+    graph = build(environment(package(f"x=={installed}"), *requirers))
+    told = graph.intervals("x")
+    assert [(one.specifier, one.violates) for one in told if one.holds_installed] == [expected]
+    assert expected[1] == tuple(edge.by for edge in graph.violated())
+    without = [one.specifier for one in build(environment(*requirers)).intervals("x")]
+    assert [one.specifier for one in told if one.specifier in without] == without
+
+
+def test_an_interval_of_its_own_stands_in_its_place() -> None:
+    def of(installed: str, *requires: str) -> list[str]:
+        requirers = [package(f"r{n}==1", text) for n, text in enumerate(requires)]
+        return [one.specifier for one in build(environment(package(f"x=={installed}"), *requirers)).intervals("x")]
+
+    assert of("2.0rc1", "x<2.0") == ["<2.0", "==2.0rc1", ">=2.0"]
+    assert of("2.0+cpu", "x==2.0") == ["<2.0", "==2.0", "==2.0+cpu", ">2.0"]
+    assert of("2.0.post1", "x>2.0") == ["<=2.0", "==2.0.post1", ">2.0"]
 
 
 def test_broken_by_looks_both_ways() -> None:

@@ -55,6 +55,28 @@ def test_diff_tells_the_gaps_of_a_side_that_was_read_and_goes_on() -> None:
     assert compare(whole, partly, Question()).verdict == "unverified"
 
 
+@pytest.mark.parametrize("level", ["framework", "packages", "stack"])
+@pytest.mark.parametrize(("one", "other"), [("image", "python"), ("host", "image"), ("image", "container")])
+@pytest.mark.parametrize("gate", [True, False])
+def test_environments_of_which_none_could_be_paired_are_not_verified(
+    one: TargetKind, other: TargetKind, level: Level, gate: bool
+) -> None:
+    several = (environment(name="/a", kind="venv"), environment(name="/b", kind="venv"))
+    lone = environment(name="/c", kind="conda", on_path=True)
+    sides = {one: several, other: several} | {"python": (lone,), "host": (lone,), "container": (lone,)}
+    before, after = (snapshot(*sides[kind], kind=kind) for kind in (one, other))
+    report = compare(before, after, Question(level=level, gate=gate))
+    assert (report.verdict, report.level.reached, report.pairs) == ("unverified", None, ())
+    (gap,) = report.gaps
+    assert (gap.what, gap.where) == ("environments", after.header.target)
+    ids = [", ".join(item.id for item in side.environments) for side in (before, after)]
+    assert gap.reason == (
+        f"none could be paired, so none was compared; pair two by hand: --env A=B (A of {ids[0]}; B of {ids[1]})"
+    )
+    by_hand = Question(level=level, gate=gate, pairs={before.environments[0].id: after.environments[0].id})
+    assert compare(before, after, by_hand).gaps == ()
+
+
 def test_no_environment_in_either_side_is_something_to_verify() -> None:
     assert compare(snapshot(), snapshot(), Question(gate=False)).verdict == "verified"
 

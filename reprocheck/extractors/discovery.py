@@ -14,8 +14,10 @@ _FIND = {
     "site": r"(?:site|dist)-packages$",
     "venv": r"pyvenv\.cfg$",
 }
-_LEAVES = ("site-packages", "dist-packages", "conda-meta", "__pycache__", "node_modules", ".git", "pkgs")
-"""Not entered: nothing below them is an environment (``pkgs`` is conda's package cache)."""
+_LEAVES = ("site-packages", "dist-packages", "conda-meta", "__pycache__")
+"""Not entered: nothing below them is an environment."""
+_LEAVES_BESIDE = {"pkgs": "conda-meta"}
+"""Nor below conda's package cache, which holds interpreters that nobody starts; another ``pkgs`` may be anything."""
 
 _KERNEL_MOUNTS = frozenset({"/proc", "/sys", "/dev"})
 _NAMED = 3
@@ -38,6 +40,7 @@ def search(evidence: Evidence) -> Walk:
         search=when,
         find=_FIND,
         leaves=_LEAVES,
+        leaves_beside=_LEAVES_BESIDE,
         otherwise={
             "python": ("@self",),
             "venv": ("@prefix/pyvenv.cfg",),

@@ -60,8 +60,10 @@ def _follow(place: Place, evidence: Evidence) -> Iterator[AnyWant]:
         return
     tree = EvidenceTree(evidence)
     directories = dict.fromkeys((*pythonpath.site_directories(layout), *pythonpath.search_path(layout, tree)))
+    # The archive of the standard library, which comes first on every path and holds no distribution.
+    standard = {entry for entry in layout.standard_path if entry.endswith(".zip")}
     for directory in (*directories, *tree.unknown):
-        if directory not in evidence.listings and not directory.endswith(".zip"):
+        if directory not in evidence.listings and directory not in standard:
             yield from distributions.wants(literal(directory))
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from reprocheck.extractors.base import Facts
+from reprocheck.extractors.system import os_release
 from reprocheck.model.evidence import AnyWant, Evidence, Read, shown
-from reprocheck.model.snapshot import Coverage, FactClass, Gap, OsPackage
+from reprocheck.model.snapshot import Coverage, FactClass, Gap, Note, OsPackage
 from reprocheck.model.text import escape
 
 CLASS: FactClass = "os_packages"
@@ -58,13 +59,29 @@ def read(evidence: Evidence) -> Facts:
                 packages[package.name, package.architecture] = package
         if evidence.files[path].cut:
             gaps.append(Gap(what=CLASS, where=shown(path), reason=f"longer than the limit of {_LIMIT} bytes"))
+    notes: list[Note] = []
     if not packages:
         gaps += _unread(evidence)
+        _without_database(evidence, gaps, notes)
     return Facts(
         coverage=Coverage(state="partial" if gaps else "complete"),
         fields={"os_packages": tuple(packages[key] for key in sorted(packages))},
         gaps=tuple(gaps),
+        notes=tuple(notes),
     )
+
+
+def _without_database(evidence: Evidence, gaps: list[Gap], notes: list[Note]) -> None:
+    """Of a distribution's system the database was removed; an image from scratch never had one."""
+    if gaps or evidence.content(_STATUS) is not None:
+        return
+    release = os_release(evidence)
+    if release is not None:
+        reason = f"no package database was found, and this is {release.pretty_name}, which has one"
+        gaps.append(Gap(what=CLASS, where=_STATUS, reason=reason))
+    else:
+        reason = "no package database and no os-release: no distribution's system"
+        notes.append(Note(what=CLASS, where=evidence.document.header.target, reason=reason))
 
 
 def _unread(evidence: Evidence) -> Iterator[Gap]:

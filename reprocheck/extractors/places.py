@@ -12,6 +12,8 @@ from reprocheck.model.evidence import Evidence, InterpreterEvidence, Interpreter
 from reprocheck.model.snapshot import IMAGES, ONE_ENVIRONMENT, EnvironmentKind
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_NAMES = ("python3", "python")
+"""What is looked for on ``PATH``, in this order."""
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
 
@@ -47,7 +49,7 @@ def path_candidates(evidence: Evidence) -> list[str]:
     if evidence.engine is None and evidence.document.subject.kind not in IMAGES:
         return []
     path = path_variable(evidence, "PATH") or _DEFAULT_PATH
-    return [f"{directory}/{name}" for name in ("python3", "python") for directory in path.split(":") if directory]
+    return [f"{directory}/{name}" for name in _NAMES for directory in path.split(":") if directory]
 
 
 def places(evidence: Evidence) -> list[Place]:
@@ -149,13 +151,19 @@ def _home_of(executable: str, evidence: Evidence) -> str | None:
 
 
 def on_path(found: Sequence[Place], evidence: Evidence) -> str | None:
-    """Id of the environment that ``python3`` starts, or that was named."""
+    """Id of the environment that ``python3`` starts, or that was named; ``None`` where it is not known."""
     candidates = path_candidates(evidence)
-    if evidence.engine is None and evidence.process is not None:
-        candidates = [evidence.process.executable]
+    process = evidence.process
+    if process is not None and (evidence.engine is None or process.started_as in _NAMES):
+        # It was named, or PATH led to it, perhaps by way of a wrapper script.
+        candidates = [process.executable]
     for candidate in candidates:
-        if candidate in evidence.interpreters:
-            home = _home_of(candidate, evidence)
-            if any(place.id == home for place in found):
-                return home
+        told = evidence.interpreters.get(candidate)
+        if told is None:
+            continue
+        if told.problem == "not a program but a script":
+            return None  # which starts what it likes
+        home = _home_of(candidate, evidence)
+        if any(place.id == home for place in found):
+            return home
     return None

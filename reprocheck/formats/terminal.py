@@ -158,7 +158,9 @@ def _who(check: RequirementCheck) -> str:
 
 
 def _wanted(story: Story, check: RequirementCheck) -> str:
-    return f"{story.subject.name}{check.specifier}" if check.specifier else f"any {story.subject.name}"
+    extras = f"[{','.join(check.extras)}]" if check.extras else ""
+    wanted = f"{story.subject.name}{extras}{check.specifier}"
+    return wanted if extras or check.specifier else f"any {wanted}"
 
 
 def _suffers(story: Story, check: RequirementCheck) -> str:
@@ -169,10 +171,14 @@ def _suffers(story: Story, check: RequirementCheck) -> str:
 
 def _state(check: RequirementCheck) -> str:
     before, after = check.allows_before, check.allows_after
+    if check.missing:
+        return "which is not there" if before is None else "now without it"
     if after is None:
-        return "can't be judged" if before is None else "now without it"
+        return "can't be judged"
     if after:
         return "now satisfied" if before is False else "still satisfied" if before else "satisfied"
+    if check.new:
+        return "violated (new requirement)"
     return "violated before as well" if before is False else "now violated"
 
 

@@ -37,6 +37,8 @@ class Walk(Want, frozen=True, kw_only=True):
     """Name of a group: regular expression that a base name must match from its start."""
     leaves: tuple[str, ...]
     """Directories of these names are reported, not entered."""
+    leaves_beside: dict[str, str] = {}
+    """The same for directories of the first name, where something of the second name stands beside them."""
     otherwise: dict[str, tuple[str, ...]]
     """Patterns that stand for a group where nothing is searched."""
 
@@ -179,6 +181,8 @@ class ProcessEvidence(Struct, frozen=True, kw_only=True):
     home: str
     cwd: str
     executable: str
+    started_as: str | None = None
+    """The name or path that the engine was given to start it; ``None``: not by an engine, or not recorded."""
     kernel: str
     machine: str
 

@@ -59,6 +59,12 @@ class RequirementCheck(Model, frozen=True, kw_only=True):
     """``None``: there is no version on that side, or it can't be parsed."""
     allows_after: bool | None = None
     """As ``allows_before``."""
+    extras: tuple[str, ...] = ()
+    """Extras of the subject that it asks for."""
+    new: bool = False
+    """Whether the ``before`` side has no such requirement."""
+    missing: bool = False
+    """Whether the subject is not installed on the ``after`` side."""
 
 
 class IntroducedBy(Model, frozen=True, kw_only=True):
@@ -168,7 +174,7 @@ class Pair(Model, frozen=True, kw_only=True):
     after: str
     """Id of the environment on the second side."""
     rule: str
-    """``--env``, ``on PATH``, ``same id``, ``same kind and Python``, ``lone``."""
+    """``--env``, ``on PATH``, ``named`` (as an interpreter), ``same id``, ``same kind and Python``, ``lone``."""
 
 
 class LevelReached(Model, frozen=True, kw_only=True):

@@ -50,9 +50,9 @@ COMMAND_LIMIT = 1 << 20
 """Bytes kept of what a command prints."""
 COMMAND_SECONDS = 10
 
-# The slashes may be escaped, as some write JSON. Userinfo ends at the last @: a password may hold others.
-USERINFO = re.compile(br"(:(?:\\?/){2})([^/\s'\"\\<>]*)@")
-USERINFO_CUT = re.compile(br"(:(?:\\?/){2})[^/\s'\"\\<>]*\Z")
+# Any mark may stand in one of JSON's escapes. Userinfo ends at the last @: a password may hold others.
+USERINFO = re.compile(br"((?::|\\u003a)(?:\\?/|\\u002f){2})((?:[^/\s'\"\\<>]|\\u(?!002f)[0-9a-f]{4})*)(?:@|\\u0040)", re.I)
+USERINFO_CUT = re.compile(br"((?::|\\u003a)(?:\\?/|\\u002f){2})(?:[^/\s'\"\\<>]|\\u(?!002f)[0-9a-f]{4})*(?:\\(?:u[0-9a-f]{0,3})?)?\Z", re.I)
 QUERY_SECRET = re.compile(
     br"([?&;][^=&#?;\s'\"]{0,80}(?:token|secret|passw|pwd|key|sig|auth|credential)[^=&#?;\s'\"]{0,80}=)[^&#;\s'\"]+", re.I
 )
@@ -111,7 +111,7 @@ def text(raw):
 
 def scrub(raw):
     """Take credentials out of URLs (userinfo, query values named like a secret); a bare `git@` stays."""
-    if b":/" not in raw and b":\\/" not in raw:
+    if b":/" not in raw and b":\\" not in raw and b"\\u003" not in raw:
         return raw
     raw = USERINFO.sub(lambda m: m.group(0) if m.group(2) == b"git" else m.group(1), raw)
     return QUERY_SECRET.sub(br"\1***", raw)
@@ -209,13 +209,17 @@ class Answer(object):
         names = [(key, re.compile(rule)) for key, rule in sorted(want["find"].items())]
         anything = re.compile("|".join("(?:%s)" % rule for rule in want["find"].values()))
         leaves = set(os.fsencode(name) for name in want["leaves"])
+        beside = dict((os.fsencode(name), os.fsencode(mark)) for name, mark in want.get("leaves_beside", {}).items())
+        marks = set(beside.values())
         mounts = self.on.mounts()
         stack, entries = [os.fsencode(want["root"])], 0
         while stack:
-            where = stack.pop()
+            where, inner, seen = stack.pop(), [], set()
             try:
                 for name, directory in self.on.scan(where):
                     entries += 1
+                    if name in marks:
+                        seen.add(name)
                     shown = os.fsdecode(name)
                     if anything.match(shown):
                         for key, rule in names:
@@ -226,10 +230,11 @@ class Answer(object):
                         if path in mounts:
                             report["mounts"].append(text(path))
                         else:
-                            stack.append(path)
+                            inner.append(path)
             except OSError as error:
                 if error.errno not in (errno.ENOENT, errno.ENOTDIR):
                     report["denied"].append(text(where))
+            stack.extend(path for path in inner if beside.get(os.path.basename(path)) not in seen)
             if entries > WALK_LIMIT:
                 report["reason"] = "stopped after %d entries" % WALK_LIMIT
                 break

@@ -47,7 +47,8 @@ def judge(comparison: Comparison, level: Level, rules: Sequence[Rule] = RULES) -
 def level_of(finding: Finding, rule: Rule | None = None) -> Level:
     """Give the lowest level at which a finding counts; ``rule``: the one that made it, where that is at hand."""
     rule = rule or _LEVEL[finding.rule]
-    if rule.frameworks_count_earlier and finding.subject.name in FRAMEWORKS:
+    about_framework = finding.subject.name in FRAMEWORKS or "frameworks" in finding.details
+    if rule.frameworks_count_earlier and about_framework:
         return "framework"
     return rule.level
 

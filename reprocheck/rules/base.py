@@ -41,6 +41,8 @@ class EnvironmentPair:
     """All changes inside; the first two keys of each path lead here."""
     listing_gap: bool
     """The after side was not listed completely, or by an older extractor: a package that is absent may be there."""
+    named: bool
+    """The after side is one interpreter that was named, whichever comes first on ``PATH``."""
 
     @cached_property
     def graph_before(self) -> Graph:
@@ -120,6 +122,7 @@ def _pair(
         added=tuple(added),
         removed=tuple(removed),
         changed=changed,
+        named=after_side.subject.kind in {"python", "host"},
         listing_gap=after_side.reads_less(before_side, "environments")
         or any(gap.what in {"environments", listing, f"{listing}.packages"} for gap in after_side.gaps),
     )
@@ -137,7 +140,7 @@ class Rule:
     """The lowest level at which it counts."""
     check: Callable[[Comparison], Iterator[Finding]]
     frameworks_count_earlier: bool = False
-    """Whether a finding about a framework package counts at the level ``framework`` already."""
+    """Whether a finding about a framework, or about what took one along, counts at the level ``framework`` already."""
 
     @property
     def manual(self) -> str:

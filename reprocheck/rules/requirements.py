@@ -90,8 +90,7 @@ def requirement_missing(comparison: Comparison) -> Iterator[Finding]:
         for name, edges in _by_subject(new):
             before = pair.graph_before.packages.get(name)
             says = _says(pair, edges)
-            wanted = " and ".join(sorted({edge.text for edge in edges}))
-            fix = restore(pair, name) or Fix(summary=f"install a {name} that satisfies {wanted}")
+            fix = restore(pair, name) or Fix(summary=_install(name, {edge.text for edge in edges}))
             yield finding(
                 "python-package",
                 name,
@@ -144,6 +143,12 @@ def _says(pair: EnvironmentPair, edges: Iterable[Edge]) -> tuple[str, ...]:
         f"{f' with its extra {edge.extra}' if edge.extra is not None else ''}: {edge.text}"
         for edge in edges
     )
+
+
+def _install(name: str, wanted: set[str]) -> str:
+    """What to do where the baseline has no version to name."""
+    bounds = " and ".join(sorted(wanted - {name}))
+    return f"install a version of {name} that satisfies {bounds}" if bounds else f"install {name}"
 
 
 def _repair(pair: EnvironmentPair, name: str, edges: Iterable[Edge]) -> Fix | None:

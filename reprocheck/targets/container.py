@@ -5,6 +5,7 @@ Nothing is ever started or unpaused.
 
 from __future__ import annotations
 
+import datetime
 import os
 import secrets
 import time
@@ -13,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from docker.errors import APIError
 
 from reprocheck.errors import EngineError, TargetError
@@ -24,11 +26,13 @@ from reprocheck.targets.archive_endpoint import ArchiveSession
 from reprocheck.targets.engine import Engine, attempt, talking
 from reprocheck.targets.interpreters import CLEARED, candidates
 from reprocheck.targets.owner import undisturbed
-from reprocheck.targets.session import Session, header
+from reprocheck.targets.session import Session, header, started_as
 from reprocheck.targets.stream import Stream
 
 _NOT_THERE = frozenset({126, 127})
 _KILLED = 137
+_SETTLED = 10.0
+"""Seconds after which the engine itself takes a restart for a success (Docker, "restart policies")."""
 _MARK = "REPROCHECK_PROBE"
 """A variable that the probe, and whatever a program that is no Python starts, carries in its environment."""
 _KILL_MARKED = (
@@ -74,7 +78,7 @@ class ExecSession:
         for executable in candidates(variables):
             tried.append(executable)
             try:
-                return self._first(executable, wants)
+                return started_as(executable, self._first(executable, wants))
             except probe.Lost:
                 old = old or self._why(executable)
         if old:
@@ -170,6 +174,15 @@ def _kill_from_here(mark: bytes) -> bool:
     return killed
 
 
+def _is_restarting(inspected: dict[str, Any]) -> bool:
+    """Whether a container is started again and again: between two of its ends the engine says that it runs."""
+    if inspected["State"]["Status"] != "running" or not inspected.get("RestartCount"):
+        return False
+    # To the second: the fraction has more digits than Python 3.10 takes.
+    started = datetime.datetime.fromisoformat(f"{inspected['State']['StartedAt'][:19]}+00:00")
+    return (datetime.datetime.now(datetime.timezone.utc) - started).total_seconds() < _SETTLED
+
+
 @contextmanager
 def open_container(
     address: Address, connect: Callable[[], Engine], *, seconds: float = probe.SECONDS
@@ -181,8 +194,10 @@ def open_container(
     """
     engine = connect()
     inspected: dict[str, Any] = engine.container(address.value)
-    running = inspected["State"]["Status"] == "running"
     facts = engine.container_facts(inspected)
+    if _is_restarting(inspected):
+        facts = msgspec.structs.replace(facts, state="restarting")
+    running = facts.state == "running"
     name = inspected["Name"].lstrip("/")
     document = Document(
         header=header(f"container:{name}", "exec" if running else "archive endpoint", executed=running),

@@ -16,6 +16,7 @@ import requests
 import urllib3
 from docker import APIClient
 from docker.context import ContextAPI
+from docker.context.config import get_current_context_name
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.tls import TLSConfig
 
@@ -210,12 +211,23 @@ def _candidates(address: str | None) -> Iterator[tuple[str, str]]:
 
 
 def _context_host() -> str | None:
+    """Address of the docker context that was chosen; ``None`` for the default one.
+
+    Raises:
+        EngineError: it does not exist, or can't be read.
+    """
+    origin, name = "DOCKER_CONTEXT", os.environ.get("DOCKER_CONTEXT")  # which the SDK does not know
+    if not name:
+        origin, name = "config.json", get_current_context_name()
+    if name == "default":
+        return None
+    which = f"the docker context {name}, which {origin} names,"
     try:
-        context = ContextAPI.get_current_context()
-    except Exception:  # noqa: BLE001 - a broken client configuration must not stop the default socket
-        return None
-    if context.Name == "default":
-        return None
+        context = ContextAPI.get_context(name)
+    except Exception as error:  # the SDK raises plain ones
+        raise EngineError(f"{which} can't be read ({_reason(error)}); docker context ls lists them") from error
+    if context is None:
+        raise EngineError(f"{which} does not exist; docker context ls lists those that do")
     host: str | None = context.Host
     return host
 

@@ -37,9 +37,15 @@ _ALLOWED_LABELS = re.compile(
     r"|description|base\.name|base\.digest|ref\.name)$|com\.nvidia\.[a-z.]*version$|dev\.reprocheck\..*$|maintainer$"
 )
 
-# The slashes may be escaped, as some write JSON. Userinfo ends at the last @: a password may hold others.
-_USERINFO = re.compile(r"(:(?:\\?/){2})([^/\s'\"\\<>]*)@", re.ASCII)
-_USERINFO_CUT = re.compile(r"(:(?:\\?/){2})[^/\s'\"\\<>]*\Z", re.ASCII)
+# Any mark may stand in one of JSON's escapes. Userinfo ends at the last @: a password may hold others.
+_USERINFO = re.compile(
+    r"((?::|\\u003a)(?:\\?/|\\u002f){2})((?:[^/\s'\"\\<>]|\\u(?!002f)[0-9a-f]{4})*)(?:@|\\u0040)",
+    re.ASCII | re.IGNORECASE,
+)
+_USERINFO_CUT = re.compile(
+    r"((?::|\\u003a)(?:\\?/|\\u002f){2})(?:[^/\s'\"\\<>]|\\u(?!002f)[0-9a-f]{4})*(?:\\(?:u[0-9a-f]{0,3})?)?\Z",
+    re.ASCII | re.IGNORECASE,
+)
 _QUERY_SECRET = re.compile(
     r"([?&;][^=&#?;\s'\"]{0,80}(?:token|secret|passw|pwd|key|sig|auth|credential)[^=&#?;\s'\"]{0,80}=)[^&#;\s'\"]+",
     re.IGNORECASE | re.ASCII,
@@ -48,7 +54,7 @@ _QUERY_SECRET = re.compile(
 
 def url(text: str) -> str:
     """Take credentials out of every URL in a text; a bare ``git@`` stays."""
-    if ":/" not in text and ":\\/" not in text:
+    if ":/" not in text and ":\\" not in text and "\\u003" not in text:
         return text
     text = _USERINFO.sub(lambda m: m[0] if m[2] == "git" else m[1], text)
     return _QUERY_SECRET.sub(rf"\1{MASK}", text)

@@ -36,7 +36,7 @@ class Access:
     no_exec: bool = False
     """Nothing of the target may be run."""
     tell: Callable[[str], None] = lambda _: None
-    """Where it is said which engine answered, if it is not the default one."""
+    """Where it is said which engine answered, if it is not the default one, and which interpreter is read instead."""
     _engine: Engine | None = field(default=None, init=False)
 
     def engine(self) -> Engine:
@@ -164,7 +164,9 @@ def open_target(address: Address, access: Access) -> Iterator[Session]:
         case "python" | "host":
             from reprocheck.targets.local import open_interpreter
 
-            with open_interpreter(address, named=access.python, seconds=access.seconds) as interpreter:
+            with open_interpreter(
+                address, named=access.python, seconds=access.seconds, tell=access.tell
+            ) as interpreter:
                 yield interpreter
         case "evidence":
             yield SavedSession(load_evidence(Path(address.value)))

@@ -6,6 +6,8 @@ import datetime
 from collections.abc import Sequence
 from typing import Protocol
 
+import msgspec
+
 from reprocheck import __version__
 from reprocheck.model.evidence import Answer, AnyWant, Document
 from reprocheck.model.snapshot import Header
@@ -20,6 +22,14 @@ class Session(Protocol):
     def answer(self, wants: Sequence[AnyWant]) -> Answer | None:
         """Answer what this route can; ``None`` when it can answer nothing more."""
         ...
+
+
+def started_as(executable: str, answer: Answer) -> Answer:
+    """The first answer of a probe, with the name or path that the engine was given to start it."""
+    if answer.process is None:
+        return answer
+    process = msgspec.structs.replace(answer.process, started_as=executable)
+    return msgspec.structs.replace(answer, process=process)
 
 
 def header(target: str, route: str, *, executed: bool, time: float | None = None) -> Header:

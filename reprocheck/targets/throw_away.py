@@ -19,7 +19,7 @@ from reprocheck.targets import probe
 from reprocheck.targets.engine import Engine, attempt, talking
 from reprocheck.targets.interpreters import CLEARED, candidates
 from reprocheck.targets.owner import LABEL, mine, sweep, undisturbed
-from reprocheck.targets.session import header
+from reprocheck.targets.session import header, started_as
 from reprocheck.targets.stream import Stream
 
 _MEMORY = 1 << 30
@@ -81,7 +81,7 @@ class ThrowAwaySession:
             if not self._start(executable):
                 continue
             try:
-                return self._first(wants)
+                return started_as(executable, self._first(wants))
             except probe.Lost:
                 version = probe.too_old(self._exit_code(), self._stderr())
                 if version is None:

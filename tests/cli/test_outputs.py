@@ -11,7 +11,9 @@ from reprocheck.cli.main import cli
 from reprocheck.cli.outputs import outputs
 from reprocheck.errors import UsageError
 from reprocheck.formats import FORMATS
+from reprocheck.model import codec
 from tests.formats.reports import EVERYTHING
+from tests.make import of, package
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +49,31 @@ def test_a_place_without_a_format_is_refused() -> None:
     for wrong in ("file", "text=", "=file", "pdf=file"):
         with pytest.raises(UsageError, match="write FORMAT=FILE; formats are text, json"):
             outputs("text", "-", (wrong,), all_=False)
+
+
+def test_two_outputs_in_one_file_are_refused(tmp_path: Path) -> None:
+    file, link = tmp_path / "it", tmp_path / "link"
+    file.touch()
+    link.symlink_to(file)
+    for one, other in ((file, file), (file, link), (tmp_path / "new", tmp_path / "." / "new"), ("-", "-")):
+        with pytest.raises(UsageError, match="two reports in one place"):
+            outputs("text", str(one), (f"json={other}",), all_=False)
+    assert len(outputs("text", "/dev/null", ("json=/dev/null",), all_=False).places) == 2
+
+
+@pytest.mark.parametrize("command", ["verify", "diff"])
+@pytest.mark.parametrize("name", ["b.json", "link"])
+def test_what_is_compared_is_not_written_over(command: str, name: str, tmp_path: Path) -> None:
+    locked = codec.encode_json(of(package("numpy==1.23.5")))
+    baseline = tmp_path / "b.json"
+    baseline.write_bytes(locked)
+    (tmp_path / "link").symlink_to(baseline)
+    target = f"snapshot:{baseline}"
+    words = {"verify": [target, "--baseline", str(baseline)], "diff": [target, target]}[command]
+    for output in (["--write", f"json={tmp_path / name}"], ["-o", str(tmp_path / name)]):
+        with pytest.raises(UsageError, match="is what is compared; write the report to another file"):
+            cli.main([command, *words, *output], standalone_mode=False)
+        assert baseline.read_bytes() == locked
 
 
 @pytest.mark.parametrize("command", ["capture", "explain"])

@@ -163,6 +163,27 @@ def test_leftovers_are_no_packages(tmp_path: Path) -> None:
     ]
 
 
+def test_a_suffix_in_other_letters_is_the_same_suffix(tmp_path: Path) -> None:
+    """For pip and importlib.metadata, on every file system; the names of the files inside are not."""
+    found = facts(
+        tmp_path,
+        {
+            f"{SITE}/a-1.0.DIST-INFO/METADATA": "Name: a\nVersion: 1.0\n",
+            f"{SITE}/a-1.0.DIST-INFO/INSTALLER": "pip\n",
+            f"{SITE}/b-1.0.Egg-Info/PKG-INFO": "Name: b\nVersion: 1.0\n",
+            f"{SITE}/c-1.0.EGG-INFO": "Name: c\nVersion: 1.0\n",
+            f"{SITE}/d-1.0.Dist-Info copy/METADATA": "Name: d\nVersion: 1.0\n",
+        },
+    )
+    assert [(one.name, one.version, one.origin) for one in environment(found).packages] == [
+        ("a", "1.0", "index"),
+        ("b", "1.0", "unrecorded"),
+        ("c", "1.0", "unrecorded"),
+    ]
+    assert [one.problems for one in environment(found).packages] == [(), (), ()]
+    assert [note.where for note in found.notes] == [f"{SITE}/d-1.0.Dist-Info copy"]
+
+
 def test_metadata_without_an_end(tmp_path: Path) -> None:
     raw = b"Name: foo\nVersion: 1.0\n" + b"Requires-Dist: x\n" * 1_000_000
     found = facts(tmp_path, {f"{SITE}/foo-1.0.dist-info/METADATA": raw})

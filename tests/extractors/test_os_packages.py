@@ -62,8 +62,21 @@ def test_empty(tmp_path: Path) -> None:
     facts = os_packages.read(Tree(tmp_path).evidence())
     assert facts.fields["os_packages"] == ()
     assert (facts.coverage.state, facts.gaps) == ("complete", ())
+    assert [note.reason for note in facts.notes] == ["no package database and no os-release: no distribution's system"]
     assert listed("") == []
     assert troubles("\n\n\n") == []
+
+
+@pytest.mark.parametrize("path", ["/etc/os-release", "/usr/lib/os-release"])
+def test_a_distribution_without_its_database_is_a_gap(path: str, tmp_path: Path) -> None:
+    """Somebody removed it; what was installed is there all the same."""
+    facts = os_packages.read(Tree(plant(tmp_path, {path: 'ID=x\nPRETTY_NAME="X 11"\n'})).evidence())
+    assert facts.coverage.state == "partial"
+    assert [(gap.what, gap.reason) for gap in facts.gaps] == [
+        ("os_packages", "no package database was found, and this is X 11, which has one")
+    ]
+    facts = os_packages.read(Tree(plant(tmp_path, {"/var/lib/dpkg/status": ""})).evidence())
+    assert (facts.coverage.state, facts.gaps, facts.notes) == ("complete", (), ())
 
 
 def test_not_asked() -> None:

@@ -271,7 +271,9 @@ EVERYTHING = judged(
             before="4.4.0",
             suffers=("tensorflow",),
             requirements=(
-                RequirementCheck(by="tensorflow", by_version="2.9.0", specifier=">=3.6.6", allows_before=True),
+                RequirementCheck(
+                    by="tensorflow", by_version="2.9.0", specifier=">=3.6.6", allows_before=True, missing=True
+                ),
             ),
         ),
         finding(

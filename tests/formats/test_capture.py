@@ -26,6 +26,7 @@ from reprocheck.model.snapshot import (
     Snapshot,
     Subject,
     System,
+    TargetKind,
 )
 from tests.formats.golden import check
 
@@ -85,6 +86,12 @@ def test_the_summary_reads_as_it_was_reviewed(width: int) -> None:
 def test_an_empty_target_is_told_as_such() -> None:
     bare = Snapshot(header=SNAPSHOT.header, subject=SNAPSHOT.subject, coverage={})
     check("capture-bare.txt", capture.render(bare))
+
+
+@pytest.mark.parametrize("kind", ["python", "host"])
+def test_an_interpreter_that_was_named_need_not_be_on_the_path(kind: TargetKind) -> None:
+    named = replace(SNAPSHOT, subject=replace(SNAPSHOT.subject, kind=kind))
+    assert "/usr (system, named)" in capture.render(named)
 
 
 def test_it_stays_a_summary() -> None:

@@ -132,13 +132,32 @@ def test_minor_changes_are_told_in_full_where_they_fail_the_gate() -> None:
         (False, False, "violated before as well"),
         (None, True, ", satisfied"),
         (None, None, "can't be judged"),
-        (True, None, "now without it"),
+        (True, None, "can't be judged"),
     ],
 )
 def test_what_a_requirement_was_and_is(before: bool | None, after: bool | None, says: str) -> None:
     check_ = replace(PROTOBUF.findings[0].requirements[0], allows_before=before, allows_after=after)
     change = replace(PROTOBUF.findings[0], suffers=(), requirements=(check_,))
     assert says in terminal.render(judged(PROTOBUF, findings=(change,)))
+
+
+@pytest.mark.parametrize(
+    ("facts", "says"),
+    [
+        ({"new": True}, "requires protobuf<3.20,>=3.9.2, violated (new requirement)"),
+        ({"missing": True, "allows_after": None}, "requires protobuf<3.20,>=3.9.2, now without it"),
+        (
+            {"missing": True, "allows_before": None, "allows_after": None},
+            "requires protobuf<3.20,>=3.9.2, which is not there",
+        ),
+        ({"specifier": "", "extras": ("a", "b")}, "requires protobuf[a,b], now violated"),
+        ({"specifier": "", "extras": ()}, "requires any protobuf, now violated"),
+    ],
+)
+def test_what_a_requirement_is_apart_from_its_bounds(facts: dict[str, Any], says: str) -> None:
+    check_ = replace(PROTOBUF.findings[0].requirements[0], **facts)
+    change = replace(PROTOBUF.findings[0], requirements=(check_,))
+    assert says in flat(terminal.render(replace(PROTOBUF, findings=(change,))))
 
 
 def test_who_suffers_although_the_metadata_allows_it() -> None:

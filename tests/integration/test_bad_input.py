@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -63,6 +64,34 @@ def test_no_engine(run_reprocheck: Run, words: tuple[str, ...], env: dict[str, s
     line = run_reprocheck(*words, env=env).refused()
     assert "no container engine answers" in line
     assert named in line
+
+
+@pytest.mark.parametrize(
+    ("config", "variable", "said"),
+    [
+        ("gone", None, "the docker context gone, which config.json names, does not exist"),
+        (None, "nope", "the docker context nope, which DOCKER_CONTEXT names, does not exist"),
+        ("default", "nope", "the docker context nope, which DOCKER_CONTEXT names, does not exist"),
+        ("damaged", None, "the docker context damaged, which config.json names, can't be read"),
+    ],
+)
+def test_a_docker_context_that_does_not_exist(
+    run_reprocheck: Run, tmp_path: Path, config: str | None, variable: str | None, said: str
+) -> None:
+    """A choice that was made is the only one tried: another engine would answer for the wrong machine."""
+    (tmp_path / "config.json").write_text(json.dumps({"currentContext": config} if config else {}))
+    damaged = tmp_path / "contexts/meta" / hashlib.sha256(b"damaged").hexdigest() / "meta.json"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text("{")
+    env = {"DOCKER_CONFIG": str(tmp_path), "DOCKER_HOST": "", "DOCKER_CONTEXT": variable or ""}
+    assert said in run_reprocheck("capture", "image:x", env=env).refused()
+
+
+@engine_needed
+def test_the_default_docker_context_is_the_default_socket(run_reprocheck: Run, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"currentContext": "gone"}))
+    env = {"DOCKER_CONFIG": str(tmp_path), "DOCKER_HOST": "", "DOCKER_CONTEXT": "default"}
+    assert "no such image" in run_reprocheck("capture", "image:reprocheck-test/there-is-none", env=env).refused()
 
 
 def test_an_engine_that_is_none(run_reprocheck: Run) -> None:

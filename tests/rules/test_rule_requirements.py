@@ -62,7 +62,26 @@ def test_newly_missing() -> None:
 def test_missing_for_a_new_requirer_invents_no_version() -> None:
     found = finding(of(), of(package("new==1", "x>=2")), "RC202")
     assert found.fix is not None
-    assert (found.fix.summary, found.fix.commands) == ("install a x that satisfies x>=2", ())
+    assert (found.fix.summary, found.fix.commands) == ("install a version of x that satisfies x>=2", ())
+    found = finding(of(), of(package("new==1", "absent")), "RC202")
+    assert found.fix is not None
+    assert (found.fix.summary, found.fix.commands) == ("install absent", ())
+
+
+def test_a_requirement_says_whether_it_is_new_and_whether_there_is_anything_to_meet_it() -> None:
+    before = of(package("x==1"), package("user==1", "x>=1"), package("old==1", "x>=2"), package("all==1"))
+    after = of(package("x==1"), package("user==2", "x>=2"), package("old==1", "x>=2"), package("all==2", "gone[y,z]"))
+    (check,) = finding(before, after, "RC201").requirements
+    assert (check.by, check.allows_before, check.allows_after, check.new, check.missing) == (
+        ("user", False, False, True, False)
+    )
+    (check,) = finding(before, after, "RC202").requirements
+    assert (check.by, check.allows_before, check.allows_after, check.extras, check.missing) == (
+        ("all", None, None, ("y", "z"), True)
+    )
+    changed = of(*(one for one in before.environments[0].packages if one.name != "x"), package("x==0.5"))
+    checks = {check.by: check.new for check in finding(before, changed, "RC102").requirements}
+    assert checks == {"old": False, "user": False}
 
 
 def test_a_gap_in_the_listing_is_not_a_missing_package() -> None:

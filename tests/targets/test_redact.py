@@ -97,6 +97,36 @@ def test_a_masked_change_of_a_command_is_still_seen(entrypoint: list[str], cmd: 
         assert redact.command_digest(entrypoint[:-1], [entrypoint[-1], *cmd]) != digest
 
 
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        (rf'"https:\/\/us\u0065r:{SECRET}@h.org\/n.git"', r'"https:\/\/h.org\/n.git"'),
+        (rf'"https:\u002F\u002fuser:{SECRET}@h.org/n"', r'"https:\u002F\u002fh.org/n"'),
+        (rf'"https\u003A//user:{SECRET}\u0040h.org/n"', r'"https\u003A//h.org/n"'),
+        (r'"ssh://git\u0040h.org/n"', r'"ssh://git\u0040h.org/n"'),
+        (r'"https://h.org/n", "a\u0040b"', r'"https://h.org/n", "a\u0040b"'),
+        (r'"https://h.org\u002fa\u0040b"', r'"https://h.org\u002fa\u0040b"'),
+    ],
+)
+def test_a_url_in_the_escapes_of_json(written: str, shown: str) -> None:
+    assert redact.url(written) == shown
+    assert collect.scrub(written.encode()) == shown.encode()  # type: ignore[no-untyped-call]
+    for end in range(len(written)):
+        assert "hunt" not in redact.url(redact.cut_url(written[:end]))
+
+
+@given(
+    st.lists(
+        st.sampled_from(["a", ":", "/", "\\", "\\u", "0065", "002f", "003a", "0040", "@", "'", " ", "git", "\xff"])
+    )
+)
+def test_the_probe_scrubs_urls_as_we_do(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    raw = text.encode("latin-1")
+    assert redact.url(text) == collect.scrub(raw).decode("latin-1")  # type: ignore[no-untyped-call]
+    assert redact.cut_url(text) == collect.USERINFO_CUT.sub(rb"\1", raw).decode("latin-1")
+
+
 @given(st.text(max_size=60))
 def test_once_is_enough(text: str) -> None:
     assert redact.url(redact.url(text)) == redact.url(text)
