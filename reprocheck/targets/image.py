@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from reprocheck.errors import TargetError
 from reprocheck.model.evidence import Document
 from reprocheck.model.snapshot import Subject
 from reprocheck.targets import probe
 from reprocheck.targets.address import Address
 from reprocheck.targets.engine import Engine
-from reprocheck.targets.session import Session, header
+from reprocheck.targets.session import Session, header, routed
 from reprocheck.targets.static import StaticSession
 from reprocheck.targets.storage import Unreadable, open_storage, refused
 from reprocheck.targets.throw_away import ThrowAwaySession
+from reprocheck.targets.traced import Traced
 
 
 @contextmanager
 def open_image(
-    address: Address, connect: Callable[[], Engine], *, route: str | None = None, seconds: float = probe.SECONDS
+    address: Address, engine: Engine, *, route: str | None = None, no_exec: bool = False, seconds: float = probe.SECONDS
 ) -> Iterator[Session]:
     """Find the image and choose the route: the engine's storage, else a throw-away container.
 
     Raises:
         TargetError: there is no such image, or the route that was asked for can't be taken.
     """
-    engine = connect()
     inspected = engine.image(address.value)
     facts = engine.image_facts(inspected)
     document = Document(
-        header=header(str(address), "engine storage", executed=False),
+        header=header(str(address), "", executed=False),
         subject=Subject(kind="image", name=address.value, platform=facts.platform),
         engine=facts,
     )
@@ -42,6 +43,9 @@ def open_image(
                     raise refused(str(address), str(reason)) from None
             else:
                 home = engine.variable(inspected, "HOME")
-                yield StaticSession(document, tree, user=facts.user, home=home)
+                static = StaticSession(routed(document, "engine storage"), tree, user=facts.user, home=home)
+                yield Traced(static, tree)
                 return
+        if no_exec:
+            raise TargetError(f"{address}: can't be read without running its Python, which --no-exec forbids")
         yield stack.enter_context(ThrowAwaySession.open(document, engine, inspected["Id"], seconds))

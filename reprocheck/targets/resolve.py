@@ -149,12 +149,16 @@ def open_target(address: Address, access: Access) -> Iterator[Session]:
         case "container":
             from reprocheck.targets.container import open_container
 
-            with open_container(address, access.engine, seconds=access.seconds) as session:
+            with open_container(
+                address, access.engine(), route=access.route, no_exec=access.no_exec, seconds=access.seconds
+            ) as session:
                 yield session
         case "image":
             from reprocheck.targets.image import open_image
 
-            with open_image(address, access.engine, route=access.route, seconds=access.seconds) as image:
+            with open_image(
+                address, access.engine(), route=access.route, no_exec=access.no_exec, seconds=access.seconds
+            ) as image:
                 yield image
         case "rootfs":
             from reprocheck.targets.rootfs import open_rootfs
@@ -162,6 +166,8 @@ def open_target(address: Address, access: Access) -> Iterator[Session]:
             with open_rootfs(address) as root:
                 yield root
         case "python" | "host":
+            if access.no_exec:
+                raise UsageError(f"{address}: an interpreter is read by running it; read its files with rootfs:DIR")
             from reprocheck.targets.local import open_interpreter
 
             with open_interpreter(
