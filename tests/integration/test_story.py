@@ -161,11 +161,11 @@ def test_protobuf_as_json(run_reprocheck: Run, image: Image, locked: Path) -> No
     assert upgraded["requirements"] == [
         {
             "by": "tensorboard", "by_version": "2.9.1", "specifier": "<3.20,>=3.9.2", "marker": None, "extra": None,
-            "allows_before": True, "allows_after": False,
+            "allows_before": True, "allows_after": False, "extras": [], "new": False, "missing": False,
         },
         {
             "by": "tensorflow", "by_version": "2.9.0", "specifier": ">=3.9.2", "marker": None, "extra": None,
-            "allows_before": True, "allows_after": True,
+            "allows_before": True, "allows_after": True, "extras": [], "new": False, "missing": False,
         },
     ]  # fmt: skip
     assert upgraded["fix"]["commands"] == ["pip install protobuf==3.19.6"]
