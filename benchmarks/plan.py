@@ -1,4 +1,4 @@
-"""What is measured, and what it is held against: the figures of the design."""
+"""What is measured, and what it is held against."""
 
 from __future__ import annotations
 
@@ -109,7 +109,11 @@ class Plan:
             yield Row(what=what, ours=ours, base=base, base_words="capture of the same", kind="more", limit=0.5)
         yield Row(what="--help", ours="help", base="python", base_words="python -c pass", kind="more", limit=0.15)
         yield Row(what="diff and judge 500 packages", ours="judge", kind="seconds", limit=0.15)
-        for ours in ("capture container", "capture image", "verify container", "verify image", "verify drifted"):
+        measured = (
+            "capture container", "capture container, text", "capture image", "capture drifted",
+            "verify container", "verify image", "verify drifted",
+        )  # fmt: skip
+        for ours in (*measured, *(() if self._ordinary is None else ("capture image as user",))):
             yield Row(what=f"peak memory, {ours}", ours=ours, kind="bytes", limit=_BYTES)
 
     def _capture(self, name: str, target: str, ordinary: Ordinary | None = None) -> Command:

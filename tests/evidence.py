@@ -71,12 +71,10 @@ def process(home: str = "/root", /, **variables: str | None) -> ProcessEvidence:
     return ProcessEvidence(
         variables=variables,
         home=home,
-        uid=0,
         cwd="/",
         executable="/usr/local/bin/python3",
         kernel="6.1.0-test",
         machine="x86_64",
-        container=True,
     )
 
 
@@ -105,7 +103,7 @@ class Tree:
         """What the probe would say, had it been started in the tree."""
         asked = [want for one in questions if (want := self._moved(one)) is not None]
         request = {"wants": json.loads(msgspec.json.encode(asked)), "marker": "", "seconds": 60}
-        out = collect.answer(request, self._state)  # type: ignore[no-untyped-call]
+        out = collect.answer(request, collect.Answer(self._state))
         told = msgspec.json.decode(json.dumps(out), type=Answer)
         return msgspec.structs.replace(
             told,
@@ -144,7 +142,7 @@ class Tree:
             return msgspec.structs.replace(want, root=self._start, search="always")
         if isinstance(want, (List, Read)):
             if want.at.startswith("@home/"):
-                at = self._start + self._process.home + want.at.removeprefix("@home")
+                at = self._start + self._process.home.rstrip("/") + want.at.removeprefix("@home")
             elif want.at.startswith("@prefix"):
                 return None  # the probe's own interpreter is not the tree's
             else:

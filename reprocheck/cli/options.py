@@ -21,6 +21,8 @@ Function = Callable[..., Any]
 _LEVELS = ("framework", "packages", "stack", "machine", "bits")
 _THRESHOLDS = ("breaking", "major", "minor", "info", "never")
 
+_ROUTES = ("storage", "container", "exec")
+
 _ACCESS = (
     click.option("--engine", metavar="ADDRESS", help="Container engine, as in unix:///run/docker.sock."),
     click.option(
@@ -34,6 +36,12 @@ _ACCESS = (
         metavar="SECONDS",
         help="How long the target's Python may take to answer.",
     ),
+    click.option(
+        "--route",
+        type=click.Choice(_ROUTES),
+        help="Read the target by this route alone; default: the first that this machine allows.",
+    ),
+    click.option("--no-exec", is_flag=True, help="Run nothing of the target, whatever it costs."),
     click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."),
 )
 
@@ -68,16 +76,19 @@ def access_options(function: Function) -> Function:
     """How targets are reached; the command takes ``access``."""
 
     @functools.wraps(function)
-    def command(*, engine: str | None, python: Path | None, timeout: float, **words: Any) -> Any:
+    def command(
+        *, engine: str | None, python: Path | None, timeout: float, route: str | None, no_exec: bool, **words: Any
+    ) -> Any:
         from reprocheck.targets.resolve import Access
 
-        return function(access=Access(engine_address=engine, python=python, seconds=timeout, tell=say), **words)
+        access = Access(engine_address=engine, python=python, seconds=timeout, route=route, no_exec=no_exec, tell=say)
+        return function(access=access, **words)
 
     return _with(_ACCESS, command)
 
 
 def report_options(*, gate: bool) -> Callable[[Function], Function]:
-    """What is asked of a comparison and where its report goes; the command takes ``question`` and ``report``."""
+    """What is asked of a comparison and where its report goes; the command takes ``question`` and ``outputs``."""
 
     def options(function: Function) -> Function:
         @functools.wraps(function)

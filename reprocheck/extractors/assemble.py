@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from reprocheck.extractors import environments, image, machine, os_packages, system, variables
-from reprocheck.extractors.base import Extractor
+from reprocheck.extractors.base import Extractor, Traces
 from reprocheck.model.evidence import AnyWant, Evidence
 from reprocheck.model.snapshot import FACT_CLASSES, Coverage, FactClass, Gap, Note, Provenance, Snapshot
 
@@ -19,30 +21,57 @@ def wants(evidence: Evidence) -> Sequence[AnyWant]:
     return [want for extractor in EXTRACTORS for want in extractor.wants(evidence)]
 
 
+def _failed(evidence: Evidence) -> list[Gap]:
+    """A gap of each class whose extractor wanted what the probe failed to answer."""
+    if not evidence.failed:
+        return []
+    wanted = {extractor.CLASS: set(map(msgspec.json.encode, extractor.wants(evidence))) for extractor in EXTRACTORS}
+    gaps = []
+    for want, error in evidence.failed:
+        try:
+            asked = msgspec.json.encode(msgspec.convert(want, AnyWant))
+        except msgspec.ValidationError:
+            asked = b""
+        # What nobody here wants may have been of any level: it counts at the lowest.
+        for name in [name for name, wants in wanted.items() if asked in wants] or [environments.CLASS]:
+            reason = f"the probe could not answer {want}: {error}"
+            gaps.append(Gap(what=name, where=evidence.document.header.target, reason=reason))
+    return gaps
+
+
 def assemble(evidence: Evidence) -> Snapshot:
     """The facts that the evidence holds. Pure: the same evidence gives the same snapshot."""
     coverage: dict[FactClass, Coverage] = dict.fromkeys(FACT_CLASSES, Coverage(state="not-read"))
     fields: dict[str, Any] = {}
     gaps: list[Gap] = []
     notes: list[Note] = []
+    traces = Traces()
+    failed = _failed(evidence)
     for extractor in EXTRACTORS:
         facts = extractor.read(evidence)
-        coverage[extractor.CLASS] = facts.coverage
+        unanswered = [gap for gap in failed if gap.what == extractor.CLASS]
+        state = "partial" if unanswered and facts.coverage.state == "complete" else facts.coverage.state
+        coverage[extractor.CLASS] = Coverage(state=state, version=extractor.VERSION)
         fields.update(facts.fields)
-        gaps += facts.gaps
+        gaps += [*facts.gaps, *unanswered]
         notes += facts.notes
+        traces.take(facts.traces)
     document, engine = evidence.document, evidence.engine
-    provenance = Provenance(probe_sha256=document.probe_sha256, notes=tuple(dict.fromkeys(notes)))
+    provenance = Provenance(
+        probe_sha256=document.probe_sha256,
+        authors=traces.authors,
+        rewritten=traces.rewritten,
+        removed=traces.removed,
+        notes=tuple(dict.fromkeys(notes)),
+    )
     if engine is not None:
-        provenance = Provenance(
+        provenance = msgspec.structs.replace(
+            provenance,
             image_id=engine.image_id,
             image_name=engine.image_name,
-            config_digest=engine.image_id,
             repo_digests=engine.repo_digests,
             layers=engine.layers,
             engine=engine.address,
-            probe_sha256=document.probe_sha256,
-            notes=tuple(dict.fromkeys(notes)),
         )
     return Snapshot(
         header=document.header,

@@ -6,18 +6,21 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
+from packaging.utils import canonicalize_name
+
 from reprocheck import pythonpath
 from reprocheck.extractors import conda, distributions, zipped
-from reprocheck.extractors.base import Facts
+from reprocheck.extractors.base import Facts, Traces
 from reprocheck.extractors.discovery import remarks, search
 from reprocheck.extractors.distributions import Distribution
 from reprocheck.extractors.layout import EvidenceTree, layout_of
 from reprocheck.extractors.packages import packages
 from reprocheck.extractors.places import Place, on_path, path_candidates, places
-from reprocheck.model.evidence import AnyWant, Evidence, Interpreter, List, Read, literal, shown
-from reprocheck.model.snapshot import Coverage, Environment, FactClass, Gap, Note, PathFile, Python
+from reprocheck.model.evidence import AnyWant, Evidence, Interpreter, InterpreterEvidence, List, Read, literal, shown
+from reprocheck.model.snapshot import Coverage, Environment, FactClass, Gap, Note, Package, PathFile, Python
 
 CLASS: FactClass = "environments"
+VERSION = 2
 
 _LIBRARIES = (
     "/usr/lib/python3",
@@ -58,8 +61,10 @@ def _follow(place: Place, evidence: Evidence) -> Iterator[AnyWant]:
         return
     tree = EvidenceTree(evidence)
     directories = dict.fromkeys((*pythonpath.site_directories(layout), *pythonpath.search_path(layout, tree)))
+    # The archive of the standard library, which comes first on every path and holds no distribution.
+    standard = {entry for entry in layout.standard_path if entry.endswith(".zip")}
     for directory in (*directories, *tree.unknown):
-        if directory not in evidence.listings and not directory.endswith(".zip"):
+        if directory not in evidence.listings and directory not in standard:
             yield from distributions.wants(literal(directory))
             if directory.endswith(zipped.SUFFIXES):
                 yield Read(at=literal(directory), limit=zipped.LIMIT)
@@ -67,20 +72,22 @@ def _follow(place: Place, evidence: Evidence) -> Iterator[AnyWant]:
 
 def read(evidence: Evidence) -> Facts:
     """The environments, in order of their ids."""
-    if not evidence.live:
+    if evidence.walk is None:
         return _unread(evidence)
     gaps: list[Gap] = []
     notes: list[Note] = []
     found = places(evidence)
     active = on_path(found, evidence)
-    environments = [_environment(place, evidence, place.id == active, gaps, notes) for place in found]
+    traces = Traces()
+    environments = [_environment(place, evidence, place.id == active, gaps, notes, traces) for place in found]
     if not any(place.has_python for place in found):
         where = evidence.document.header.target
         gaps.append(Gap(what=CLASS, where=where, reason="no Python environment was found"))
-    unfound, aside = remarks(CLASS, evidence)
+    unfound, aside = remarks(CLASS, evidence, gaps)
     return Facts(
-        coverage=Coverage(state="partial" if gaps or unfound else "complete", version=2),
+        coverage=Coverage(state="partial" if gaps or unfound else "complete"),
         fields={"environments": tuple(sorted(environments, key=lambda one: one.id))},
+        traces=traces,
         gaps=(*gaps, *unfound),
         notes=(*notes, *aside),
     )
@@ -94,13 +101,16 @@ def _unread(evidence: Evidence) -> Facts:
         "exited": "docker start",
         "created": "docker start",
     }.get(state or "")
-    reason = f"the container is {state}: reading an environment needs a running Python" + (
+    why = f"the container is {state}" if state else "no process answered"
+    reason = f"{why}: reading an environment needs a running Python" + (
         f" ({remedy} {evidence.document.subject.name})" if remedy else ""
     )
     return Facts(coverage=Coverage(state="not-read"), gaps=(Gap(what=CLASS, where=target, reason=reason),))
 
 
-def _environment(place: Place, evidence: Evidence, active: bool, gaps: list[Gap], notes: list[Note]) -> Environment:
+def _environment(
+    place: Place, evidence: Evidence, active: bool, gaps: list[Gap], notes: list[Note], traces: Traces
+) -> Environment:
     what = f"environments[{place.id}]"
     layout = layout_of(place, evidence)
     managed, unread = conda.read(place.prefix, what, evidence) if place.kind == "conda" else ((), [])
@@ -129,9 +139,10 @@ def _environment(place: Place, evidence: Evidence, active: bool, gaps: list[Gap]
         gaps.append(
             Gap(what=f"{what}.packages", where=shown(link), reason=f"names {shown(target)}, which is not there")
         )
-    rooted = partial(place.rooted, home=evidence.process.home if evidence.process else None)
+    rooted = partial(place.rooted, home=evidence.home)
     listed, unknown = packages(what, copies, rooted)
     gaps += unknown
+    _trace(place, listed, [(rooted(directory), one) for directory, one in copies], path, evidence, traces)
     return Environment(
         id=place.id,
         kind=place.kind,
@@ -142,6 +153,32 @@ def _environment(place: Place, evidence: Evidence, active: bool, gaps: list[Gap]
         pth=_path_files(layout, evidence, rooted),
         conda=managed,
     )
+
+
+def _trace(
+    place: Place,
+    listed: Sequence[Package],
+    copies: Sequence[tuple[str, Distribution]],
+    path: Sequence[str],
+    evidence: Evidence,
+    traces: Traces,
+) -> None:
+    config = evidence.files.get(f"{place.prefix}/pyvenv.cfg") if place.kind == "venv" else None
+    traces.of("environments", place.id, config or _told(place, evidence))
+    there = {package.name for package in listed}
+    active = {(package.name, package.location, package.version) for package in listed if package.active}
+    for location, one in copies:
+        name: str = canonicalize_name(one.name)
+        if (name, location, one.version) in active:
+            traces.of(place.id, name, distributions.metadata_file(one, evidence))
+    for directory in path:
+        for gone, layer in distributions.removed(directory, evidence):
+            if gone not in there:
+                traces.gone(place.id, gone, layer)
+
+
+def _told(place: Place, evidence: Evidence) -> InterpreterEvidence | None:
+    return next((told for told in evidence.interpreters.values() if told.facts and told.real == place.executable), None)
 
 
 def _python(place: Place) -> Python | None:

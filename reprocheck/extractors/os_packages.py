@@ -6,14 +6,17 @@ from collections.abc import Callable, Iterator, Sequence
 
 from reprocheck.extractors.base import Facts, in_one_pass
 from reprocheck.extractors.databases import Found, apk, dpkg, rpm
+from reprocheck.extractors.system import os_release
 from reprocheck.model.evidence import AnyWant, Evidence, FileEvidence, Read, shown
-from reprocheck.model.snapshot import Coverage, FactClass, Gap, OsPackage
+from reprocheck.model.snapshot import Coverage, FactClass, Gap, Note, OsPackage
 
 CLASS: FactClass = "os_packages"
+VERSION = 2
 
 _DPKG = "/var/lib/dpkg/status"
 _DPKG_PIECES = "/var/lib/dpkg/status.d"
 """Distroless images keep one file a package here."""
+_EACH_PIECE = Read(at=f"{_DPKG_PIECES}/*", limit=1 << 20)
 _APK = ("/lib/apk/db/installed", "/usr/lib/apk/db/installed")
 """One of them, reached by two names, where ``/lib`` is a link."""
 _RPM = tuple(
@@ -27,7 +30,6 @@ _LOG = "-wal"
 _LIMIT = 16 << 20
 _RPM_LIMIT = 64 << 20
 """A header holds the package's files and its change log: 50 to 100 KiB a package."""
-_PIECE_LIMIT = 1 << 20
 _MOST = 100_000
 """Entries of one database that are read; no distribution has so many packages."""
 _MOST_DAMAGE = 1000
@@ -41,7 +43,7 @@ def wants(evidence: Evidence) -> Sequence[AnyWant]:
     """The small databases at once; of rpm's, which are large and have several names, first what they are."""
     first: list[AnyWant] = [
         Read(at=_DPKG, limit=_LIMIT),
-        Read(at=f"{_DPKG_PIECES}/*", limit=_PIECE_LIMIT),
+        _EACH_PIECE,
         *(Read(at=path, limit=_LIMIT) for path in _APK),
         *(Read(at=path + _LOG, limit=0) for path in _RPM if path.endswith(".sqlite")),
     ]
@@ -74,7 +76,7 @@ def read(evidence: Evidence) -> Facts:
     """The installed packages. A database that can't be read, or not as a whole, is a gap, never "no packages"."""
     if _DPKG not in evidence.files:
         gap = Gap(what=CLASS, where=_DPKG, reason="not collected")
-        return Facts(coverage=Coverage(state="not-read", version=2), gaps=(gap,))
+        return Facts(coverage=Coverage(state="not-read"), gaps=(gap,))
     packages: dict[tuple[str, str, str, str], OsPackage] = {}
     gaps: list[Gap] = []
     for path, parse in _databases(evidence):
@@ -87,10 +89,14 @@ def read(evidence: Evidence) -> Facts:
             if problem is not None:
                 gaps.append(Gap(what=CLASS, where=shown(path), reason=problem))
     gaps += _unmerged(evidence)
+    notes: list[Note] = []
+    if not packages:
+        _without_packages(evidence, gaps, notes)
     return Facts(
-        coverage=Coverage(state="partial" if gaps else "complete", version=2),
+        coverage=Coverage(state="partial" if gaps else "complete"),
         fields={"os_packages": tuple(packages[key] for key in sorted(packages))},
         gaps=tuple(gaps),
+        notes=tuple(notes),
     )
 
 
@@ -107,6 +113,21 @@ def _databases(evidence: Evidence) -> Iterator[tuple[str, Callable[[bytes], Iter
             yield path, apk.parse
     for path in _distinct(evidence):
         yield path, rpm.parse
+
+
+def _without_packages(evidence: Evidence, gaps: list[Gap], notes: list[Note]) -> None:
+    """Of a distribution's system the database was removed; an image from scratch never had one."""
+    if not evidence.asked(_EACH_PIECE):
+        gaps.append(Gap(what=CLASS, where=_DPKG_PIECES, reason="not collected"))
+    if gaps or any(evidence.files[path].problem not in _ABSENT for path, _ in _databases(evidence)):
+        return
+    release = os_release(evidence)
+    if release is not None:
+        reason = f"no package database was found, and this is {release.pretty_name}, which has one"
+        gaps.append(Gap(what=CLASS, where=_DPKG, reason=reason))
+    else:
+        reason = "no package database and no os-release: no distribution's system"
+        notes.append(Note(what=CLASS, where=evidence.document.header.target, reason=reason))
 
 
 def _told(file: FileEvidence, raw: bytes | None, parse: Callable[[bytes], Iterator[Found]]) -> Iterator[Found]:

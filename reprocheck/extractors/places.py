@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from reprocheck.extractors import conda
 from reprocheck.extractors.configuration import path_variable
 from reprocheck.model.evidence import Evidence, InterpreterEvidence, InterpreterFacts, shown
-from reprocheck.model.snapshot import EnvironmentKind
+from reprocheck.model.snapshot import IMAGES, ONE_ENVIRONMENT, EnvironmentKind
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_NAMES = ("python3", "python")
+"""What is looked for on ``PATH``, in this order."""
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
 
@@ -46,11 +48,11 @@ class Place:
 
 
 def path_candidates(evidence: Evidence) -> list[str]:
-    """Where ``python3`` may be on the configured ``PATH``, in order; none where no engine says."""
-    if evidence.engine is None:
+    """Where ``python3`` may be on the configured ``PATH``, in order; none where a process says what was started."""
+    if evidence.engine is None and evidence.document.subject.kind not in IMAGES:
         return []
     path = path_variable(evidence, "PATH") or _DEFAULT_PATH
-    return [f"{directory}/{name}" for name in ("python3", "python") for directory in path.split(":") if directory]
+    return [f"{directory}/{name}" for name in _NAMES for directory in path.split(":") if directory]
 
 
 def places(evidence: Evidence) -> list[Place]:
@@ -87,7 +89,7 @@ def places(evidence: Evidence) -> list[Place]:
     known = {place.prefix for place in found.values()}
     for place in (_conda(prefix, evidence) for prefix in sorted(managed - known)):
         found[place.id] = place
-    if evidence.document.subject.kind in {"python", "host"}:
+    if evidence.document.subject.kind in ONE_ENVIRONMENT:
         # Only the interpreter that was named: its base is part of it, not another environment.
         chosen = on_path(list(found.values()), evidence)
         return [place for place in found.values() if place.id == chosen]
@@ -173,13 +175,19 @@ def _home_of(executable: str, evidence: Evidence) -> str | None:
 
 
 def on_path(found: Sequence[Place], evidence: Evidence) -> str | None:
-    """Id of the environment that ``python3`` starts, or that was named."""
+    """Id of the environment that ``python3`` starts, or that was named; ``None`` where it is not known."""
     candidates = path_candidates(evidence)
-    if evidence.engine is None and evidence.process is not None:
-        candidates = [evidence.process.executable]
+    process = evidence.process
+    if process is not None and (evidence.engine is None or process.started_as in _NAMES):
+        # It was named, or PATH led to it, perhaps by way of a wrapper script.
+        candidates = [process.executable]
     for candidate in candidates:
-        if candidate in evidence.interpreters:
-            home = _home_of(candidate, evidence)
-            if any(place.id == home for place in found):
-                return home
+        told = evidence.interpreters.get(candidate)
+        if told is None:
+            continue
+        if told.problem == "not a program but a script":
+            return None  # which starts what it likes
+        home = _home_of(candidate, evidence)
+        if any(place.id == home for place in found):
+            return home
     return None

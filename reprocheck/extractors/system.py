@@ -12,6 +12,7 @@ from reprocheck.model.evidence import AnyWant, Evidence, Interpreter, Read
 from reprocheck.model.snapshot import Coverage, FactClass, Gap, Libc, OsRelease, System
 
 CLASS: FactClass = "system"
+VERSION = 1
 
 _FILES = ("/etc/os-release", "/usr/lib/os-release")
 """In this order (os-release(5))."""
@@ -36,7 +37,7 @@ def wants(evidence: Evidence) -> Sequence[AnyWant]:  # noqa: ARG001 - the shape 
 def read(evidence: Evidence) -> Facts:
     """What is known of the system, and a gap for each thing that is not."""
     system = System(
-        os=_os(evidence),
+        os=os_release(evidence),
         libc=_libc(evidence),
         architecture=_architecture(evidence),
         locale=_locale(evidence),
@@ -70,7 +71,8 @@ def parse_os_release(raw: bytes) -> dict[str, str]:
     return values
 
 
-def _os(evidence: Evidence) -> OsRelease | None:
+def os_release(evidence: Evidence) -> OsRelease | None:
+    """What the first release file says; ``None`` where there is none."""
     for path in _FILES:
         raw = evidence.content(path)
         if raw is not None:
@@ -101,7 +103,12 @@ def _architecture(evidence: Evidence) -> str | None:
         word = evidence.engine.platform.split("/")[1:2]
         if word:
             return _MACHINES.get(word[0], word[0])
-    return evidence.process.machine if evidence.process else None
+    if evidence.process:
+        return evidence.process.machine
+    for _, told in sorted(evidence.interpreters.items()):
+        if told.facts is not None:
+            return told.facts.markers.get("platform_machine")
+    return None
 
 
 def _locale(evidence: Evidence) -> str:

@@ -11,6 +11,7 @@ from reprocheck.model.snapshot import Coverage, FactClass, Gap
 from reprocheck.targets.redact import ALLOWED_VARIABLES
 
 CLASS: FactClass = "variables"
+VERSION = 1
 
 
 def wants(evidence: Evidence) -> Sequence[AnyWant]:  # noqa: ARG001 - the shape of an extractor
@@ -20,6 +21,8 @@ def wants(evidence: Evidence) -> Sequence[AnyWant]:  # noqa: ARG001 - the shape 
 
 def read(evidence: Evidence) -> Facts:
     """The variables, by name."""
+    if evidence.document.subject.kind == "rootfs":
+        return Facts(coverage=Coverage(state="not-applicable"))
     if evidence.engine is None and evidence.process is None:
         reason = "neither an engine nor a process says"
         where = evidence.document.header.target

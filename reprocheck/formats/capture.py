@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 _MOST = 4
 """Environments and gaps that are listed; the others are counted, so that the summary stays a summary."""
 
+_INTERPRETERS = ("python", "host")
+"""Kinds of target that are an interpreter which somebody named, whatever PATH says."""
+
 
 def render(snapshot: Snapshot, *, width: int = 100, color: bool = False) -> str:
     """Lay out the summary of a snapshot, about ten lines."""
@@ -23,7 +26,7 @@ def render(snapshot: Snapshot, *, width: int = 100, color: bool = False) -> str:
     page.row("OS", _system(snapshot.system) or "not known")
     environments = sorted(snapshot.environments, key=lambda environment: not environment.on_path)
     for environment in environments[:_MOST]:
-        page.row("Python", _environment(environment, snapshot.gaps))
+        page.row("Python", _environment(environment, snapshot.gaps, named=snapshot.subject.kind in _INTERPRETERS))
     if len(environments) > _MOST:
         page.row("", f"and {counted(len(environments) - _MOST, 'more environment')}")
     if not environments:
@@ -58,11 +61,11 @@ def _system(system: System) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _environment(environment: Environment, gaps: tuple[Gap, ...]) -> str:
+def _environment(environment: Environment, gaps: tuple[Gap, ...], *, named: bool) -> str:
     # Conda manages environments without a Python; where one could not be read, a gap says so.
     unknown = any(gap.what.startswith(f"environments[{environment.id}].python") for gap in gaps)
     version = environment.python.version if environment.python else "of unknown version" if unknown else "none"
-    on_path = ", on PATH" if environment.on_path else ""
+    on_path = (", named" if named else ", on PATH") if environment.on_path else ""
     active = sum(package.active for package in environment.packages)
     words = f"{version}  {environment.id} ({environment.kind}{on_path}): {counted(active, 'package')}"
     if environment.conda:

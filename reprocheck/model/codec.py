@@ -88,19 +88,10 @@ def decode_report(raw: bytes, name: str) -> Report:
     return decode(raw, Report, name, report_model.SCHEMA)
 
 
-def encode_snapshot(snapshot: Snapshot) -> bytes:
-    """Encode for a file in version control: one package a block, the same facts always the same bytes."""
-    return encode_json(snapshot)
-
-
-def encode_report(report: Report) -> bytes:
-    """Encode a report; as :func:`encode_snapshot`."""
-    return encode_json(report)
-
-
 def encode_json(value: object, *, indent: int = 2) -> bytes:
     """Encode with sorted keys and a trailing newline; with ``indent=-1`` on one line.
 
+    For files in version control: one package a block, the same facts always the same bytes.
     :class:`DataError` for text that is not Unicode (the unpaired surrogates that undecodable file names
     become in Python): :func:`reprocheck.model.text.escape` makes text of them.
     """

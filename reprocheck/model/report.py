@@ -60,6 +60,12 @@ class RequirementCheck(Model, frozen=True, kw_only=True):
     """``None``: there is no version on that side, or it can't be parsed."""
     allows_after: bool | None = None
     """As ``allows_before``."""
+    extras: tuple[str, ...] = ()
+    """Extras of the subject that it asks for."""
+    new: bool = False
+    """Whether the ``before`` side has no such requirement."""
+    missing: bool = False
+    """Whether the subject is not installed on the ``after`` side."""
 
 
 class IntroducedBy(Model, frozen=True, kw_only=True):
@@ -152,7 +158,7 @@ class Side(Model, frozen=True, kw_only=True):
     kind: str
     """Kind of the target."""
     image_id: str | None = None
-    """Digest of the image configuration, for images and containers."""
+    """The engine's id of the image, for images and containers."""
     digest: str | None = None
     """SHA-256 of the file, for a baseline."""
     route: str
@@ -169,7 +175,7 @@ class Pair(Model, frozen=True, kw_only=True):
     after: str
     """Id of the environment on the second side."""
     rule: str
-    """``--env``, ``on PATH``, ``same id``, ``same kind and Python``, ``lone``."""
+    """``--env``, ``on PATH``, ``named`` (as an interpreter), ``same id``, ``same kind and Python``, ``lone``."""
 
 
 class LevelReached(Model, frozen=True, kw_only=True):
@@ -229,6 +235,8 @@ class Report(Model, frozen=True, kw_only=True):
     threshold: Threshold
     """Findings of this severity and above fail."""
     level: LevelReached
+    failing: tuple[str, ...] = ()
+    """Fingerprints of the findings that fail, then fact paths of the gaps that count: why it is not `verified`."""
     baseline: Side
     """The first side."""
     target: Side

@@ -1,8 +1,9 @@
 """The snapshot: the facts read out of a target's evidence (schema ``reprocheck.snapshot/1``).
 
 ``header`` and ``provenance`` are the only parts that may differ between two captures of the same
-content. ``None`` means "not known" and has a :class:`Gap`; an empty tuple in a class whose coverage is
-``complete`` means that there is none. Every sequence is sorted, so the same facts are the same bytes.
+content. ``None`` means "not known" and has a :class:`Gap`, unless its field says "no gap"; an empty tuple in
+a class whose coverage is ``complete`` means that there is none. Every sequence is sorted, so the same facts are
+the same bytes.
 """
 
 from __future__ import annotations
@@ -26,7 +27,13 @@ FACT_CLASSES: tuple[FactClass, ...] = (
 )
 State = Literal["complete", "partial", "not-read", "not-applicable"]
 EnvironmentKind = Literal["system", "venv", "conda"]
-TargetKind = Literal["container", "image", "python", "host", "evidence", "snapshot"]
+TargetKind = Literal["container", "image", "rootfs", "python", "host", "evidence", "snapshot"]
+
+
+ONE_ENVIRONMENT: frozenset[TargetKind] = frozenset({"python", "host"})
+"""Kinds that are one interpreter, whatever else stands beside it."""
+IMAGES: frozenset[TargetKind] = frozenset({"image", "rootfs"})
+"""Kinds that are files alone: their machine is whichever runs them."""
 
 
 class Model(Struct, frozen=True, kw_only=True):
@@ -43,11 +50,12 @@ class Header(Model, frozen=True, kw_only=True):
     target: str
     """The target as ``KIND:VALUE``."""
     route: str
-    """``exec``, ``throw-away container``, ``archive endpoint``, ``interpreter`` or ``probe``."""
+    """``engine storage``, ``archive``, ``OCI layout``, ``root file system``, ``exec``, ``throw-away container``,
+    ``archive endpoint``, ``interpreter`` or ``probe``."""
     executed: bool
     """Whether anything of the target was run."""
     note: str | None = None
-    """The author's words (``lock --note``)."""
+    """The author's words (``lock --note``); ``None``: there are none (no gap)."""
 
 
 class Subject(Model, frozen=True, kw_only=True):
@@ -67,7 +75,7 @@ class Coverage(Model, frozen=True, kw_only=True):
     state: State
     """``not-applicable``: this kind of target has no such facts."""
     version: int = 1
-    """Grows when the extractor of the class reads more than before."""
+    """Grows when the extractor of the class reads more than before: what an older one lacks is not compared."""
 
 
 class OsRelease(Model, frozen=True, kw_only=True):
@@ -125,9 +133,9 @@ class Files(Model, frozen=True, kw_only=True):
     """The files that a distribution recorded."""
 
     count: int | None = None
-    """Rows of RECORD."""
+    """Rows of RECORD; ``None`` where there is none (no gap)."""
     record_sha256: str | None = None
-    """SHA-256 of RECORD as it stands, hex."""
+    """SHA-256 of RECORD as it stands, hex; ``None`` where there is none (no gap)."""
     checked: Literal["none", "sizes", "hashes"] = "none"
     """How the files were compared with RECORD; this version compares none."""
     modified: tuple[str, ...] = ()
@@ -142,7 +150,7 @@ class Package(Model, frozen=True, kw_only=True):
     name: str
     """Normalised (PEP 503)."""
     display_name: str | None = None
-    """The name as its author wrote it, where that differs."""
+    """The name as its author wrote it; ``None`` where that does not differ (no gap)."""
     version: str
     """Verbatim; empty when nothing states it."""
     location: str
@@ -156,7 +164,7 @@ class Package(Model, frozen=True, kw_only=True):
     requires_python: str | None = None
     """``Requires-Python``; ``None`` when the author states none (no gap)."""
     requested: bool | None = None
-    """The REQUESTED file (PEP 376): ``None`` where the installer records nothing."""
+    """The REQUESTED file (PEP 376); ``None`` where the installer records nothing (no gap)."""
     installer: str | None = None
     """INSTALLER (PEP 376); ``None`` where there is no such file (no gap)."""
     origin: str = "unrecorded"
@@ -272,7 +280,7 @@ class Device(Model, frozen=True, kw_only=True):
     compute_capability: str
     """``8.6``."""
     memory_bytes: int | None = None
-    """Total memory; ``None`` where it is not told."""
+    """Total memory; ``None`` where the driver does not tell it (no gap)."""
 
 
 class Machine(Model, frozen=True, kw_only=True):
@@ -299,7 +307,7 @@ class Image(Model, frozen=True, kw_only=True):
     exposed_ports: tuple[str, ...] = ()
     """``8888/tcp``."""
     labels: dict[str, str | None] = {}
-    """``None``: withheld, the name alone is shown."""
+    """``None``: withheld, the name alone is shown (no gap)."""
     volumes: tuple[str, ...] = ()
     """Paths."""
     workdir: str = ""
@@ -336,23 +344,36 @@ class Layer(Model, frozen=True, kw_only=True):
     diff_id: str
     """Digest of the uncompressed layer."""
     instruction: str | None = None
-    """The Dockerfile instruction, secrets masked; ``None`` where it can't be told."""
+    """The Dockerfile instruction, secrets masked; ``None`` where it can't be told (no gap)."""
     bytes: int | None = None
-    """Size as the engine's history gives it; ``None`` where it can't be told."""
+    """Size as the engine's history gives it; ``None`` where it can't be told (no gap)."""
 
 
 class Provenance(Model, frozen=True, kw_only=True):
-    """How the target was built, and remarks bound to this capture."""
+    """How the target was built, and remarks bound to this capture.
+
+    ``None`` where the target has no such thing (no gap).
+
+    In ``authors``, ``rewritten`` and ``removed`` the outer key is the id of an environment, ``environments``,
+    ``os_packages`` or ``system``; the inner one is the name of what stands there; the value is a layer's index.
+    They are empty where layers could not be told apart.
+    """
 
     image_id: str | None = None
-    """Digest of the image configuration."""
+    """The engine's id of the image: the digest of its configuration or, in a containerd image store, of a manifest."""
     image_name: str | None = None
     """The name that the container was started with, or the image's first tag."""
     config_digest: str | None = None
-    """Digest of the image configuration."""
+    """Digest of the image configuration; ``None`` where the route does not surely tell it."""
     repo_digests: tuple[str, ...] = ()
     """``NAME@sha256:…``, of registries that the image was pulled from or pushed to."""
     layers: tuple[Layer, ...] = ()
+    authors: dict[str, dict[str, int]] = {}
+    """The layer that first brought what is there, in the version that is there."""
+    rewritten: dict[str, dict[str, int]] = {}
+    """The layer that last wrote it, where that is a later one."""
+    removed: dict[str, dict[str, int]] = {}
+    """The layer that removed what is not there any more."""
     engine: str | None = None
     """Address of the engine, where it is not the default one."""
     probe_sha256: str | None = None
@@ -379,3 +400,14 @@ class Snapshot(Model, frozen=True, kw_only=True):
     """Results of smoke tests; this version runs none."""
     gaps: tuple[Gap, ...] = ()
     provenance: Provenance = field(default_factory=Provenance)
+
+    def was_read(self, name: FactClass) -> bool:
+        """Whether a fact class was read, in whole or in part."""
+        coverage = self.coverage.get(name)
+        return coverage is not None and coverage.state in {"complete", "partial"}
+
+    def reads_less(self, other: Snapshot, name: FactClass) -> bool:
+        """Whether an older extractor read a fact class here than on the other side."""
+        if not (self.was_read(name) and other.was_read(name)):
+            return False
+        return self.coverage[name].version < other.coverage[name].version

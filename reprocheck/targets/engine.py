@@ -16,6 +16,7 @@ import requests
 import urllib3
 from docker import APIClient
 from docker.context import ContextAPI
+from docker.context.config import get_current_context_name
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.tls import TLSConfig
 
@@ -34,10 +35,18 @@ _ANSWER_SECONDS = 60
 class Engine:
     """A container engine that answers (Docker Engine API; Podman speaks it too)."""
 
-    def __init__(self, client: APIClient, address: str | None) -> None:
+    def __init__(self, client: APIClient, address: str | None, *, local: bool) -> None:
         self.client = client
         self.address = address
         """``None`` for the default one."""
+        self.local = local
+        """Whether it is reached by a socket of this machine: its files may be here."""
+
+    def variable(self, inspected: Mapping[str, Any], name: str) -> str | None:
+        """A configured variable, for use here; it goes into no evidence."""
+        settings = (inspected.get("Config") or {}).get("Env") or []
+        values = [value for key, _, value in (setting.partition("=") for setting in settings) if key == name]
+        return values[-1] if values else None
 
     def image(self, reference: str) -> dict[str, Any]:
         """What the engine says of an image, by tag, id or digest; nothing is ever pulled.
@@ -164,7 +173,8 @@ def connect(address: str | None = None) -> Engine:
         except Exception as error:  # noqa: BLE001 - the SDK raises its own, requests' and the transport's errors
             tried.append(redact.url(f"{origin} {candidate}: {_reason(error)}"))
             continue
-        return Engine(client, None if candidate == _DEFAULT_SOCKET else redact.url(candidate))
+        named = None if candidate == _DEFAULT_SOCKET else redact.url(candidate)
+        return Engine(client, named, local=candidate.startswith(("unix://", "/")))
     raise EngineError(
         f"no container engine answers ({'; '.join(tried)}); start one, or name it with --engine unix:///path/to.sock"
     )
@@ -201,12 +211,23 @@ def _candidates(address: str | None) -> Iterator[tuple[str, str]]:
 
 
 def _context_host() -> str | None:
+    """Address of the docker context that was chosen; ``None`` for the default one.
+
+    Raises:
+        EngineError: it does not exist, or can't be read.
+    """
+    origin, name = "DOCKER_CONTEXT", os.environ.get("DOCKER_CONTEXT")  # which the SDK does not know
+    if not name:
+        origin, name = "config.json", get_current_context_name()
+    if name == "default":
+        return None
+    which = f"the docker context {name}, which {origin} names,"
     try:
-        context = ContextAPI.get_current_context()
-    except Exception:  # noqa: BLE001 - a broken client configuration must not stop the default socket
-        return None
-    if context.Name == "default":
-        return None
+        context = ContextAPI.get_context(name)
+    except Exception as error:  # the SDK raises plain ones
+        raise EngineError(f"{which} can't be read ({_reason(error)}); docker context ls lists them") from error
+    if context is None:
+        raise EngineError(f"{which} does not exist; docker context ls lists those that do")
     host: str | None = context.Host
     return host
 

@@ -31,8 +31,12 @@ class Access:
     python: Path | None = None
     """The interpreter that ``host:`` shall mean."""
     seconds: float = probe.SECONDS
+    route: str | None = None
+    """The one route to take; ``None``: the first that this machine lets a target be read by."""
+    no_exec: bool = False
+    """Nothing of the target may be run."""
     tell: Callable[[str], None] = lambda _: None
-    """Where it is said which engine answered, if it is not the default one."""
+    """Where it is said which engine answered, if it is not the default one, and which interpreter is read instead."""
     _engine: Engine | None = field(default=None, init=False)
 
     def engine(self) -> Engine:
@@ -145,17 +149,30 @@ def open_target(address: Address, access: Access) -> Iterator[Session]:
         case "container":
             from reprocheck.targets.container import open_container
 
-            with open_container(address, access.engine, seconds=access.seconds) as session:
+            with open_container(
+                address, access.engine(), route=access.route, no_exec=access.no_exec, seconds=access.seconds
+            ) as session:
                 yield session
         case "image":
             from reprocheck.targets.image import open_image
 
-            with open_image(address, access.engine, seconds=access.seconds) as image:
+            with open_image(
+                address, access.engine(), route=access.route, no_exec=access.no_exec, seconds=access.seconds
+            ) as image:
                 yield image
+        case "rootfs":
+            from reprocheck.targets.rootfs import open_rootfs
+
+            with open_rootfs(address) as root:
+                yield root
         case "python" | "host":
+            if access.no_exec:
+                raise UsageError(f"{address}: an interpreter is read by running it; read its files with rootfs:DIR")
             from reprocheck.targets.local import open_interpreter
 
-            with open_interpreter(address, named=access.python, seconds=access.seconds) as interpreter:
+            with open_interpreter(
+                address, named=access.python, seconds=access.seconds, tell=access.tell
+            ) as interpreter:
                 yield interpreter
         case "evidence":
             yield SavedSession(load_evidence(Path(address.value)))

@@ -27,6 +27,7 @@ from reprocheck.model.snapshot import (
     Snapshot,
     Subject,
     System,
+    TargetKind,
 )
 from tests.formats.golden import check
 
@@ -92,6 +93,12 @@ def test_an_empty_target_is_told_as_such() -> None:
 def test_an_environment_without_python_is_no_unknown_one() -> None:
     bare = replace(SNAPSHOT, environments=(Environment(id="/opt/conda/envs/r", kind="conda", conda=()),), gaps=())
     assert re.search(r"Python +none +/opt/conda/envs/r \(conda\): 0 packages\n", capture.render(bare))
+
+
+@pytest.mark.parametrize("kind", ["python", "host"])
+def test_an_interpreter_that_was_named_need_not_be_on_the_path(kind: TargetKind) -> None:
+    named = replace(SNAPSHOT, subject=replace(SNAPSHOT.subject, kind=kind))
+    assert "/usr (system, named)" in capture.render(named)
 
 
 def test_it_stays_a_summary() -> None:

@@ -67,6 +67,7 @@ def test_paths_need_no_engine(tmp_path: Path) -> None:
         write(tmp_path / "s.json", b'{"schema": "reprocheck.snapshot/1"}'): "snapshot",
         write(tmp_path / "empty-object", b"  {}"): "snapshot",
         write(tmp_path / "e", b"noise\n" + marker + b" begin 4\nAAAA\n" + marker + b" end\n"): "evidence",
+        write(tmp_path / "crlf", b"\r\n" + marker + b" begin 4\r\nAAAA\r\n" + marker + b" end\r\n"): "evidence",
         write(tmp_path / "e.json", b'{"schema": "reprocheck.evidence/1"}'): "evidence",
         write(tmp_path / "bin/python3.9", b"\x7fELF", 0o755): "python",
         write(tmp_path / "bin/pypy3", b"\x7fELF", 0o755): "python",
@@ -153,17 +154,23 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def test_the_active_environment(bare: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    told: list[str] = []
     for name in ("venv", "conda", "path"):
         write(tmp_path / name / "bin/python", b"#!/bin/sh\n", 0o755)
         write(tmp_path / name / "bin/python3", b"#!/bin/sh\n", 0o755)
     bare.setenv("PATH", f"/nonexistent:{tmp_path}/path/bin")
-    assert local.active_interpreter() == tmp_path / "path/bin/python3"
+    assert local.active_interpreter(told.append) == tmp_path / "path/bin/python3"
     bare.setenv("CONDA_PREFIX", str(tmp_path / "conda"))
-    assert local.active_interpreter() == tmp_path / "conda/bin/python"
+    assert local.active_interpreter(told.append) == tmp_path / "conda/bin/python"
     bare.setenv("VIRTUAL_ENV", str(tmp_path / "venv"))
-    assert local.active_interpreter() == tmp_path / "venv/bin/python"
+    assert local.active_interpreter(told.append) == tmp_path / "venv/bin/python"
+    assert told == []
     bare.setenv("VIRTUAL_ENV", str(tmp_path / "gone"))
-    assert local.active_interpreter() == tmp_path / "conda/bin/python"
+    assert local.active_interpreter(told.append) == tmp_path / "conda/bin/python"
+    assert told == [f"VIRTUAL_ENV={tmp_path}/gone holds no bin/python; reading {tmp_path}/conda/bin/python"]
+    bare.setenv("CONDA_PREFIX", "/also/gone")
+    assert local.active_interpreter(told.append) == tmp_path / "path/bin/python3"
+    assert [line.partition("=")[0] for line in told[1:]] == ["VIRTUAL_ENV", "CONDA_PREFIX"]
 
 
 def test_never_the_environment_of_reprocheck_itself(bare: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -173,7 +180,7 @@ def test_never_the_environment_of_reprocheck_itself(bare: pytest.MonkeyPatch, tm
     bare.setenv("VIRTUAL_ENV", str(tmp_path / "own"))
     bare.setenv("PATH", str(tmp_path / "own/bin"))
     with pytest.raises(UsageError, match="name one with --python"):
-        local.active_interpreter()
+        local.active_interpreter(pytest.fail)
 
 
 def test_the_host_through_the_whole_pipeline(bare: pytest.MonkeyPatch, tmp_path: Path) -> None:
