@@ -41,7 +41,7 @@ class Source(Protocol):
     """Where a window looks into."""
 
     def pread(self, length: int, offset: int, /) -> bytes:
-        """Bytes from an offset on, fewer as pread(2) may give them; none only at the end."""
+        """Bytes at an offset: at least one and at most ``length`` of them; none only at the end."""
         ...
 
 
@@ -152,6 +152,28 @@ class _InOrder:
         piece = self._window.read_at(self._at, min(length, CHUNK))
         self._at += len(piece)
         return piece
+
+
+class Pieces:
+    """A reader of what comes in pieces of any size."""
+
+    __slots__ = ("_at", "_next", "_piece")
+
+    def __init__(self, following: Callable[[], bytes]) -> None:
+        self._next = following
+        self._piece = b""
+        self._at = 0
+
+    def read(self, length: int, /) -> bytes:
+        """At least one byte and at most ``length`` of them; none only at the end."""
+        if self._at == len(self._piece):
+            self._piece, self._at = self._next(), 0
+        if self._at == 0 and length >= len(self._piece):
+            whole, self._piece = self._piece, b""
+            return whole
+        part = self._piece[self._at : self._at + length]
+        self._at += len(part)
+        return part
 
 
 def drain(reader: Reader) -> None:
