@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reprocheck.targets import redact
+from reprocheck import redact
 
 SECRET = "hunter2"
 

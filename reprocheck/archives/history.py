@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from reprocheck.targets import redact
+from collections.abc import Sequence
+
+from reprocheck import redact
+from reprocheck.archives.manifest import HistoryEntry
 
 _EMPTY = frozenset(
     {"ARG", "CMD", "ENTRYPOINT", "ENV", "EXPOSE", "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD", "SHELL"}
@@ -30,6 +33,18 @@ def instructions(history: list[tuple[str, int]], layers: int) -> list[tuple[str 
         return [(None, None)] * layers
     below, above = entries[: doubtful[0]], entries[doubtful[-1] + 1 :]
     return [*below, *[(None, None)] * (layers - len(below) - len(above)), *above]
+
+
+def from_config(history: Sequence[HistoryEntry], layers: int) -> tuple[str | None, ...] | None:
+    """Instruction of each layer, from the history of an image configuration, secrets masked.
+
+    It says of each entry whether it made a layer. ``None`` where that does not come out even: the specification
+    leaves the history optional, and tools that cut or add layers don't always keep it.
+    """
+    made = [entry for entry in history if not entry.empty_layer]
+    if len(made) != layers:
+        return None
+    return tuple(redact.instruction(entry.created_by or "") for entry in made)
 
 
 def _word(instruction: str | None) -> str:
