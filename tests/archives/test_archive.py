@@ -270,6 +270,17 @@ def test_a_compressed_archive_that_is_cut(tmp_path: Path, packing: str) -> None:
     assert "stream is cut: it ends at byte" in message
 
 
+@pytest.mark.parametrize("part", [100, 3000])
+def test_a_compressed_archive_that_changes_while_it_is_read(tmp_path: Path, part: int) -> None:
+    path = write(tmp_path / "i", saved(), "gz")
+    size = path.stat().st_size
+    with open_archive(path) as image:
+        with path.open("r+b") as file:
+            file.write(gzip.compress(tar(saved())[: 2000 + part]).ljust(size, b"\0")[:size])
+        with pytest.raises(BlobError, match=r"^layer 1 .*: the archive is cut$"):
+            everything(image.layers[0].open())
+
+
 def test_links_are_followed_inside_the_archive(tmp_path: Path) -> None:
     files = saved()
     names = [name for name in files if name.endswith("layer.tar")]
@@ -472,6 +483,7 @@ def test_documents_are_checked(tmp_path: Path) -> None:
     assert contents(path, verify=False)[1] == [LOWER, UPPER]
     files["index.json"] = b'{"manifests": []}'
     assert refused(write(path, files)).startswith(message)
+    assert contents(path, verify=False)[1] == [LOWER, UPPER]
 
 
 def test_an_edited_configuration_of_the_old_shape_is_noted(tmp_path: Path) -> None:

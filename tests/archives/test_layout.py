@@ -130,6 +130,12 @@ def of(architecture: str, variant: str | None = None, **more: Any) -> dict[str, 
     return {"is": platform, "platform": platform, **more}
 
 
+def test_two_images_with_platforms_are_two_images(tmp_path: Path) -> None:
+    path = multi(tmp_path, of("amd64", **named("one")), of("arm64", **named("two")), flat=True)
+    assert refused(path) == "holds 2 images; add one of these: #one, #two"
+    assert chosen(path, tag="two") == "linux/arm64"
+
+
 ATTESTATION = {
     "is": {"architecture": "unknown"},
     "platform": {"os": "unknown", "architecture": "unknown"},
@@ -515,7 +521,8 @@ def test_a_layer_that_was_changed(tmp_path: Path, change: Callable[[bytes], byte
             assert image.layers[1].window is not None
         actions: list[Callable[[], object]] = [lambda: everything(image.layers[1].open()), image.layers[1].check]
         if packing == "":
-            actions = [image.layers[1].check] if same_size else [lambda: image.layers[1].window]
+            whole: list[Callable[[], object]] = [lambda: image.layers[1].window, lambda: image.layers[1].open().read(1)]
+            actions = [image.layers[1].check, *(() if same_size else whole)]
         for action in actions:
             with pytest.raises(DigestError) as caught:
                 action()
@@ -525,6 +532,20 @@ def test_a_layer_that_was_changed(tmp_path: Path, change: Callable[[bytes], byte
             everything(image.layers[1].open())
         except BlobError as error:
             assert packing in str(error).replace(" ", "+")  # noqa: PT017 - some changes do no harm
+
+
+@pytest.mark.parametrize("packing", ["", "+gzip"])
+def test_a_layer_whose_size_is_not_what_the_manifest_says(tmp_path: Path, packing: str) -> None:
+    layout = Layout()
+    descriptor = layout.blob(PACKED[packing](LOWER), OCI_LAYER + packing)
+    size = descriptor["size"]
+    layout.add(layout.manifest([LOWER], descriptors=[{**descriptor, "size": size + 1}]))
+    path = layout.directory(tmp_path)
+    message = rf"size mismatch layer 1 {descriptor['digest']}: want {size + 1} bytes got {size}; "
+    with open_layout(path) as image, pytest.raises(DigestError, match=message):
+        image.layers[0].open().read(1)
+    with open_layout(path, verify=False) as image:
+        assert everything(image.layers[0].open()) == LOWER
 
 
 def test_documents_that_were_changed(tmp_path: Path) -> None:

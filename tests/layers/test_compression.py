@@ -225,11 +225,10 @@ def bomb(kind: Compression) -> bytes:
 @BOTH
 def test_a_bomb_is_never_held(kind: Compression) -> None:
     stored = bomb(kind)
-    reader = decompressed(BytesIO(stored), kind)
-    reader.read(1)
     tracemalloc.start()
     try:
-        size = 1
+        reader = decompressed(BytesIO(stored), kind)
+        size = 0
         while piece := reader.read(1 << 20):
             assert len(piece) <= 1 << 20
             size += len(piece)
@@ -237,7 +236,7 @@ def test_a_bomb_is_never_held(kind: Compression) -> None:
     finally:
         tracemalloc.stop()
     assert size >= 1 << 26
-    assert peak < 6 << 20
+    assert peak < 24 << 20  # xz looks back 8 MiB
 
 
 def test_without_a_package_for_zstd_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
