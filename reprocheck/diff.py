@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from reprocheck.errors import UsageError
 from reprocheck.model.change import Change
 from reprocheck.model.report import Pair
-from reprocheck.model.snapshot import Note
+from reprocheck.model.snapshot import ONE_ENVIRONMENT, Note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -36,8 +36,6 @@ _STEP = re.compile(r"\[(.*?)\](?=[.\[]|$)|([^.\[\]]+)")
 _MINOR_IN_PATH = re.compile(r"(?<=/python)\d+\.\d+(?=/|$)")
 _ITEM = 4
 """Length of the path of one item: ``environments``, id, ``packages``, name."""
-_LIST_ONE_ENVIRONMENT = ("python", "host")
-"""Kinds of target whose capture reads the named interpreter only: another environment is not "removed"."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,7 +117,7 @@ def one_sided(before: Snapshot, after: Snapshot, classes: Iterable[FactClass]) -
                 notes.append(Note(what=name, where=snapshot.header.target, reason=reason))
     if "environments" in classes:
         for snapshot, fuller in ((before, after), (after, before)):
-            if snapshot.subject.kind in _LIST_ONE_ENVIRONMENT and len(fuller.environments) > 1:
+            if snapshot.subject.kind in ONE_ENVIRONMENT and len(fuller.environments) > 1:
                 reason = "one environment; others were not looked for there"
                 notes.append(Note(what="environments", where=snapshot.header.target, reason=reason))
     return tuple(notes)
@@ -299,11 +297,11 @@ def _structural(one: _Facts, other: _Facts) -> Iterator[Change]:
 def _unpaired(before: Snapshot, after: Snapshot, pairing: Pairing) -> Iterator[Change]:
     if not (_was_read(before, "environments") and _was_read(after, "environments")):
         return
-    if after.subject.kind not in _LIST_ONE_ENVIRONMENT:
+    if after.subject.kind not in ONE_ENVIRONMENT:
         for name in pairing.before_only:
             value = _summary(before, name)
             yield Change(path=("environments", name), kind="removed", before=value, after=None)
-    if before.subject.kind not in _LIST_ONE_ENVIRONMENT:
+    if before.subject.kind not in ONE_ENVIRONMENT:
         for name in pairing.after_only:
             value = _summary(after, name)
             yield Change(path=("environments", name), kind="added", before=None, after=value)

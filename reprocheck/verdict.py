@@ -16,6 +16,7 @@ from reprocheck.model.report import (
     Threshold,
     Verdict,
 )
+from reprocheck.model.snapshot import ONE_ENVIRONMENT
 from reprocheck.versions import FRAMEWORKS
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ CLASS_LEVELS: dict[FactClass, Level] = {
 }
 """The lowest level that needs something of a fact class. Results of smoke tests belong to none."""
 
-_ONE_ENVIRONMENT = ("python", "host")
 _PACKAGE = re.compile(r"environments\[.*?\]\.packages\[(?P<name>[^\]]*)\](?:\.(?P<fact>\w+))?")
 _SIDE_FACT = re.compile(r"environments\[.*?\]\.(?:pth|search_path|duplicates)\b")
 _PYTHON_FACT = re.compile(r"environments\[.*?\]\.python\.(?P<fact>\w+)")
@@ -44,7 +44,7 @@ _PYTHON_FACT = re.compile(r"environments\[.*?\]\.python\.(?P<fact>\w+)")
 def default_level(before: Snapshot, after: Snapshot) -> Level:
     """Give the level that is verified when nobody says: ``packages`` where a side is an interpreter, else ``stack``."""
     kinds = {before.subject.kind, after.subject.kind}
-    return "packages" if kinds & set(_ONE_ENVIRONMENT) else "stack"
+    return "packages" if kinds & ONE_ENVIRONMENT else "stack"
 
 
 def classes(level: Level) -> tuple[FactClass, ...]:

@@ -105,7 +105,7 @@ class Tree:
         """What the probe would say, had it been started in the tree."""
         asked = [want for one in questions if (want := self._moved(one)) is not None]
         request = {"wants": json.loads(msgspec.json.encode(asked)), "marker": "", "seconds": 60}
-        out = collect.answer(request, self._state)  # type: ignore[no-untyped-call]
+        out = collect.answer(request, collect.Answer(self._state))
         told = msgspec.json.decode(json.dumps(out), type=Answer)
         return msgspec.structs.replace(
             told,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from reprocheck.extractors import environments, image, machine, os_packages, system, variables
-from reprocheck.extractors.base import Extractor
+from reprocheck.extractors.base import Extractor, Traces
 from reprocheck.model.evidence import AnyWant, Evidence
 from reprocheck.model.snapshot import FACT_CLASSES, Coverage, FactClass, Gap, Note, Provenance, Snapshot
 
@@ -25,24 +27,31 @@ def assemble(evidence: Evidence) -> Snapshot:
     fields: dict[str, Any] = {}
     gaps: list[Gap] = []
     notes: list[Note] = []
+    traces = Traces()
     for extractor in EXTRACTORS:
         facts = extractor.read(evidence)
         coverage[extractor.CLASS] = facts.coverage
         fields.update(facts.fields)
         gaps += facts.gaps
         notes += facts.notes
+        traces.take(facts.traces)
     document, engine = evidence.document, evidence.engine
-    provenance = Provenance(probe_sha256=document.probe_sha256, notes=tuple(dict.fromkeys(notes)))
+    provenance = Provenance(
+        probe_sha256=document.probe_sha256,
+        authors=traces.authors,
+        rewritten=traces.rewritten,
+        removed=traces.removed,
+        notes=tuple(dict.fromkeys(notes)),
+    )
     if engine is not None:
-        provenance = Provenance(
+        provenance = msgspec.structs.replace(
+            provenance,
             image_id=engine.image_id,
             image_name=engine.image_name,
             config_digest=engine.image_id,
             repo_digests=engine.repo_digests,
             layers=engine.layers,
             engine=engine.address,
-            probe_sha256=document.probe_sha256,
-            notes=tuple(dict.fromkeys(notes)),
         )
     return Snapshot(
         header=document.header,

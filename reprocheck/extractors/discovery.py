@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from reprocheck.model.evidence import Evidence, Walk, shown
-from reprocheck.model.snapshot import Gap, Note
+from reprocheck.model.snapshot import IMAGES, ONE_ENVIRONMENT, Gap, Note
 
 _FIND = {
     "conda": r"conda-meta$",
@@ -26,12 +26,12 @@ def search(evidence: Evidence) -> Walk:
 
     The bare probe searches where it finds itself in a container.
     """
-    when: Literal["always", "container", "never"] = {
-        "container": "always",
-        "image": "always",
-        "python": "never",
-        "host": "never",
-    }.get(evidence.document.subject.kind, "container")  # type: ignore[assignment]
+    kind = evidence.document.subject.kind
+    when: Literal["always", "container", "never"] = "container"
+    if kind in ONE_ENVIRONMENT:
+        when = "never"
+    elif kind == "container" or kind in IMAGES:
+        when = "always"
     return Walk(
         root="/",
         search=when,

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from reprocheck import redact
 from reprocheck.extractors import metadata
-from reprocheck.model.evidence import AnyWant, Evidence, List, Read, shown
+from reprocheck.model.evidence import AnyWant, Evidence, FileEvidence, List, Read, shown
 from reprocheck.model.snapshot import Files
 
 _HEADER_LIMIT = 1 << 20
@@ -87,6 +87,24 @@ def read(directory: str, evidence: Evidence) -> tuple[list[Distribution], list[s
     if links:
         found = [_develop(one) if canonicalize_name(one.name) in links else one for one in found]
     return sorted(found, key=lambda one: (canonicalize_name(one.name), one.metadata_path)), leftovers
+
+
+def metadata_file(one: Distribution, evidence: Evidence) -> FileEvidence | None:
+    """The file that states a distribution's name and version."""
+    for path in (f"{one.metadata_path}/METADATA", f"{one.metadata_path}/PKG-INFO", one.metadata_path):
+        file = evidence.files.get(path)
+        if file is not None and file.problem is None:
+            return file
+    return None
+
+
+def removed(directory: str, evidence: Evidence) -> Iterator[tuple[str, int]]:
+    """Normalised names of distributions that a layer took out of a directory, and that layer."""
+    listing = evidence.listings.get(directory)
+    for entry, layer in (listing.removed if listing else {}).items():
+        stem, dot, suffix = entry.rpartition(".")
+        if dot and suffix in {"dist-info", "egg-info"}:
+            yield canonicalize_name(metadata.name_from_directory(shown(stem))[0]), layer
 
 
 def egg_link_targets(directory: str, evidence: Evidence) -> Iterator[tuple[str, str]]:

@@ -6,16 +6,18 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
+from packaging.utils import canonicalize_name
+
 from reprocheck import pythonpath
 from reprocheck.extractors import distributions
-from reprocheck.extractors.base import Facts
+from reprocheck.extractors.base import Facts, Traces
 from reprocheck.extractors.discovery import remarks, search
 from reprocheck.extractors.distributions import Distribution
 from reprocheck.extractors.layout import EvidenceTree, layout_of
 from reprocheck.extractors.packages import packages
 from reprocheck.extractors.places import Place, on_path, path_candidates, places
-from reprocheck.model.evidence import AnyWant, Evidence, Interpreter, List, Read, literal, shown
-from reprocheck.model.snapshot import Coverage, Environment, FactClass, Gap, Note, PathFile, Python
+from reprocheck.model.evidence import AnyWant, Evidence, Interpreter, InterpreterEvidence, List, Read, literal, shown
+from reprocheck.model.snapshot import Coverage, Environment, FactClass, Gap, Note, Package, PathFile, Python
 
 CLASS: FactClass = "environments"
 
@@ -64,13 +66,14 @@ def _follow(place: Place, evidence: Evidence) -> Iterator[AnyWant]:
 
 def read(evidence: Evidence) -> Facts:
     """The environments, in order of their ids."""
-    if not evidence.live:
+    if evidence.walk is None:
         return _unread(evidence)
     gaps: list[Gap] = []
     notes: list[Note] = []
     found = places(evidence)
     active = on_path(found, evidence)
-    environments = [_environment(place, evidence, place.id == active, gaps, notes) for place in found]
+    traces = Traces()
+    environments = [_environment(place, evidence, place.id == active, gaps, notes, traces) for place in found]
     if not environments:
         where = evidence.document.header.target
         gaps.append(Gap(what=CLASS, where=where, reason="no Python environment was found"))
@@ -78,6 +81,7 @@ def read(evidence: Evidence) -> Facts:
     return Facts(
         coverage=Coverage(state="partial" if gaps or unfound else "complete"),
         fields={"environments": tuple(sorted(environments, key=lambda one: one.id))},
+        traces=traces,
         gaps=(*gaps, *unfound),
         notes=(*notes, *aside),
     )
@@ -97,7 +101,9 @@ def _unread(evidence: Evidence) -> Facts:
     return Facts(coverage=Coverage(state="not-read"), gaps=(Gap(what=CLASS, where=target, reason=reason),))
 
 
-def _environment(place: Place, evidence: Evidence, active: bool, gaps: list[Gap], notes: list[Note]) -> Environment:
+def _environment(
+    place: Place, evidence: Evidence, active: bool, gaps: list[Gap], notes: list[Note], traces: Traces
+) -> Environment:
     what = f"environments[{place.id}]"
     layout = layout_of(place, evidence)
     if place.facts is None:
@@ -119,9 +125,10 @@ def _environment(place: Place, evidence: Evidence, active: bool, gaps: list[Gap]
         gaps.append(
             Gap(what=f"{what}.packages", where=shown(link), reason=f"names {shown(target)}, which is not there")
         )
-    rooted = partial(place.rooted, home=evidence.process.home if evidence.process else None)
+    rooted = partial(place.rooted, home=evidence.home)
     listed, unknown = packages(what, copies, rooted)
     gaps += unknown
+    _trace(place, listed, [(rooted(directory), one) for directory, one in copies], path, evidence, traces)
     return Environment(
         id=place.id,
         kind=place.kind,
@@ -131,6 +138,32 @@ def _environment(place: Place, evidence: Evidence, active: bool, gaps: list[Gap]
         packages=listed,
         pth=_path_files(layout, evidence, rooted),
     )
+
+
+def _trace(
+    place: Place,
+    listed: Sequence[Package],
+    copies: Sequence[tuple[str, Distribution]],
+    path: Sequence[str],
+    evidence: Evidence,
+    traces: Traces,
+) -> None:
+    config = evidence.files.get(f"{place.prefix}/pyvenv.cfg") if place.kind == "venv" else None
+    traces.of("environments", place.id, config or _told(place, evidence))
+    there = {package.name for package in listed}
+    active = {(package.name, package.location, package.version) for package in listed if package.active}
+    for location, one in copies:
+        name: str = canonicalize_name(one.name)
+        if (name, location, one.version) in active:
+            traces.of(place.id, name, distributions.metadata_file(one, evidence))
+    for directory in path:
+        for gone, layer in distributions.removed(directory, evidence):
+            if gone not in there:
+                traces.gone(place.id, gone, layer)
+
+
+def _told(place: Place, evidence: Evidence) -> InterpreterEvidence | None:
+    return next((told for told in evidence.interpreters.values() if told.facts and told.real == place.executable), None)
 
 
 def _python(place: Place) -> Python | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from reprocheck.extractors.configuration import path_variable
 from reprocheck.model.evidence import Evidence, InterpreterEvidence, InterpreterFacts, shown
-from reprocheck.model.snapshot import EnvironmentKind
+from reprocheck.model.snapshot import IMAGES, ONE_ENVIRONMENT, EnvironmentKind
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
@@ -43,8 +43,8 @@ class Place:
 
 
 def path_candidates(evidence: Evidence) -> list[str]:
-    """Where ``python3`` may be on the configured ``PATH``, in order; none where no engine says."""
-    if evidence.engine is None:
+    """Where ``python3`` may be on the configured ``PATH``, in order; none where a process says what was started."""
+    if evidence.engine is None and evidence.document.subject.kind not in IMAGES:
         return []
     path = path_variable(evidence, "PATH") or _DEFAULT_PATH
     return [f"{directory}/{name}" for name in ("python3", "python") for directory in path.split(":") if directory]
@@ -81,7 +81,7 @@ def places(evidence: Evidence) -> list[Place]:
         place = _virtual(config, evidence)
         if place is not None:
             found[place.id] = place
-    if evidence.document.subject.kind in {"python", "host"}:
+    if evidence.document.subject.kind in ONE_ENVIRONMENT:
         # Only the interpreter that was named: its base is part of it, not another environment.
         chosen = on_path(list(found.values()), evidence)
         return [place for place in found.values() if place.id == chosen]

@@ -101,7 +101,12 @@ def _architecture(evidence: Evidence) -> str | None:
         word = evidence.engine.platform.split("/")[1:2]
         if word:
             return _MACHINES.get(word[0], word[0])
-    return evidence.process.machine if evidence.process else None
+    if evidence.process:
+        return evidence.process.machine
+    for _, told in sorted(evidence.interpreters.items()):
+        if told.facts is not None:
+            return told.facts.markers.get("platform_machine")
+    return None
 
 
 def _locale(evidence: Evidence) -> str:

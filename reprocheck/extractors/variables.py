@@ -20,6 +20,8 @@ def wants(evidence: Evidence) -> Sequence[AnyWant]:  # noqa: ARG001 - the shape 
 
 def read(evidence: Evidence) -> Facts:
     """The variables, by name."""
+    if evidence.document.subject.kind == "rootfs":
+        return Facts(coverage=Coverage(state="not-applicable"))
     if evidence.engine is None and evidence.process is None:
         reason = "neither an engine nor a process says"
         where = evidence.document.header.target

@@ -512,7 +512,7 @@ def _records(text: bytes, offset: int) -> dict[bytes, bytes]:
         found = _RECORD.match(text, at)
         end = at + int(found[1]) if found else 0
         key, equals, value = text[found.end() : end - 1].partition(b"=") if found else (b"", b"", b"")
-        if not equals or not key or end > len(text) or text[end - 1 : end] != b"\n":
+        if not equals or not key or text[end - 1 : end] != b"\n":
             raise _Violation(f"bad pax record at byte {offset + BLOCK + at}", where=f"byte {offset}")
         records[key] = value
         at = end

@@ -35,8 +35,10 @@ class Tree:
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         self.layers = tuple(layers)
-        self._shares: dict[bytes, tuple[int, ...]] = {b"": self._of_root()}
+        # The kernel takes no notice of an opaque mark on the root of a layer: all roots are merged.
+        self._shares: dict[bytes, tuple[int, ...]] = {b"": tuple(reversed(range(len(self.layers))))}
         self._merged: dict[bytes, dict[bytes, tuple[Entry, int]]] = {}
+        self._below: dict[int, Tree] = {}
 
     def find(self, path: bytes, *, follow: bool = True) -> Place:
         """The entry that a path leads to; the last link is left alone unless it is to be followed.
@@ -44,10 +46,7 @@ class Tree:
         Raises:
             OSError: ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG, or what the layer's own reading raised.
         """
-        if len(path) >= _PATH_MAX:
-            raise _error(errno.ENAMETOOLONG, path)
-        left = [part for part in reversed(path.split(b"/")) if part not in {b"", b"."}]
-        must_be_directory = path.endswith((b"/", b"/.")) and bool(left)
+        left = _steps(path)
         place = self._root()
         above: list[Place] = []
         links = 0
@@ -60,27 +59,17 @@ class Tree:
             if name == b"..":
                 place = above.pop() if above else self._root()
                 continue
-            if len(name) > _NAME_MAX:
-                raise _error(errno.ENAMETOOLONG, path)
-            found = self.directory(place.path).get(name)
-            if found is None:
-                raise _error(errno.ENOENT, path)
-            entry, layer = found
-            if entry.type == "link" and (left or follow or must_be_directory):
+            entry, layer = self._entry(place.path, name, path)
+            if entry.type == "link" and (left or follow):
                 links += 1
                 if links > LINKS:
                     raise _error(errno.ELOOP, path)
-                if not entry.link:
-                    raise _error(errno.ENOENT, path)
                 if entry.link.startswith(b"/"):
                     place, above = self._root(), []
-                must_be_directory = must_be_directory or (not left and entry.link.endswith((b"/", b"/.")))
-                left += [part for part in reversed(entry.link.split(b"/")) if part not in {b"", b"."}]
+                left += _steps(entry.link)
                 continue
             above.append(place)
             place = Place(place.path + b"/" + name if place.path else name, entry, layer)
-        if must_be_directory and place.entry.type != "dir":
-            raise _error(errno.ENOTDIR, path)
         return place
 
     def directory(self, path: bytes) -> Mapping[bytes, tuple[Entry, int]]:
@@ -114,30 +103,75 @@ class Tree:
 
     def fetch(self, places: Sequence[Place]) -> None:
         """Make ready what will be read, layer by layer."""
+        wanted: dict[int, list[tuple[bytes, Entry]]] = {}
+        for place in places:
+            wanted.setdefault(place.layer, []).append((place.path, place.entry))
+        for number in sorted(wanted):
+            self.layers[number].fetch(wanted[number])
+
+    def _entry(self, directory: bytes, name: bytes, path: bytes) -> tuple[Entry, int]:
+        if len(name) > _NAME_MAX or len(path) >= _PATH_MAX:
+            raise _error(errno.ENAMETOOLONG, path)
+        found = self.directory(directory).get(name)
+        if found is None:
+            raise _error(errno.ENOENT, path)
+        return found
+
+    def below(self, layer: int) -> Tree:
+        """The file system as it was before this layer."""
+        tree = self._below.get(layer)
+        if tree is None:
+            tree = self._below[layer] = Tree(self.layers[:layer])
+        return tree
+
+    def since(self, place: Place) -> int:
+        """The layer that first wrote an entry which was of its type and in its place ever since."""
+        since = place.layer
+        while since > 0:
+            try:
+                earlier = self.below(since).find(place.path, follow=False)
+            except OSError:
+                break
+            if earlier.entry.type != place.entry.type or earlier.path != place.path:
+                break
+            since = earlier.layer
+        return since
+
+    def removed(self, path: bytes) -> dict[bytes, int]:
+        """Names that lower layers had in a directory and that are there no more; the layer that took each away."""
+        there = self.directory(path)
+        gone: dict[bytes, int] = {}
+        had: set[bytes] = set()
         for number, layer in enumerate(self.layers):
-            wanted = [(place.path, place.entry) for place in places if place.layer == number]
-            if wanted:
-                layer.fetch(wanted)
+            entries = layer.directory(path)
+            opaque = self._is_opaque(number, path)
+            for name in had if opaque else had & entries.keys():
+                if name not in there and (opaque or entries[name].type == "whiteout"):
+                    gone[name] = number
+            had |= {name for name, entry in entries.items() if entry.type != "whiteout"}
+        return gone
+
+    def _is_opaque(self, layer: int, path: bytes) -> bool:
+        if not path:
+            return False
+        above, _, name = path.rpartition(b"/")
+        entry = self.layers[layer].directory(above).get(name)
+        return entry is not None and entry.opaque
 
     def _root(self) -> Place:
         layers = self._shares[b""]
         return Place(b"", self.layers[layers[0]].root if layers else Entry(type="dir"), layers[0] if layers else 0)
 
-    def _of_root(self) -> tuple[int, ...]:
-        having = []
-        for number in reversed(range(len(self.layers))):
-            having.append(number)
-            if self.layers[number].root.opaque:
-                break
-        return tuple(having)
-
     def _share(self, path: bytes) -> tuple[int, ...]:
         """The layers that have a say in a directory, the highest first."""
-        known = self._shares.get(path)
-        if known is None:
+        unknown = []
+        while (known := self._shares.get(path)) is None:
+            unknown.append(path)
+            path = path.rpartition(b"/")[0]
+        for path in reversed(unknown):
             above, _, name = path.rpartition(b"/")
             having = []
-            for layer in self._share(above):
+            for layer in known:
                 entry = self.layers[layer].directory(above).get(name)
                 if entry is None:
                     continue
@@ -148,6 +182,14 @@ class Tree:
                     break
             known = self._shares[path] = tuple(having)
         return known
+
+
+def _steps(path: bytes) -> list[bytes]:
+    """The components of a path, the first one last; a slash at the end asks for a directory, as ``.`` does."""
+    steps = [part for part in path.split(b"/") if part]
+    if steps and path.endswith(b"/"):
+        steps.append(b".")
+    return steps[::-1]
 
 
 def _error(code: int, path: bytes) -> OSError:

@@ -57,6 +57,8 @@ class Read(Want, frozen=True, kw_only=True):
     """``header``: up to the first blank line. ``digest``: SHA-256, size and line count instead of contents."""
     limit: int = 4 << 20
     """Bytes; a longer file is cut and says so."""
+    versions: bool = False
+    """Its versions in lower layers too, where layers can be told apart."""
 
 
 class Interpreter(Want, frozen=True, kw_only=True):
@@ -82,6 +84,14 @@ class Command(Want, frozen=True, kw_only=True):
 AnyWant = Walk | List | Read | Interpreter | Process | Command
 
 
+class FileVersion(Struct, frozen=True, kw_only=True):
+    """A file as it was up to some layer."""
+
+    layer: int
+    """Position of the layer that wrote it."""
+    content: str
+
+
 class FileEvidence(Struct, frozen=True, kw_only=True):
     """One file."""
 
@@ -93,6 +103,12 @@ class FileEvidence(Struct, frozen=True, kw_only=True):
     content: str | None = None
     sha256: str | None = None
     lines: int | None = None
+    layer: int | None = None
+    """Position of the layer that last wrote it; ``None`` where layers can't be told apart."""
+    since: int | None = None
+    """Position of the layer from which on it was there without a break."""
+    versions: tuple[FileVersion, ...] = ()
+    """Those of lower layers, the lowest first."""
 
 
 class Entry(Struct, frozen=True, array_like=True):
@@ -111,6 +127,8 @@ class Listing(Struct, frozen=True, kw_only=True):
 
     problem: str | None = None
     entries: tuple[Entry, ...] = ()
+    removed: dict[str, int] = {}
+    """Names that a lower layer had, and the layer that took them away."""
 
 
 class WalkReport(Struct, frozen=True, kw_only=True):
@@ -147,6 +165,10 @@ class InterpreterEvidence(Struct, frozen=True, kw_only=True):
 
     real: str
     """Links resolved."""
+    layer: int | None = None
+    """As in :class:`FileEvidence`."""
+    since: int | None = None
+    """As in :class:`FileEvidence`."""
     problem: str | None = None
     facts: InterpreterFacts | None = None
 
@@ -182,6 +204,8 @@ class Answer(Struct, frozen=True, kw_only=True):
     listings: dict[str, Listing] = {}
     interpreters: dict[str, InterpreterEvidence] = {}
     process: ProcessEvidence | None = None
+    home: str | None = None
+    """Home directory of the configured user, where there is no process to tell."""
     commands: dict[str, CommandEvidence] = {}
     failed: tuple[tuple[Any, str], ...] = ()
     """Wants that raised, each with the error."""
@@ -235,6 +259,7 @@ class Evidence:
         self.listings: dict[str, Listing] = {}
         self.interpreters: dict[str, InterpreterEvidence] = {}
         self.process: ProcessEvidence | None = None
+        self.home: str | None = None
         self.commands: dict[str, CommandEvidence] = {}
         self.failed: list[tuple[Any, str]] = []
         self._asked: set[bytes] = set()
@@ -245,11 +270,6 @@ class Evidence:
     def engine(self) -> EngineFacts | None:
         """The engine's facts, for images and containers."""
         return self.document.engine
-
-    @property
-    def live(self) -> bool:
-        """Whether a process in the target, or on the host, answered."""
-        return self.process is not None
 
     def add(self, answer: Answer) -> None:
         """Take in the replies to one more round."""
@@ -296,6 +316,7 @@ class Evidence:
         self.commands.update(answer.commands)
         self.walk = answer.walk or self.walk
         self.process = answer.process or self.process
+        self.home = answer.process.home if answer.process else answer.home or self.home
         self.failed.extend(answer.failed)
 
 

@@ -26,7 +26,13 @@ FACT_CLASSES: tuple[FactClass, ...] = (
 )
 State = Literal["complete", "partial", "not-read", "not-applicable"]
 EnvironmentKind = Literal["system", "venv", "conda"]
-TargetKind = Literal["container", "image", "python", "host", "evidence", "snapshot"]
+TargetKind = Literal["container", "image", "rootfs", "python", "host", "evidence", "snapshot"]
+
+
+ONE_ENVIRONMENT: frozenset[TargetKind] = frozenset({"python", "host"})
+"""Kinds that are one interpreter, whatever else stands beside it."""
+IMAGES: frozenset[TargetKind] = frozenset({"image", "rootfs"})
+"""Kinds that are files alone: their machine is whichever runs them."""
 
 
 class Model(Struct, frozen=True, kw_only=True):
@@ -43,7 +49,8 @@ class Header(Model, frozen=True, kw_only=True):
     target: str
     """The target as ``KIND:VALUE``."""
     route: str
-    """``exec``, ``throw-away container``, ``archive endpoint``, ``interpreter`` or ``probe``."""
+    """``engine storage``, ``archive``, ``OCI layout``, ``root file system``, ``exec``, ``throw-away container``,
+    ``archive endpoint``, ``interpreter`` or ``probe``."""
     executed: bool
     """Whether anything of the target was run."""
     note: str | None = None
@@ -324,7 +331,12 @@ class Layer(Model, frozen=True, kw_only=True):
 
 
 class Provenance(Model, frozen=True, kw_only=True):
-    """How the target was built, and remarks bound to this capture."""
+    """How the target was built, and remarks bound to this capture.
+
+    In ``authors``, ``rewritten`` and ``removed`` the outer key is the id of an environment, ``environments``,
+    ``os_packages`` or ``system``; the inner one is the name of what stands there; the value is a layer's index.
+    They are empty where layers could not be told apart.
+    """
 
     image_id: str | None = None
     """Digest of the image configuration."""
@@ -335,6 +347,12 @@ class Provenance(Model, frozen=True, kw_only=True):
     repo_digests: tuple[str, ...] = ()
     """``NAME@sha256:…``, of registries that the image was pulled from or pushed to."""
     layers: tuple[Layer, ...] = ()
+    authors: dict[str, dict[str, int]] = {}
+    """The layer that first brought what is there, in the version that is there."""
+    rewritten: dict[str, dict[str, int]] = {}
+    """The layer that last wrote it, where that is a later one."""
+    removed: dict[str, dict[str, int]] = {}
+    """The layer that removed what is not there any more."""
     engine: str | None = None
     """Address of the engine, where it is not the default one."""
     probe_sha256: str | None = None

@@ -129,11 +129,54 @@ def entry_type(mode):
     return "other"
 
 
+class Disk(object):
+    """The file system of this process; a host that reads layers puts one of its own in the same shape here."""
+
+    def mounts(self):
+        """Where something else than the root file system begins."""
+        return mount_points()
+
+    def is_image(self):
+        return in_container()
+
+    def scan(self, where):
+        """Name, and whether it is a directory and no link, of each entry."""
+        with os.scandir(where) as scan:
+            for entry in scan:
+                yield entry.name, entry.is_dir(follow_symlinks=False)
+
+    def names(self, where):
+        return os.listdir(where)
+
+    def lstat(self, path):
+        """Mode (with its type), size, and the target of a link."""
+        facts = os.lstat(path)
+        return facts.st_mode, facts.st_size, os.readlink(path) if stat.S_ISLNK(facts.st_mode) else None
+
+    def is_dir(self, path):
+        return os.path.isdir(path)
+
+    def real(self, path):
+        """Links resolved, if it is a file."""
+        return os.path.realpath(path) if os.path.isfile(path) else None
+
+    def open(self, path):
+        """Whether it is a regular file, its size, what reads it (length, offset) and what closes it."""
+        # O_NONBLOCK: a FIFO that carries the name of a metadata file must not stop the probe.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+        facts = os.fstat(handle)
+        return stat.S_ISREG(facts.st_mode), facts.st_size, lambda n, at: os.pread(handle, n, at), lambda: os.close(handle)
+
+
 class Answer(object):
     """Collects the answers to one request."""
 
-    def __init__(self, state):
+    def __init__(self, state, files=Disk()):
         self.state = state
+        self.on = files
+        self.begin()
+
+    def begin(self):
         self.out = {
             "found": {},
             "walk": None,
@@ -152,13 +195,11 @@ class Answer(object):
         """Search below a root for names; mounts and the named trees are not entered, leaves are not opened."""
         report = {"searched": True, "reason": None, "mounts": [], "denied": [], "entries": 0}
         found = dict((key, []) for key in want["find"])
-        if want["search"] == "never" or (want["search"] == "container" and not in_container()):
+        if want["search"] == "never" or (want["search"] == "container" and not self.on.is_image()):
             report["searched"] = False
             self.state["found"] = found
             for key, patterns in want["otherwise"].items():
-                found[key] = [
-                    text(path) for pattern in patterns for path in self.expand(pattern) if os.path.lexists(path)
-                ]
+                found[key] = [text(path) for pattern in patterns for path in self.expand(pattern) if self.there(path)]
         else:
             self.search(want, found, report)
         self.out["walk"] = report
@@ -168,33 +209,27 @@ class Answer(object):
         names = [(key, re.compile(rule)) for key, rule in sorted(want["find"].items())]
         anything = re.compile("|".join("(?:%s)" % rule for rule in want["find"].values()))
         leaves = set(os.fsencode(name) for name in want["leaves"])
-        mounts = mount_points()
+        mounts = self.on.mounts()
         stack = [os.fsencode(want["root"])]
         while stack:
             where = stack.pop()
             try:
-                scan = os.scandir(where)
+                for name, directory in self.on.scan(where):
+                    report["entries"] += 1
+                    shown = os.fsdecode(name)
+                    if anything.match(shown):
+                        for key, rule in names:
+                            if rule.match(shown):
+                                found[key].append(text(os.path.join(where, name)))
+                    if directory and name not in leaves:
+                        path = os.path.join(where, name)
+                        if path in mounts:
+                            report["mounts"].append(text(path))
+                        else:
+                            stack.append(path)
             except OSError as error:
                 if error.errno not in (errno.ENOENT, errno.ENOTDIR):
                     report["denied"].append(text(where))
-                continue
-            try:
-                with scan:
-                    for entry in scan:
-                        report["entries"] += 1
-                        name = entry.name
-                        shown = os.fsdecode(name)
-                        if anything.match(shown):
-                            for key, rule in names:
-                                if rule.match(shown):
-                                    found[key].append(text(entry.path))
-                        if name not in leaves and entry.is_dir(follow_symlinks=False):
-                            if entry.path in mounts:
-                                report["mounts"].append(text(entry.path))
-                            else:
-                                stack.append(entry.path)
-            except OSError:
-                report["denied"].append(text(where))
             if report["entries"] > WALK_LIMIT:
                 report["reason"] = "stopped after %d entries" % WALK_LIMIT
                 break
@@ -216,9 +251,9 @@ class Answer(object):
         """Each interpreter that the pattern matches says of itself what it is."""
         ran = self.state["interpreters"]
         for path in self.expand(want["at"]):
-            if not os.path.isfile(path):
+            real = self.on.real(path)
+            if real is None:
                 continue
-            real = os.path.realpath(path)
             if real not in ran:
                 ran[real] = self.ask(real)
             self.out["interpreters"][text(path)] = dict(ran[real], real=text(real))
@@ -256,24 +291,27 @@ class Answer(object):
 
     def expand(self, pattern):
         """Paths that a pattern means: absolute, or `@NAME/…` below what a walk found; `*`, `?`, `[` match in one component."""
-        if pattern == "@self":
-            return [os.fsencode(sys.executable)] if sys.executable else []
-        if pattern.startswith("@prefix/"):
-            exe = os.fsencode(sys.executable or "")
-            roots = [os.path.dirname(os.path.dirname(exe)), os.fsencode(getattr(sys, "base_prefix", sys.prefix))]
-            rest = pattern[len("@prefix/") :]
-        elif pattern.startswith("@home/"):
-            roots, rest = [os.fsencode(os.path.expanduser("~"))], pattern[len("@home/") :]
-        elif pattern.startswith("@"):
-            name, _, rest = pattern[1:].partition("/")
-            roots = [path.encode("latin-1") for path in self.state["found"].get(name, ())]
-        else:
-            roots, rest = [b"/"], pattern.lstrip("/")
+        roots, rest = self.roots(pattern)
         rest = rest.encode("latin-1")
         paths = roots
         for part in rest.split(b"/") if rest else []:
             paths = [path for root in paths for path in self.step(root, part)]
         return sorted(set(paths))
+
+    def roots(self, pattern):
+        """Where a pattern begins, and what is left of it."""
+        exe = os.fsencode(sys.executable or "")
+        if pattern == "@self":
+            return [exe] if exe else [], ""
+        if pattern.startswith("@prefix/"):
+            base = os.fsencode(getattr(sys, "base_prefix", sys.prefix))
+            return [os.path.dirname(os.path.dirname(exe)), base], pattern[len("@prefix/") :]
+        if pattern.startswith("@home/"):
+            return [os.fsencode(os.path.expanduser("~"))], pattern[len("@home/") :]
+        if pattern.startswith("@"):
+            name, _, rest = pattern[1:].partition("/")
+            return [path.encode("latin-1") for path in self.state["found"].get(name, ())], rest
+        return [b"/"], pattern.lstrip("/")
 
     def step(self, root, part):
         if not any(mark in part for mark in (b"*", b"?", b"[")):
@@ -285,10 +323,17 @@ class Answer(object):
             if rule.match(text(name)) and not (name.startswith(b".") and not part.startswith((b".", b"[.")))
         ]
 
+    def there(self, path):
+        try:
+            self.on.lstat(path)
+        except OSError:
+            return False
+        return True
+
     def names(self, where):
         if where not in self.scans:
             try:
-                self.scans[where] = os.listdir(where)
+                self.scans[where] = self.on.names(where)
             except OSError:
                 self.scans[where] = []
         return self.scans[where]
@@ -298,43 +343,38 @@ class Answer(object):
             return
         entries, trouble = [], None
         try:
-            with os.scandir(path) as scan:
-                for entry in scan:
-                    try:
-                        facts = entry.stat(follow_symlinks=False)
-                        link = text(os.readlink(entry.path)) if stat.S_ISLNK(facts.st_mode) else None
-                    except OSError as error:
-                        # Gone meanwhile; or a directory whose names may be seen, and nothing else of it.
-                        trouble = "EACCES" if error.errno == errno.EACCES else trouble
-                        continue
-                    try:
-                        directory = entry.is_dir()
-                    except OSError:  # links in a circle
-                        directory = False
-                    entries.append([text(entry.name), entry_type(facts.st_mode), facts.st_size, directory, link])
+            names = self.on.names(path)
         except OSError as error:
             self.out["listings"][text(path)] = {"problem": problem(error), "entries": []}
             return
+        for name in names:
+            where = os.path.join(path, name)
+            try:
+                mode, size, link = self.on.lstat(where)
+            except OSError as error:
+                # Gone meanwhile; or a directory whose names may be seen, and nothing else of it.
+                trouble = "EACCES" if error.errno == errno.EACCES else trouble
+                continue
+            directory = stat.S_ISDIR(mode) if link is None else self.on.is_dir(where)
+            entries.append([text(name), entry_type(mode), size, directory, None if link is None else text(link)])
         entries.sort(key=lambda entry: entry[0])
         self.out["listings"][text(path)] = {"problem": trouble, "entries": entries}
 
     def file(self, path, want):
-        # O_NONBLOCK: a FIFO that carries the name of a metadata file must not stop the probe.
         try:
-            handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+            regular, size, read, close = self.on.open(path)
         except OSError as error:
             return {"problem": problem(error)}
         try:
-            facts = os.fstat(handle)
-            if not stat.S_ISREG(facts.st_mode):
+            if not regular:
                 return {"problem": "not a regular file"}
             if want.get("part") == "digest":
-                return self.digest(handle, facts.st_size)
+                return self.digest(read, size)
             limit = min(want.get("limit", WANT_LIMIT), FILE_LIMIT, max(self.room, 0))
             # A file below /proc has size 0 and contents all the same.
             raw, header = b"", want.get("part") == "header"
             while len(raw) <= limit:
-                piece = os.read(handle, min(1 << 16 if header else 1 << 20, limit + 1 - len(raw)))
+                piece = read(min(1 << 16 if header else 1 << 20, limit + 1 - len(raw)), len(raw))
                 if not piece:
                     break
                 raw += piece
@@ -343,7 +383,7 @@ class Answer(object):
         except OSError as error:
             return {"problem": problem(error)}
         finally:
-            os.close(handle)
+            close()
         cut = len(raw) > limit
         end = blank_line(raw) if header else None
         if end is not None:
@@ -352,16 +392,17 @@ class Answer(object):
         if cut:  # perhaps within a URL, before the @ that tells what is secret
             raw = USERINFO_CUT.sub(br"\1", raw)
         self.room -= len(raw)
-        return {"problem": None, "size": facts.st_size, "cut": cut, "content": text(scrub(raw))}
+        return {"problem": None, "size": size, "cut": cut, "content": text(scrub(raw))}
 
-    def digest(self, handle, size):
+    def digest(self, read, size):
         if size > DIGEST_LIMIT:
             return {"problem": "larger than the limit of %d bytes" % DIGEST_LIMIT, "size": size}
-        seen, lines, last = hashlib.sha256(), 0, b"\n"
+        seen, lines, last, at = hashlib.sha256(), 0, b"\n", 0
         while True:
-            piece = os.read(handle, 1 << 20)
+            piece = read(1 << 20, at)
             if not piece:
                 break
+            at += len(piece)
             seen.update(piece)
             lines += piece.count(b"\n")
             last = piece[-1:]
@@ -482,9 +523,8 @@ def in_container():
     return False
 
 
-def answer(request, state):
+def answer(request, collected):
     """Answer each want; one that fails spoils no other."""
-    collected = Answer(state)
     collected.out["failed"] = []
     began = time.time()
     for want in request["wants"]:
@@ -513,14 +553,14 @@ def session(stdin, stdout):
         if hasattr(signal, "alarm"):
             signal.alarm(request["seconds"])
         # Markers come reversed: an echo of the request is no answer.
-        stdout.write(frame(answer(request, state), request["marker"][::-1], 1))
+        stdout.write(frame(answer(request, Answer(state)), request["marker"][::-1], 1))
         stdout.flush()
 
 
 def by_hand(request):
     """Answer the request that stands in this file, for `evidence:FILE`."""
     marker = "reprocheck-evidence-" + hashlib.sha256(os.urandom(32)).hexdigest()
-    sys.stdout.write(frame(answer(request, {"found": {}, "interpreters": {}}), marker, 9))
+    sys.stdout.write(frame(answer(request, Answer({"found": {}, "interpreters": {}})), marker, 9))
     sys.stdout.flush()
 
 

@@ -34,10 +34,18 @@ _ANSWER_SECONDS = 60
 class Engine:
     """A container engine that answers (Docker Engine API; Podman speaks it too)."""
 
-    def __init__(self, client: APIClient, address: str | None) -> None:
+    def __init__(self, client: APIClient, address: str | None, *, local: bool) -> None:
         self.client = client
         self.address = address
         """``None`` for the default one."""
+        self.local = local
+        """Whether it is reached by a socket of this machine: its files may be here."""
+
+    def variable(self, inspected: Mapping[str, Any], name: str) -> str | None:
+        """A configured variable, for use here; it goes into no evidence."""
+        settings = (inspected.get("Config") or {}).get("Env") or []
+        values = [value for key, _, value in (setting.partition("=") for setting in settings) if key == name]
+        return values[-1] if values else None
 
     def image(self, reference: str) -> dict[str, Any]:
         """What the engine says of an image, by tag, id or digest; nothing is ever pulled.
@@ -164,7 +172,8 @@ def connect(address: str | None = None) -> Engine:
         except Exception as error:  # noqa: BLE001 - the SDK raises its own, requests' and the transport's errors
             tried.append(redact.url(f"{origin} {candidate}: {_reason(error)}"))
             continue
-        return Engine(client, None if candidate == _DEFAULT_SOCKET else redact.url(candidate))
+        named = None if candidate == _DEFAULT_SOCKET else redact.url(candidate)
+        return Engine(client, named, local=candidate.startswith(("unix://", "/")))
     raise EngineError(
         f"no container engine answers ({'; '.join(tried)}); start one, or name it with --engine unix:///path/to.sock"
     )

@@ -31,6 +31,8 @@ class Access:
     python: Path | None = None
     """The interpreter that ``host:`` shall mean."""
     seconds: float = probe.SECONDS
+    route: str | None = None
+    """The one route to take; ``None``: the first that this machine lets a target be read by."""
     tell: Callable[[str], None] = lambda _: None
     """Where it is said which engine answered, if it is not the default one."""
     _engine: Engine | None = field(default=None, init=False)
@@ -150,8 +152,13 @@ def open_target(address: Address, access: Access) -> Iterator[Session]:
         case "image":
             from reprocheck.targets.image import open_image
 
-            with open_image(address, access.engine, seconds=access.seconds) as image:
+            with open_image(address, access.engine, route=access.route, seconds=access.seconds) as image:
                 yield image
+        case "rootfs":
+            from reprocheck.targets.rootfs import open_rootfs
+
+            with open_rootfs(address) as root:
+                yield root
         case "python" | "host":
             from reprocheck.targets.local import open_interpreter
 

@@ -277,7 +277,7 @@ def ask(*wants: dict[str, Any], found: dict[str, list[str]] | None = None) -> di
     """The answer of the code in this process, after JSON."""
     state: dict[str, Any] = {"found": found or {}, "interpreters": {}}
     request = {"wants": list(wants), "marker": "", "seconds": 60}
-    told: dict[str, Any] = json.loads(json.dumps(collect.answer(request, state)))  # type: ignore[no-untyped-call]
+    told: dict[str, Any] = json.loads(json.dumps(collect.answer(request, collect.Answer(state))))
     return told
 
 
@@ -470,7 +470,8 @@ def test_a_working_directory_that_is_gone(tmp_path: Path) -> None:
     gone.mkdir()
     code = f"import os; os.chdir({str(gone)!r}); os.rmdir({str(gone)!r}); import sys; sys.path.insert(0, sys.argv[1])\n"
     code += "import collect, json; want = {'want': 'process', 'variables': []}\n"
-    code += "out = collect.answer({'wants': [want]}, {'found': {}, 'interpreters': {}}); print(json.dumps(out))"
+    code += "state = {'found': {}, 'interpreters': {}}\n"
+    code += "print(json.dumps(collect.answer({'wants': [want]}, collect.Answer(state))))"
     ran = subprocess.run(
         [sys.executable, "-ISB", "-c", code, str(Path(collect.__file__).parent)], capture_output=True, check=True
     )
@@ -483,7 +484,8 @@ def test_variables_are_withheld_unless_listed(monkeypatch: pytest.MonkeyPatch) -
     # The process's environment as it was handed over, so another process it is.
     code = "import sys, json; sys.path.insert(0, sys.argv[1]); import collect\n"
     code += "want = {'want': 'process', 'variables': json.loads(sys.argv[2])}\n"
-    code += "out = collect.answer({'wants': [want]}, {'found': {}, 'interpreters': {}}); print(json.dumps(out))"
+    code += "state = {'found': {}, 'interpreters': {}}\n"
+    code += "print(json.dumps(collect.answer({'wants': [want]}, collect.Answer(state))))"
     monkeypatch.setenv("MY_SECRET", "hunter2")
     monkeypatch.setenv("NVIDIA_API_KEY", "hunter2")
     monkeypatch.setenv("CUDA_CACHE_PATH", "https://user:hunter2@host/x")
@@ -600,7 +602,7 @@ def test_a_walk_enters_no_mounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_mounts_of_this_machine() -> None:
-    points = collect.mount_points()  # type: ignore[no-untyped-call]
+    points = collect.mount_points()
     assert b"/proc" in points
     assert b"/" not in points
 
@@ -641,7 +643,7 @@ def test_a_directory_without_permission(tmp_path: Path) -> None:
     ]
     request = json.dumps({"wants": wants}).encode()
     code = SOURCE.partition("\nREQUEST = None\n")[0]
-    code += "\nprint(json.dumps(answer(json.loads(sys.argv[1]), {'found': {}, 'interpreters': {}})))\n"
+    code += "\nprint(json.dumps(answer(json.loads(sys.argv[1]), Answer({'found': {}, 'interpreters': {}}))))\n"
     ordinary: dict[str, Any] = {"user": 65534, "group": 65534, "extra_groups": []} if os.getuid() == 0 else {}
     base = interpreters.debian_python() if os.getuid() == 0 else Path(sys.executable)
     try:
@@ -689,7 +691,7 @@ URLS = [
 @pytest.mark.parametrize(("given", "shown"), URLS)
 def test_both_rules_take_credentials_out_of_urls(given: str, shown: str) -> None:
     assert redact.url(given) == shown
-    assert collect.scrub(given.encode()) == shown.encode()  # type: ignore[no-untyped-call]
+    assert collect.scrub(given.encode()) == shown.encode()
 
 
 PIECES = st.sampled_from(
@@ -721,7 +723,7 @@ PIECES = st.sampled_from(
 @given(st.lists(PIECES, max_size=12).map("".join))
 def test_both_rules_agree_and_once_is_enough(text: str) -> None:
     once = redact.url(text)
-    assert collect.scrub(text.encode()) == once.encode()  # type: ignore[no-untyped-call]
+    assert collect.scrub(text.encode()) == once.encode()
     assert redact.url(once) == once
 
 
@@ -731,7 +733,7 @@ def test_no_text_takes_the_rules_long(piece: str) -> None:
     text = "http://x " + piece * ((1 << 20) // len(piece))
     began = time.monotonic()
     redact.url(text)
-    collect.scrub(text.encode())  # type: ignore[no-untyped-call]
+    collect.scrub(text.encode())
     assert time.monotonic() - began < 5
 
 

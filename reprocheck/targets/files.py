@@ -1,0 +1,80 @@
+"""A tree of layers in the shape in which the probe's code looks at a file system: one implementation answers wants."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+
+from reprocheck.layers.entry import Entry
+from reprocheck.layers.tree import Tree
+
+_TYPES = {"file": stat.S_IFREG, "dir": stat.S_IFDIR, "link": stat.S_IFLNK, "other": stat.S_IFIFO}
+
+
+class TreeFiles:
+    """What :class:`reprocheck.probe.collect.Disk` is to the probe. Paths are absolute bytes."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+
+    def mounts(self) -> frozenset[bytes]:
+        """None: a tree has no mounts."""
+        return frozenset()
+
+    def is_image(self) -> bool:
+        """It is one."""
+        return True
+
+    def scan(self, where: bytes) -> Iterator[tuple[bytes, bool]]:
+        """Name, and whether it is a directory and no link, of each entry."""
+        for name, (entry, _) in self._directory(where).items():
+            yield name, entry.type == "dir"
+
+    def names(self, where: bytes) -> list[bytes]:
+        """The names in a directory."""
+        return list(self._directory(where))
+
+    def lstat(self, path: bytes) -> tuple[int, int, bytes | None]:
+        """Mode (with its type), size, and the target of a link."""
+        entry = self.tree.find(path, follow=False).entry
+        return _TYPES[entry.type] | entry.mode, _size(entry), entry.link if entry.type == "link" else None
+
+    def is_dir(self, path: bytes) -> bool:
+        """Whether it is a directory, links followed."""
+        try:
+            return self.tree.find(path).entry.type == "dir"
+        except OSError:
+            return False
+
+    def real(self, path: bytes) -> bytes | None:
+        """Links resolved, if it is a file."""
+        try:
+            place = self.tree.find(path)
+        except OSError:
+            return None
+        return b"/" + place.path if place.entry.type == "file" else None
+
+    def open(self, path: bytes) -> tuple[bool, int, Callable[[int, int], bytes], Callable[[], None]]:
+        """Whether it is a regular file, its size, what reads it (length, offset) and what closes it."""
+        place = self.tree.find(path)
+
+        def read(length: int, offset: int) -> bytes:
+            return self.tree.read(place, offset, length)
+
+        return place.entry.type == "file", place.entry.size, read, _nothing
+
+    def _directory(self, where: bytes) -> dict[bytes, tuple[Entry, int]]:
+        place = self.tree.find(where)
+        if place.entry.type != "dir":
+            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), where)
+        return dict(self.tree.directory(place.path))
+
+
+def _nothing() -> None:
+    pass
+
+
+def _size(entry: Entry) -> int:
+    return len(entry.link) if entry.type == "link" else entry.size
