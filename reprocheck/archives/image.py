@@ -77,7 +77,7 @@ class Layer:
             self._check_passed(visited)
         return visited.result
 
-    def open(self, note: Note = lambda _: None) -> Reader:
+    def open(self, note: Note = lambda _: None) -> Pieces:
         """Its uncompressed bytes in order, read ahead in a thread, checked as they go by.
 
         The bytes of a compressed layer are checked against its digest; the uncompressed ones against the diff_id

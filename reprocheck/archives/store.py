@@ -9,10 +9,10 @@ from typing import Protocol
 from reprocheck.archives import digest as digests
 from reprocheck.archives import manifest
 from reprocheck.errors import TargetError
-from reprocheck.layers.blob import Reader, Window
+from reprocheck.layers.blob import Pieces, Reader, Window
 from reprocheck.layers.compression import MAGIC, Compression, sniff
 
-Visit = Callable[[Reader], object]
+Visit = Callable[[Pieces], object]
 """Is given the uncompressed bytes of each layer that comes by, once; what it gives back is kept with the layer."""
 Note = Callable[[str], None]
 

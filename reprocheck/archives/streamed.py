@@ -150,7 +150,7 @@ class StreamedArchive:
             shown = decompressed(stored, compression, notes.append)
             if self.verify and (self.deep or (compression != "none" and named is None)):
                 plain = shown = Hashing(shown, "sha256")
-            result = visit(shown)
+            result = visit(Pieces(partial(shown.read, CHUNK)))  # closing it leaves the archive open
             drain(shown)
         except BlobError as error:
             result, problem, plain = None, str(error), None

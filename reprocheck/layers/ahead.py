@@ -11,11 +11,11 @@ _CHUNKS = 2
 """Chunks that are read before anybody asks for them."""
 
 
-def ahead(source: Reader) -> Reader:
+def ahead(source: Reader) -> Pieces:
     """Read a source a little ahead of whoever reads it.
 
     What the source raises comes where the bytes would have come. The thread ends with the source, or when
-    the reader is dropped.
+    the reader is closed or dropped.
     """
     return Pieces(_Ahead(source).following)
 

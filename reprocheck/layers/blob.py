@@ -175,6 +175,15 @@ class Pieces:
         self._at += len(part)
         return part
 
+    def close(self) -> None:
+        """Give up what it holds, and whatever it reads from."""
+        self._piece, self._at = b"", 0
+        self._next = _closed
+
+
+def _closed() -> bytes:
+    raise ValueError("read of a closed reader")
+
 
 def drain(reader: Reader) -> None:
     """Read to the end and keep nothing: what looks at the bytes as they go by sees all of them.

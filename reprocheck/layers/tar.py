@@ -7,7 +7,6 @@ specifications leave a choice, it is made as Go's archive/tar makes it: containe
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from struct import Struct as Layout
@@ -103,42 +102,6 @@ class Stream(Protocol):
             OSError: the stream is broken here.
         """
         ...
-
-
-class Window:
-    """A part of an open file, which stays the caller's to close."""
-
-    __slots__ = ("_file", "_start", "size")
-
-    def __init__(self, file: int, start: int, size: int) -> None:
-        self._file = file
-        self._start = start
-        self.size = size
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        """Bytes from an offset on, fewer only at the end of the window or of the file.
-
-        Raises:
-            OSError: they can't be read.
-        """
-        left = min(length, self.size - offset)
-        if left <= 0 or offset < 0:
-            return b""
-        found = os.pread(self._file, left, self._start + offset)
-        if len(found) in {0, left}:
-            return found
-        # The kernel gives at most 2 GiB at once.
-        pieces = [found]
-        while found and (left := left - len(found)):
-            offset += len(found)
-            found = os.pread(self._file, left, self._start + offset)
-            pieces.append(found)
-        return b"".join(pieces)
-
-    def part(self, offset: int, size: int) -> Window:
-        """A window within this one, cut where this one ends."""
-        offset = min(max(offset, 0), self.size)
-        return Window(self._file, self._start + offset, min(max(size, 0), self.size - offset))
 
 
 def walk(source: Seekable, report: Report, *, limit: int = MEMBERS) -> Iterator[Member]:

@@ -205,6 +205,20 @@ def test_archives_of_something_else(tmp_path: Path, files: dict[str, bytes], rea
         assert "rootfs:DIR" in message
 
 
+def test_archives_without_magic_and_without_members(tmp_path: Path) -> None:
+    """A header from before POSIX is told by its checksum; an end mark is an archive of nothing."""
+    old = tarfile.TarInfo("a").tobuf(tarfile.USTAR_FORMAT)
+    old = old[:257] + bytes(len(old) - 257)
+    stated = b"%06o\0 " % (sum(old[:148]) + sum(old[156:]) + 8 * 32)
+    old = old[:148] + stated + old[156:]
+    path = tmp_path / "i"
+    for content in (bytes(10240), old + bytes(1024)):
+        path.write_bytes(content)
+        assert "neither manifest.json nor index.json is in it" in refused(path)
+    path.write_bytes(old[:147] + b"x" + old[148:] + bytes(1024))
+    assert "it is no tar archive" in refused(path)
+
+
 @pytest.mark.parametrize("packing", PACK)
 def test_root_file_systems_are_told(tmp_path: Path, packing: str) -> None:
     files = {"bin/sh": b"", "etc/passwd": b"", "usr/bin/env": b"", "var/log/x": b""}
@@ -300,6 +314,7 @@ def test_links_are_followed_inside_the_archive(tmp_path: Path) -> None:
         ({"manifest.json": "manifest.json"}, "manifest.json: too many links, or links in a circle"),
         ({"manifest.json": "b", "b": "c", "c": "manifest.json"}, "manifest.json: too many links, or links in a circle"),
         ({"manifest.json": "../m"}, "manifest.json: is a link that leads out of the archive"),
+        ({"manifest.json": ".."}, "manifest.json: is a link that leads out of the archive"),
         ({"manifest.json": "/etc/passwd"}, "manifest.json: is a link that leads out of the archive"),
         ({"manifest.json": "gone"}, "not a docker-save or OCI archive: neither"),
     ],
@@ -329,6 +344,17 @@ def test_a_document_that_is_a_directory_or_a_device(tmp_path: Path) -> None:
         path = tmp_path / "i"
         path.write_bytes(raw.getvalue())
         assert refused(path) == "manifest.json: is no regular file"
+
+
+def test_a_document_with_holes(tmp_path: Path) -> None:
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        member = tarfile.TarInfo("manifest.json")
+        member.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "9"}
+        archive.addfile(member)
+    path = tmp_path / "i"
+    path.write_bytes(raw.getvalue())
+    assert refused(path) == "manifest.json: is no regular file"
 
 
 @pytest.mark.parametrize("packing", ["plain", "gz"])

@@ -47,7 +47,8 @@ def test_an_error_comes_where_the_bytes_would_have_come() -> None:
     assert source.threads.isdisjoint({threading.get_ident()})
 
 
-def test_it_does_not_run_away_and_its_thread_ends_with_it() -> None:
+@pytest.mark.parametrize("how", ["closed", "dropped"])
+def test_it_does_not_run_away_and_its_thread_ends_with_it(how: str) -> None:
     source = Source(1000)
     reader = ahead(source)
     reader.read(1)
@@ -61,7 +62,12 @@ def test_it_does_not_run_away_and_its_thread_ends_with_it() -> None:
         return any(thread.ident in source.threads for thread in threading.enumerate())
 
     assert running()
-    del reader
+    if how == "closed":
+        reader.close()
+        with pytest.raises(ValueError, match="read of a closed reader"):
+            reader.read(1)
+    else:
+        del reader
     gc.collect()
     while running() and time.monotonic() < deadline:
         time.sleep(0.01)
