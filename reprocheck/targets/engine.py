@@ -20,11 +20,11 @@ from docker.context.config import get_current_context_name
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.tls import TLSConfig
 
+from reprocheck import redact
+from reprocheck.archives.history import instructions
 from reprocheck.errors import EngineError, TargetError
 from reprocheck.model.evidence import EngineFacts
 from reprocheck.model.snapshot import Layer
-from reprocheck.targets import redact
-from reprocheck.targets.history import instructions
 
 T = TypeVar("T")
 
