@@ -110,6 +110,7 @@ def _content(tree: Tree, place: Place) -> bytes:
         raise Unknown("not a program but a script")
     if place.entry.size > LIMIT:
         raise Unknown(f"larger than the limit of {LIMIT} bytes")
+    tree.fetch([place])
     return tree.read(place, 0, LIMIT)
 
 
