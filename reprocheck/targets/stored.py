@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from reprocheck.archives.layout import open_layout
 from reprocheck.archives.platforms import Platform, parse
 from reprocheck.layers.blob import Held, Pieces, Window
 from reprocheck.layers.builder import IndexBuilder
+from reprocheck.layers.cache import LayerCache, directory
 from reprocheck.layers.entry import Layer as TreeLayer
 from reprocheck.layers.tar_layer import PlainLayer, StreamedLayer
 from reprocheck.layers.tree import Tree
@@ -42,7 +43,8 @@ def open_stored(
     """
     path, _, tag = address.value.partition("#")
     with _opened(address, Path(path), tag or None, parse(platform) if platform else None, verify, deep) as image:
-        layers, problems = _layers(image, deep=deep)
+        cache = LayerCache(directory()) if verify else None
+        layers, problems = _layers(image, cache, deep=deep)
         config = image.config
         document = Document(
             header=msgspec.structs.replace(
@@ -75,6 +77,8 @@ def open_stored(
         tree = Tree(layers)
         session = StaticSession(document, tree, user=config.user or "", home=variable(config.env, "HOME"))
         yield Traced(session, tree)
+        if cache is not None:
+            _keep(image, layers, cache)
 
 
 def _opened(
@@ -90,7 +94,7 @@ def _indexed(pieces: Pieces) -> StreamedLayer:
     return StreamedLayer.open(lambda: pieces, kept.wanted, kept_file=kept.FILE_LIMIT, kept_all=kept.ALL_LIMIT)
 
 
-def _layers(image: Image, *, deep: bool) -> tuple[list[TreeLayer], list[LayerProblem]]:
+def _layers(image: Image, cache: LayerCache | None, *, deep: bool) -> tuple[list[TreeLayer], list[LayerProblem]]:
     """Each layer as one of a tree; one that can't be read is an empty one and a problem."""
     layers: list[TreeLayer] = []
     problems = []
@@ -99,7 +103,7 @@ def _layers(image: Image, *, deep: bool) -> tuple[list[TreeLayer], list[LayerPro
             problems.append(LayerProblem(where=str(stored), reason=stored.problem, lost=True))
             layers.append(_NOTHING)
             continue
-        layer = _opened_layer(stored, deep=deep)
+        layer = _opened_layer(stored, cache, deep=deep)
         problems += [
             LayerProblem(where=f"{stored}: {problem.where}", reason=problem.reason, lost=problem.lost)
             for problem in layer.index.problems
@@ -108,7 +112,7 @@ def _layers(image: Image, *, deep: bool) -> tuple[list[TreeLayer], list[LayerPro
     return layers, problems
 
 
-def _opened_layer(stored: Stored, *, deep: bool) -> PlainLayer | StreamedLayer:
+def _opened_layer(stored: Stored, cache: LayerCache | None, *, deep: bool) -> PlainLayer | StreamedLayer:
     window = stored.window
     if window is not None:
         if deep:
@@ -118,7 +122,19 @@ def _opened_layer(stored: Stored, *, deep: bool) -> PlainLayer | StreamedLayer:
     visited = stored.visited
     if isinstance(visited, StreamedLayer):
         return StreamedLayer(visited.index, visited.kept, stored.open, **limits)
+    known = cache.load(stored.digest) if cache is not None and stored.digest is not None and not deep else None
+    if known is not None:
+        return StreamedLayer(known[0], known[1], stored.open, **limits)
     return StreamedLayer.open(stored.open, kept.wanted, **limits)
+
+
+def _keep(image: Image, layers: Sequence[TreeLayer], cache: LayerCache) -> None:
+    """Keep what was read of compressed layers, all of which has gone by its digest."""
+    for stored, layer in zip(image.layers, layers, strict=True):
+        if isinstance(layer, StreamedLayer) and layer.passes and stored.digest is not None:
+            whole = not any(problem.lost for problem in layer.index.problems)
+            if whole:
+                cache.store(stored.digest, layer.index, layer.kept)
 
 
 def _checked(image: Image, *, verify: bool, deep: bool) -> DigestsChecked:
