@@ -107,7 +107,8 @@ class LayerCache:
         )
 
     def _trim(self, connection: sqlite3.Connection) -> None:
-        rows = connection.execute("select digest, length(content) from layers join uses using (digest) order by used desc").fetchall()
+        query = "select digest, length(content) from layers join uses using (digest) order by used desc"
+        rows = connection.execute(query).fetchall()
         total = 0
         for digest, size in rows:
             total += size
