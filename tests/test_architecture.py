@@ -33,7 +33,8 @@ PACKAGE = ROOT / "reprocheck"
 LAYERS = (
     ("errors",),
     ("model",),
-    ("layers",),
+    ("layers", "redact"),
+    ("archives",),
     ("targets",),
     ("pythonpath",),
     ("extractors",),

@@ -57,6 +57,11 @@ def assemble(evidence: Evidence) -> Snapshot:
         notes += facts.notes
         traces.take(facts.traces)
     document, engine = evidence.document, evidence.engine
+    for problem in document.problems:
+        if problem.lost:
+            gaps.append(Gap(what="layers", where=problem.where, reason=problem.reason))
+        else:
+            notes.append(Note(what="layers", where=problem.where, reason=problem.reason))
     provenance = Provenance(
         probe_sha256=document.probe_sha256,
         authors=traces.authors,
@@ -69,6 +74,7 @@ def assemble(evidence: Evidence) -> Snapshot:
             provenance,
             image_id=engine.image_id,
             image_name=engine.image_name,
+            config_digest=engine.config_digest,
             repo_digests=engine.repo_digests,
             layers=engine.layers,
             engine=engine.address,

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import msgspec
 
+from reprocheck import redact
 from reprocheck.extractors.base import in_one_pass
 from reprocheck.model.evidence import AnyWant, Evidence, List, Read, shown
 from reprocheck.model.snapshot import CondaPackage, Gap
 from reprocheck.model.text import escape
-from reprocheck.targets import redact
 
 _LIMIT = 1 << 20
 """A record lists the package's files; the largest have 1 MiB or more."""

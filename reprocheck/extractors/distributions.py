@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 
 from packaging.utils import canonicalize_name
 
+from reprocheck import redact
 from reprocheck.extractors import metadata, zipped
 from reprocheck.model.evidence import AnyWant, Evidence, FileEvidence, List, Read, shown
 from reprocheck.model.snapshot import Files
-from reprocheck.targets import redact
 
 _HEADER_LIMIT = 1 << 20
 _SMALL = 1 << 20

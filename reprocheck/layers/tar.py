@@ -7,7 +7,6 @@ specifications leave a choice, it is made as Go's archive/tar makes it: containe
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from struct import Struct as Layout
@@ -105,42 +104,6 @@ class Stream(Protocol):
         ...
 
 
-class Window:
-    """A part of an open file, which stays the caller's to close."""
-
-    __slots__ = ("_file", "_start", "size")
-
-    def __init__(self, file: int, start: int, size: int) -> None:
-        self._file = file
-        self._start = start
-        self.size = size
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        """Bytes from an offset on, fewer only at the end of the window or of the file.
-
-        Raises:
-            OSError: they can't be read.
-        """
-        left = min(length, self.size - offset)
-        if left <= 0 or offset < 0:
-            return b""
-        found = os.pread(self._file, left, self._start + offset)
-        if len(found) in {0, left}:
-            return found
-        # The kernel gives at most 2 GiB at once.
-        pieces = [found]
-        while found and (left := left - len(found)):
-            offset += len(found)
-            found = os.pread(self._file, left, self._start + offset)
-            pieces.append(found)
-        return b"".join(pieces)
-
-    def part(self, offset: int, size: int) -> Window:
-        """A window within this one, cut where this one ends."""
-        offset = min(max(offset, 0), self.size)
-        return Window(self._file, self._start + offset, min(max(size, 0), self.size - offset))
-
-
 def walk(source: Seekable, report: Report, *, limit: int = MEMBERS) -> Iterator[Member]:
     """The members of an archive that can be seeked, in order; contents are passed over.
 
@@ -162,6 +125,18 @@ def walk_stream(
     A member is given after its contents have gone by, so that the same ones are given as by :func:`walk`.
     """
     return _members(_Passing(stream, wanted, keep), report, limit)
+
+
+Visitor = Callable[[bytes, int, Stream], None]
+"""Is given the contents of a regular file as they come by: name in the archive, size, and a stream of no more."""
+
+
+def walk_visiting(stream: Stream, report: Report, visit: Visitor, *, limit: int = MEMBERS) -> Iterator[Member]:
+    """The members of an archive that comes by once, each after ``visit`` has had its contents.
+
+    What the visitor leaves is passed over; an ``OSError`` that it raises ends the walk.
+    """
+    return _members(_Visiting(stream, visit), report, limit)
 
 
 class _Violation(Exception):  # noqa: N818 - never leaves this module
@@ -245,6 +220,13 @@ class _Passing:
                 start = 0
         return b"".join(pieces)
 
+    def piece(self, offset: int, length: int) -> bytes:
+        """What is at hand of some bytes, at least one of them; none at the end."""
+        if not length or not self._pass(offset) or (self.end() == offset and not self._next()):
+            return b""
+        start = offset - self._base
+        return self._data[start : start + length]
+
     def passes(self, name: bytes, offset: int, length: int) -> bool:
         if name and length and self._wanted(name, length):
             contents = self.take(offset, length)
@@ -269,6 +251,31 @@ class _Passing:
         if more:
             self._base, self._data = self.end(), more
         return bool(more)
+
+
+class _Visiting(_Passing):
+    def __init__(self, stream: Stream, visit: Visitor) -> None:
+        super().__init__(stream, lambda _name, _size: False, lambda _offset, _contents: None)
+        self._visit = visit
+
+    def passes(self, name: bytes, offset: int, length: int) -> bool:
+        if name:
+            self._visit(name, length, _Contents(self, offset, length))
+        return self._pass(offset + length)
+
+
+class _Contents:
+    """The contents of one member, as they come by."""
+
+    def __init__(self, cursor: _Passing, offset: int, length: int) -> None:
+        self._cursor = cursor
+        self._at = offset
+        self._end = offset + length
+
+    def read(self, size: int, /) -> bytes:
+        piece = self._cursor.piece(self._at, min(size, self._end - self._at))
+        self._at += len(piece)
+        return piece
 
 
 class _Extra(Struct):

@@ -219,6 +219,8 @@ class EngineFacts(Struct, frozen=True, kw_only=True):
 
     image_id: str
     image_name: str | None = None
+    config_digest: str | None = None
+    """Digest of the image configuration, where it is known to be that."""
     repo_digests: tuple[str, ...] = ()
     platform: str
     state: str | None = None
@@ -236,6 +238,16 @@ class EngineFacts(Struct, frozen=True, kw_only=True):
     address: str | None = None
 
 
+class LayerProblem(Struct, frozen=True, kw_only=True):
+    """Something that is wrong with a stored image."""
+
+    where: str
+    """Layer, and the path in it or the byte of it."""
+    reason: str
+    lost: bool
+    """Something of its content is not known because of it."""
+
+
 class Document(Struct, frozen=True, kw_only=True):
     """Saved evidence: every round's answer, so that a replay needs no target."""
 
@@ -244,6 +256,8 @@ class Document(Struct, frozen=True, kw_only=True):
     subject: Subject
     engine: EngineFacts | None = None
     probe_sha256: str | None = None
+    problems: tuple[LayerProblem, ...] = ()
+    """Of layers that were read as they are stored."""
     answers: tuple[Answer, ...] = ()
 
 

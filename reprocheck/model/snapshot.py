@@ -27,17 +27,21 @@ FACT_CLASSES: tuple[FactClass, ...] = (
 )
 State = Literal["complete", "partial", "not-read", "not-applicable"]
 EnvironmentKind = Literal["system", "venv", "conda"]
-TargetKind = Literal["container", "image", "rootfs", "python", "host", "evidence", "snapshot"]
+TargetKind = Literal["container", "image", "archive", "oci", "rootfs", "python", "host", "evidence", "snapshot"]
 
 
 ONE_ENVIRONMENT: frozenset[TargetKind] = frozenset({"python", "host"})
 """Kinds that are one interpreter, whatever else stands beside it."""
-IMAGES: frozenset[TargetKind] = frozenset({"image", "rootfs"})
+IMAGES: frozenset[TargetKind] = frozenset({"image", "archive", "oci", "rootfs"})
 """Kinds that are files alone: their machine is whichever runs them."""
 
 
 class Model(Struct, frozen=True, kw_only=True):
     """Base of every type that is stored: immutable, keyword-only, sorted on encoding."""
+
+
+DigestsChecked = Literal["digests", "headers", "none"]
+"""``headers``: a layer that lies uncompressed is not read through; of its headers every checksum, size and bound is."""
 
 
 class Header(Model, frozen=True, kw_only=True):
@@ -54,6 +58,8 @@ class Header(Model, frozen=True, kw_only=True):
     ``archive endpoint``, ``interpreter`` or ``probe``."""
     executed: bool
     """Whether anything of the target was run."""
+    checked: DigestsChecked | None = None
+    """How far stored layers were compared with their digests; ``None`` where nothing stored was read (no gap)."""
     note: str | None = None
     """The author's words (``lock --note``); ``None``: there are none (no gap)."""
 

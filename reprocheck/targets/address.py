@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from reprocheck.errors import UsageError
 
-Kind = Literal["container", "image", "rootfs", "python", "host", "snapshot", "evidence"]
+Kind = Literal["container", "image", "archive", "oci", "rootfs", "python", "host", "snapshot", "evidence"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 

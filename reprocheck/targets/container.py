@@ -19,6 +19,7 @@ from reprocheck.model.snapshot import Subject
 from reprocheck.targets import probe
 from reprocheck.targets.address import Address
 from reprocheck.targets.archive_endpoint import ArchiveSession
+from reprocheck.targets.configuration import variable
 from reprocheck.targets.engine import Engine
 from reprocheck.targets.exec import ExecSession
 from reprocheck.targets.session import Session, header, routed
@@ -59,7 +60,7 @@ def open_container(
             why = "nothing of it may be run" if no_exec else f"it is {facts.state}"
             raise TargetError(f"container:{name}: can't be read by exec: {why}; leave out --route")
         elif tree is not None:
-            home = engine.variable(inspected, "HOME")
+            home = variable((inspected.get("Config") or {}).get("Env"), "HOME")
             session = StaticSession(routed(document, "engine storage"), tree, user=facts.user, home=home, mounts=mounts)
         else:
             session = ArchiveSession(document, engine, inspected["Id"])

@@ -10,6 +10,7 @@ from reprocheck.model.evidence import Document
 from reprocheck.model.snapshot import Subject
 from reprocheck.targets import probe
 from reprocheck.targets.address import Address
+from reprocheck.targets.configuration import variable
 from reprocheck.targets.engine import Engine
 from reprocheck.targets.session import Session, header, routed
 from reprocheck.targets.static import StaticSession
@@ -42,7 +43,7 @@ def open_image(
                 if route == "storage":
                     raise refused(str(address), str(reason)) from None
             else:
-                home = engine.variable(inspected, "HOME")
+                home = variable((inspected.get("Config") or {}).get("Env"), "HOME")
                 static = StaticSession(routed(document, "engine storage"), tree, user=facts.user, home=home)
                 yield Traced(static, tree)
                 return

@@ -33,6 +33,12 @@ class Access:
     seconds: float = probe.SECONDS
     route: str | None = None
     """The one route to take; ``None``: the first that this machine lets a target be read by."""
+    platform: str | None = None
+    """``OS/ARCHITECTURE[/VARIANT]``, where an archive or layout holds several."""
+    deep: bool = False
+    """Digests of uncompressed layers are compared too."""
+    no_verify: bool = False
+    """Nothing is compared with digests."""
     no_exec: bool = False
     """Nothing of the target may be run."""
     tell: Callable[[str], None] = lambda _: None
@@ -160,6 +166,13 @@ def open_target(address: Address, access: Access) -> Iterator[Session]:
                 address, access.engine(), route=access.route, no_exec=access.no_exec, seconds=access.seconds
             ) as image:
                 yield image
+        case "archive" | "oci":
+            from reprocheck.targets.stored import open_stored
+
+            with open_stored(
+                address, platform=access.platform, verify=not access.no_verify, deep=access.deep
+            ) as stored:
+                yield stored
         case "rootfs":
             from reprocheck.targets.rootfs import open_rootfs
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -42,12 +43,32 @@ class _Answers(collect.Answer):
         super().__init__({"found": {}, "interpreters": {}}, files)
         self._tree = files.tree
         self._home = home
+        self._reads: list[str] = []
 
     def to(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """One round."""
         self.begin()
+        self._reads = [want["at"] for want in request["wants"] if want["want"] == "read"]
+        if all(want["want"] != "walk" for want in request["wants"]):
+            self._fetch()
         out: dict[str, Any] = collect.answer(request, self)
         return {**out, "home": self._home.decode("latin-1")}
+
+    def walk(self, want: Mapping[str, Any]) -> None:
+        """The search, which comes first; patterns of what is read begin where it found something."""
+        super().walk(want)
+        self._fetch()
+
+    def _fetch(self) -> None:
+        """Make ready all that this round reads: a layer that comes by as a stream comes by once for all of it."""
+        places = []
+        for pattern in self._reads:
+            for path in self.expand(pattern):
+                with suppress(OSError):
+                    place = self._tree.find(path)
+                    if place.entry.type == "file":
+                        places.append(place)
+        self._tree.fetch(places)
 
     def roots(self, pattern: str) -> tuple[list[bytes], str]:
         """Nothing runs here: there is neither ``@self`` nor ``@prefix``."""

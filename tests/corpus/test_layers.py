@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from reprocheck.layers.blob import OpenFile, Window
 from reprocheck.layers.entry import Layer
-from reprocheck.layers.tar import Window
 from reprocheck.layers.tar_layer import PlainLayer, StreamedLayer
 from reprocheck.layers.tree import Place, Tree
 from tests.layers.archives import tree, troubles
@@ -42,7 +42,7 @@ def archives() -> list[str]:
 def window(path: Path) -> Iterator[Window]:
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        yield Window(handle, 0, os.fstat(handle).st_size)
+        yield Window(OpenFile(handle), 0, os.fstat(handle).st_size)
     finally:
         os.close(handle)
 
@@ -60,7 +60,7 @@ def images(source: Window) -> list[tuple[list[str], Tree]]:
         raw = content(name)
         if raw.startswith(b"\x1f\x8b"):
             return StreamedLayer.open(lambda: io.BytesIO(gzip.decompress(raw)), lambda *_: False)
-        return PlainLayer.open(source.part(place.entry.offset, place.entry.size))
+        return PlainLayer.open(source.sub(place.entry.offset, place.entry.size))
 
     found = []
     for image in json.loads(content("manifest.json")):

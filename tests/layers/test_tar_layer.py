@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
+from reprocheck.layers.blob import BlobError, OpenFile, Window
 from reprocheck.layers.entry import Layer
 from reprocheck.layers.problem import Problem
-from reprocheck.layers.tar import Window
 from reprocheck.layers.tar_layer import PlainLayer, StreamedLayer
 from reprocheck.layers.tree import Tree
 from tests.layers.archives import (
@@ -95,10 +95,11 @@ def test_plain_layers_read_what_is_asked_for_and_no_more() -> None:
 
 def test_a_plain_layer_that_was_cut_after_it_was_walked() -> None:
     with on_disk([file(b"x", b"1" * 1000) + END]) as handle:
-        layer = PlainLayer.open(Window(handle, 0, 2560))
+        layer = PlainLayer.open(Window(OpenFile(handle), 0, 2560))
         os.ftruncate(handle, 900)
         assert contents(layer, b"x", 0, 100) == b"1" * 100
-        assert failure(layer, b"x", 300, 100).errno == errno.EIO
+        with pytest.raises(BlobError, match="ends at byte 900"):
+            contents(layer, b"x", 300, 100)
         os.close(handle)
 
 

@@ -20,11 +20,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from reprocheck import by_hand
+from reprocheck import by_hand, redact
 from reprocheck.errors import TargetError
 from reprocheck.pipeline import capture
 from reprocheck.probe import collect
-from reprocheck.targets import probe, redact
+from reprocheck.targets import probe
 from reprocheck.targets.address import Address
 from reprocheck.targets.resolve import Access
 from tests import interpreters

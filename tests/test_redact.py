@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reprocheck import redact
 from reprocheck.probe import collect
-from reprocheck.targets import redact
 
 SECRET = "hunter2"
 
