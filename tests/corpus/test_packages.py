@@ -21,6 +21,7 @@ from reprocheck.extractors.conda import parse as parse_conda
 from reprocheck.extractors.databases import Found, apk, dpkg, rpm
 from reprocheck.extractors.metadata import parse_metadata
 from reprocheck.model.snapshot import Environment
+from reprocheck.probe import collect
 from tests.evidence import Tree, interpreter, plant
 
 SITE = "/usr/local/lib/python3.9/site-packages"
@@ -116,6 +117,14 @@ def test_rpm() -> None:
             assert all(one in found for one in right), path
         checked += 1
     assert checked == 2
+
+
+def test_rpm_as_the_probe_sends_it() -> None:
+    """Between its URLs and marks of all kinds lie control characters: nothing in it is taken for a secret."""
+    path = corpus("go-rpmdb") / "pkg/testdata/sle15-bci/Packages.db"
+    answer = collect.Answer({"found": {}, "interpreters": {}})  # type: ignore[no-untyped-call]
+    file = answer.file(os.fsencode(path), {"limit": 64 << 20})  # type: ignore[no-untyped-call]
+    assert (file["cut"], file["content"].encode("latin-1")) == (False, path.read_bytes())
 
 
 def version(one: dict[str, Any]) -> str:

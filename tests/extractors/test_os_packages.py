@@ -311,6 +311,26 @@ def test_rpm_with_changes_that_are_not_merged(tmp_path: Path) -> None:
     assert os_packages.read(Tree(tmp_path / "root").evidence()).gaps == ()
 
 
+@pytest.mark.parametrize("name", ["rpmdb.sqlite", "Packages.db", "Packages"])
+def test_rpm_with_a_credential_arrives_whole(name: str, tmp_path: Path) -> None:
+    """Offsets in it stay right, where the secret is taken out."""
+    secret = rpm.blob(
+        [(1020, rpm.STRING, b"https://user:hunter2@example.org/x\0")]
+        + [
+            (tag, rpm.STRING, text + b"\0")
+            for tag, text in ((1000, b"a"), (1001, b"1"), (1002, b"2"), (1022, b"noarch"))
+        ]
+    )
+    headers = [rpm.header("b", padding=5000), secret, rpm.header("c", padding=9000)]
+    make = {"rpmdb.sqlite": lambda: rpm.sqlite(tmp_path / "x", headers), "Packages.db": lambda: rpm.ndb(headers)}
+    raw = make.get(name, lambda: rpm.bdb(headers))()
+    evidence = Tree(plant(tmp_path / "root", {f"{RPM}/{name}": raw})).evidence()
+    assert b"hunter2" not in (evidence.content(f"{RPM}/{name}") or b"hunter2")
+    facts = os_packages.read(evidence)
+    assert [one.name for one in facts.fields["os_packages"]] == ["a", "b", "c"]
+    assert facts.gaps == ()
+
+
 def test_rpm_longer_than_is_carried(tmp_path: Path) -> None:
     raw = rpm.ndb([rpm.header(f"p{number}", padding=1 << 20) for number in range(20)])
     facts = os_packages.read(Tree(plant(tmp_path, {f"{RPM}/Packages.db": raw})).evidence())
