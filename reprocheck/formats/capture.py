@@ -48,7 +48,7 @@ def render(snapshot: Snapshot, *, width: int = 100, color: bool = False) -> str:
         page.row("", f"and {counted(len(snapshot.gaps) - _MOST, 'more gap')} (-o FILE keeps all)")
     if not snapshot.gaps:
         page.row("gaps", "none")
-    page.aside(how_it_was_read(snapshot.header.route, executed=snapshot.header.executed))
+    page.aside(how_it_was_read(snapshot.header))
     return page.render()
 
 

@@ -380,6 +380,8 @@ class Provenance(Model, frozen=True, kw_only=True):
     """The layer that last wrote it, where that is a later one."""
     removed: dict[str, dict[str, int]] = {}
     """The layer that removed what is not there any more."""
+    times: dict[str, dict[str, str]] = {}
+    """When the container itself wrote what no layer of its image brought; UTC, RFC 3339."""
     engine: str | None = None
     """Address of the engine, where it is not the default one."""
     probe_sha256: str | None = None
