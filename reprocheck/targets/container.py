@@ -59,7 +59,7 @@ def open_container(
         elif route == "exec":
             why = "nothing of it may be run" if no_exec else f"it is {facts.state}"
             raise TargetError(f"container:{name}: can't be read by exec: {why}; leave out --route")
-        elif tree is not None:
+        elif tree is not None and route != "archive":
             home = variable((inspected.get("Config") or {}).get("Env"), "HOME")
             session = StaticSession(routed(document, "engine storage"), tree, user=facts.user, home=home, mounts=mounts)
         else:
