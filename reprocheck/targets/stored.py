@@ -22,7 +22,7 @@ from reprocheck.layers.tree import Tree
 from reprocheck.model.evidence import Document, EngineFacts, LayerProblem
 from reprocheck.model.snapshot import DigestsChecked, Layer, Subject
 from reprocheck.targets import kept
-from reprocheck.targets.address import Address
+from reprocheck.targets.address import Address, chosen
 from reprocheck.targets.configuration import settings, variable
 from reprocheck.targets.session import Session, header
 from reprocheck.targets.static import StaticSession
@@ -41,8 +41,8 @@ def open_stored(
     Raises:
         TargetError: it can't be read, holds no such image, or is not what its digests say.
     """
-    path, _, tag = address.value.partition("#")
-    with _opened(address, Path(path), tag or None, parse(platform) if platform else None, verify, deep) as image:
+    path, tag = chosen(address.value)
+    with _opened(address, Path(path), tag, parse(platform) if platform else None, verify, deep) as image:
         cache = LayerCache(directory()) if verify else None
         layers, problems = layers_of(image, cache, deep=deep)
         config = image.config
