@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from reprocheck.model.snapshot import (
+        CondaPackage,
         Environment,
         FactClass,
         Image,
@@ -183,6 +184,7 @@ def _environment(environment: Environment) -> _Facts:
             for file in environment.pth
         },
         "duplicates": dict(_duplicates(environment)),
+        "conda": None if environment.conda is None else _conda(environment.conda),
     }
 
 
@@ -215,6 +217,19 @@ def _duplicates(environment: Environment) -> Iterator[tuple[str, _Facts]]:
         facts = {"same_directory": ", ".join(same), "shadowed": ", ".join(sorted(shadowed))}
         if any(facts.values()):
             yield name, facts
+
+
+def _conda(packages: Iterable[CondaPackage]) -> _Facts:
+    """By name; of two records of one package, which conda itself would complain of, both."""
+    records: dict[str, list[CondaPackage]] = {}
+    for package in packages:
+        records.setdefault(package.name, []).append(package)
+    return {
+        name: {
+            fact: ", ".join(sorted({getattr(one, fact) for one in group})) for fact in ("version", "build", "channel")
+        }
+        for name, group in records.items()
+    }
 
 
 def _os_packages(packages: Iterable[OsPackage]) -> _Facts:

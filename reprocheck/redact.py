@@ -37,32 +37,60 @@ _ALLOWED_LABELS = re.compile(
     r"|description|base\.name|base\.digest|ref\.name)$|com\.nvidia\.[a-z.]*version$|dev\.reprocheck\..*$|maintainer$"
 )
 
-# Any mark may stand in one of JSON's escapes. Userinfo ends at the last @: a password may hold others.
-_USERINFO = re.compile(
-    r"((?::|\\u003a)(?:\\?/|\\u002f){2})((?:[^/\s'\"\\<>]|\\u(?!002f)[0-9a-f]{4})*)(?:@|\\u0040)",
-    re.ASCII | re.IGNORECASE,
-)
-_USERINFO_CUT = re.compile(
-    r"((?::|\\u003a)(?:\\?/|\\u002f){2})(?:[^/\s'\"\\<>]|\\u(?!002f)[0-9a-f]{4})*(?:\\(?:u[0-9a-f]{0,3})?)?\Z",
-    re.ASCII | re.IGNORECASE,
-)
-_QUERY_SECRET = re.compile(
-    r"([?&;][^=&#?;\s'\"]{0,80}(?:token|secret|passw|pwd|key|sig|auth|credential)[^=&#?;\s'\"]{0,80}=)[^&#;\s'\"]+",
-    re.IGNORECASE | re.ASCII,
-)
+
+def _url_rules(ends: str) -> list[re.Pattern[str]]:
+    """Where secrets stand in URLs, and where those that were cut end; ``ends``: characters that end a URL.
+
+    Group 1 is what comes before the secret, group 2 the secret. No rule takes longer than linear time.
+    """
+    # Any mark may stand in one of JSON's escapes. Userinfo ends at the last @: a password may hold others.
+    slash = r"(?:\\?/|\\u002f)"
+    start = rf"(?::|\\u003a){slash}{{2}}"
+    word = rf"(?:[^/{ends}\\<>]|\\u(?!002f)[0-9a-f]{{4}})"
+    path = rf"{slash}(?:[^:{ends}\\<>]|\\/|\\u(?!003a)[0-9a-f]{{4}})*?"
+    secretive = "(?:token|secret|passw|pwd|key|sig|auth|credential)"
+    query = rf"[^=&#?;{ends}]{{0,80}}"
+    rules = (
+        rf"({start})({word}*)(@|\\u0040)",
+        # conda's token in a channel's path (conda/common/url.py, split_anaconda_token).
+        rf"({start}[^/{ends}\\<>]*(?:{path})??{slash}t{slash})({word}+)",
+        rf"([?&;]{query}{secretive}{query}=)([^&#;{ends}]+)",
+        rf"({start})({word}*(?:\\(?:u[0-9a-f]{{0,3}})?)?)\Z",
+    )
+    return [re.compile(rule, re.ASCII | re.IGNORECASE) for rule in rules]
+
+
+_SPACE = r"\s'\""
+_USERINFO, _CHANNEL_TOKEN, _QUERY_SECRET, _USERINFO_CUT = _url_rules(_SPACE)
+*_BINARY_SECRETS, _BINARY_CUT = _url_rules(_SPACE + r"\x00-\x1f\x7f")
 
 
 def url(text: str) -> str:
-    """Take credentials out of every URL in a text; a bare ``git@`` stays."""
+    """Take credentials out of every URL in a text; a bare ``git@`` stays.
+
+    What holds a NUL byte is no text: offsets in it have to stay, so there they are overwritten.
+    """
     if ":/" not in text and ":\\" not in text and "\\u003" not in text:
         return text
+    if "\0" in text:
+        for rule in _BINARY_SECRETS:
+            text = rule.sub(_overwritten, text)
+        return text
     text = _USERINFO.sub(lambda m: m[0] if m[2] == "git" else m[1], text)
+    text = _CHANNEL_TOKEN.sub(rf"\1{MASK}", text)
     return _QUERY_SECRET.sub(rf"\1{MASK}", text)
 
 
 def cut_url(text: str) -> str:
     """Take out the end of a text that was cut, if it lies in a URL: the ``@`` that tells what is secret may be gone."""
-    return _USERINFO_CUT.sub(r"\1", text)
+    return _BINARY_CUT.sub(_overwritten, text) if "\0" in text else _USERINFO_CUT.sub(r"\1", text)
+
+
+def _overwritten(found: re.Match[str]) -> str:
+    """What a rule has found, its secret as so many asterisks."""
+    if found[2] == "git":
+        return found[0]
+    return found[1] + "*" * len(found[2]) + found[0][len(found[1]) + len(found[2]) :]
 
 
 def is_shown(name: str) -> bool:

@@ -74,7 +74,7 @@ def gap_level(gap: Gap) -> Level | None:
             return "framework" if name in FRAMEWORKS and facts in ([], ["version"]) else "packages"
         case ("environments", _, "python", fact, *_):
             return "framework" if fact in {"version", "implementation", "abi"} else "packages"
-        case ("environments", _, "pth" | "search_path" | "duplicates", *_):
+        case ("environments", _, "conda" | "pth" | "search_path" | "duplicates", *_):
             return "packages"
     return next((level for name, level in CLASS_LEVELS.items() if path[:1] == (name,)), "framework")
 

@@ -40,7 +40,7 @@ LAYERS = (
     ("extractors",),
     ("graph", "versions"),
     ("formats", "rules", "explain", "attribution", "diff", "verdict", "scope", "output"),
-    ("pipeline", "demo", "lock", "by_hand"),
+    ("pipeline", "demo", "doctor", "lock", "by_hand"),
     ("cli",),
     ("__main__",),
 )
@@ -54,6 +54,7 @@ NO_RULES = {
 }
 NO_FORMATS = {
     "capture": "a snapshot, not a report",
+    "doctor": "what a machine has, not a report",
     "explain": "one package, not a report",
     "manual": "the rules, not a report",
     "layout": "helper of terminal",

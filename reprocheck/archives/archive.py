@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from reprocheck.archives import guess
@@ -19,8 +20,8 @@ from reprocheck.archives.platforms import Platform
 from reprocheck.archives.store import Blob, Store, Visit, in_place
 from reprocheck.archives.streamed import StreamedArchive
 from reprocheck.errors import TargetError
-from reprocheck.layers.blob import OpenFile, Window
-from reprocheck.layers.compression import MAGIC, sniff
+from reprocheck.layers.blob import BlobError, OpenFile, Reader, Window
+from reprocheck.layers.compression import MAGIC, Compression, decompressed, sniff
 from reprocheck.layers.problem import Problem
 from reprocheck.layers.tar import BLOCK, walk
 from reprocheck.model.text import printable
@@ -57,7 +58,8 @@ def open_archive(
             compression = sniff(head[:MAGIC])
             store: Store
             if compression != "none":
-                store = StreamedArchive(where, window, compression, verify=verify, deep=deep, visit=visit)
+                opened = partial(_unpacked, where, window, compression)
+                store = StreamedArchive(where, opened, compression, verify=verify, deep=deep, visit=visit)
             elif guess.looks_like_tar(head):
                 store = _PlainArchive(where, window, verify=verify, deep=deep)
             else:
@@ -66,6 +68,28 @@ def open_archive(
         except OSError as error:
             raise TargetError(f"{where}: can't be read ({error.strerror})") from error
         yield image
+
+
+def open_stream(where: str, opened: Callable[[], Reader], visit: Visit) -> Image:
+    """The one image of a docker-save archive that an engine sends, without a look at digests: it made them itself.
+
+    Args:
+        where: how messages name it.
+        opened: has the engine send it, from the beginning.
+        visit: as in :func:`open_archive`.
+
+    Raises:
+        TargetError: it is no image archive, or holds several images.
+    """
+    store = StreamedArchive(where, opened, "none", verify=False, deep=False, visit=visit)
+    return describe(store, None, None)
+
+
+def _unpacked(where: str, window: Window, compression: Compression) -> Reader:
+    try:
+        return decompressed(window.reader(), compression)
+    except BlobError as error:
+        raise TargetError(f"{where}: {error}") from error
 
 
 @contextmanager

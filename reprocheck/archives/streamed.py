@@ -1,4 +1,4 @@
-"""An image archive that is compressed as a whole: one pass over it.
+"""An image archive that comes by once: compressed as a whole, or sent by an engine.
 
 Which members are layers stands in a document that may come last. So whatever looks like a layer is shown to the
 visitor as it comes by, and what is not one is kept.
@@ -37,16 +37,16 @@ class _Passed:
 
 
 class StreamedArchive:
-    """An archive that is compressed as a whole.
+    """An archive that is not addressed in place; ``opened`` gives its bytes from the first one on, each time.
 
     Raises:
-        TargetError: it is no tar archive, or nothing here unpacks it.
+        TargetError: it is no tar archive.
     """
 
     def __init__(
         self,
         where: str,
-        window: Window,
+        opened: Callable[[], Reader],
         compression: Compression,
         *,
         verify: bool,
@@ -57,13 +57,12 @@ class StreamedArchive:
         self.verify = verify
         self.deep = deep
         self.problem: str | None = None
-        self._window = window
-        self._compression = compression
+        self._opened = opened
         self._visit = visit
         self._passed: dict[str, _Passed] = {}
         self._kept = 0
         self._members = Members(where)
-        stream = ahead(self._stream())
+        stream = ahead(opened())
         head = _first(stream, BLOCK)
         if not guess.looks_like_tar(head):
             raise TargetError(f"{where}: not a docker-save or OCI archive: it is {guess.no_tar(head, compression)}")
@@ -74,12 +73,6 @@ class StreamedArchive:
         except BlobError as error:
             self._report(Problem("", str(error), lost=True))
         self.notes = self._members.notes
-
-    def _stream(self) -> Reader:
-        try:
-            return decompressed(self._window.reader(), self._compression)
-        except BlobError as error:
-            raise TargetError(f"{self.where}: {error}") from error
 
     def _report(self, problem: Problem) -> None:
         if problem.lost and self.problem is None:
@@ -100,7 +93,7 @@ class StreamedArchive:
 
     def _again(self, offset: int, size: int) -> Reader:
         """A member's bytes, in one more pass over what stands before it."""
-        stream = self._stream()
+        stream = self._opened()
         left = size
 
         def following() -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,19 @@ EXTRACTORS: tuple[Extractor, ...] = (system, environments, os_packages, machine,
 def wants(evidence: Evidence) -> Sequence[AnyWant]:
     """What all extractors want to know next."""
     return [want for extractor in EXTRACTORS for want in extractor.wants(evidence)]
+
+
+def _times(traces: Traces, evidence: Evidence) -> dict[str, dict[str, str]]:
+    """When a container wrote what lies above the layers of its image; of these the build tells."""
+    if evidence.document.subject.kind != "container" or evidence.engine is None:
+        return {}
+    times: dict[str, dict[str, str]] = {}
+    for group, names in traces.written.items():
+        for name, seconds in names.items():
+            if traces.authors[group][name] >= len(evidence.engine.layers):
+                moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+                times.setdefault(group, {})[name] = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return times
 
 
 def _failed(evidence: Evidence) -> list[Gap]:
@@ -67,6 +81,7 @@ def assemble(evidence: Evidence) -> Snapshot:
         authors=traces.authors,
         rewritten=traces.rewritten,
         removed=traces.removed,
+        times=_times(traces, evidence),
         notes=tuple(dict.fromkeys(notes)),
     )
     if engine is not None:

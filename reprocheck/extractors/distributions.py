@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from packaging.utils import canonicalize_name
 
 from reprocheck import redact
-from reprocheck.extractors import metadata
+from reprocheck.extractors import metadata, zipped
 from reprocheck.model.evidence import AnyWant, Evidence, FileEvidence, List, Read, shown
 from reprocheck.model.snapshot import Files
 
@@ -90,6 +90,31 @@ def read(directory: str, evidence: Evidence) -> tuple[list[Distribution], list[s
     if links:
         found = [_develop(one) if canonicalize_name(one.name) in links else one for one in found]
     return sorted(found, key=lambda one: (canonicalize_name(one.name), one.metadata_path)), leftovers
+
+
+def read_archive(path: str, raw: bytes) -> list[Distribution]:
+    """The distributions whose metadata stands in an archive on the search path; none where it has no metadata.
+
+    Raises:
+        ValueError: the archive can't be read.
+    """
+    files = zipped.metadata_of(raw)
+    found = []
+    for name, content in sorted(files.items()):
+        if name.endswith("/requires.txt"):
+            continue
+        known = metadata.parse_metadata(content)
+        stem = name.partition("/")[0].removesuffix(".dist-info")
+        if name.startswith("EGG-INFO/"):
+            stem = re.sub(r"\.(?:egg|whl)$", "", posixpath.basename(shown(path)))
+        stated = known.name is not None or known.version is not None
+        unread = None if stated else "states neither name nor version"
+        one = _named(path, stem, known if stated else None, known.problems, unread)
+        requires = known.requires
+        if not requires and name == "EGG-INFO/PKG-INFO":
+            requires = metadata.parse_requires_txt(files.get("EGG-INFO/requires.txt", b""))
+        found.append(replace(one, requires=requires))
+    return found
 
 
 def metadata_file(one: Distribution, evidence: Evidence) -> FileEvidence | None:

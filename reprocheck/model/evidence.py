@@ -109,6 +109,8 @@ class FileEvidence(Struct, frozen=True, kw_only=True):
     """Position of the layer that last wrote it; ``None`` where layers can't be told apart."""
     since: int | None = None
     """Position of the layer from which on it was there without a break."""
+    mtime: int | None = None
+    """When it was last written, seconds since the epoch, where its layer is known."""
     versions: tuple[FileVersion, ...] = ()
     """Those of lower layers, the lowest first."""
 

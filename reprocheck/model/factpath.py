@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _STEP = re.compile(r"\[(.*?)\](?=[.\[]|$)|([^.\[\]]+)", re.DOTALL)
-_ENVIRONMENT = re.compile(r"environments\[(.*?)\](\.(?:packages|python|pth|search_path|duplicates)\b.*)?", re.DOTALL)
+_ENVIRONMENT = re.compile(
+    r"environments\[(.*?)\](\.(?:packages|python|conda|pth|search_path|duplicates)\b.*)?", re.DOTALL
+)
 
 
 def keys(what: str, environments: Iterable[str] = ()) -> tuple[str, ...]:

@@ -197,6 +197,21 @@ class PathFile(Model, frozen=True, kw_only=True):
     """SHA-256 of its contents, hex."""
 
 
+class CondaPackage(Model, frozen=True, kw_only=True):
+    """What conda records of one package (``conda-meta/NAME-VERSION-BUILD.json``); it need not be a Python one."""
+
+    name: str
+    """As conda has it: ``pytorch``, where the Python distribution in it is ``torch``."""
+    version: str
+    """Verbatim."""
+    build: str = ""
+    """The build string, ``py39h2e5ec2c_0``; empty where none is recorded."""
+    channel: str = ""
+    """Name or URL, without credentials and platform; empty where none is recorded."""
+    subdir: str = ""
+    """Platform that it was built for: ``linux-64``, ``noarch``."""
+
+
 class Environment(Model, frozen=True, kw_only=True):
     """An interpreter with the distributions that it sees."""
 
@@ -212,19 +227,22 @@ class Environment(Model, frozen=True, kw_only=True):
     packages: tuple[Package, ...] = ()
     """Sorted by name, then location."""
     pth: tuple[PathFile, ...] = ()
+    conda: tuple[CondaPackage, ...] | None = None
+    """What conda installed, sorted by name; a Python distribution among it stands in ``packages`` as well. Empty
+    where conda has no hand in it; ``None`` in snapshots of versions that did not read it (no gap)."""
 
 
 class OsPackage(Model, frozen=True, kw_only=True):
     """A package of the operating system."""
 
     manager: Literal["dpkg", "rpm", "apk"]
-    """This version reads ``dpkg``."""
+    """Whose database it stands in."""
     name: str
-    """As the manager has it."""
+    """As the manager has it. Keys that rpm imported (``gpg-pubkey``) are no packages."""
     version: str
-    """Verbatim."""
+    """As the manager prints it; of rpm ``[EPOCH:]VERSION-RELEASE``."""
     architecture: str
-    """As the manager names it: ``amd64``, ``all``."""
+    """As the manager names it: ``amd64``, ``x86_64``, ``all``; empty where none is recorded."""
 
 
 class Framework(Model, frozen=True, kw_only=True):
@@ -362,6 +380,8 @@ class Provenance(Model, frozen=True, kw_only=True):
     """The layer that last wrote it, where that is a later one."""
     removed: dict[str, dict[str, int]] = {}
     """The layer that removed what is not there any more."""
+    times: dict[str, dict[str, str]] = {}
+    """When the container itself wrote what no layer of its image brought; UTC, RFC 3339."""
     engine: str | None = None
     """Address of the engine, where it is not the default one."""
     probe_sha256: str | None = None

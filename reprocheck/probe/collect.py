@@ -50,12 +50,32 @@ COMMAND_LIMIT = 1 << 20
 """Bytes kept of what a command prints."""
 COMMAND_SECONDS = 10
 
-# Any mark may stand in one of JSON's escapes. Userinfo ends at the last @: a password may hold others.
-USERINFO = re.compile(br"((?::|\\u003a)(?:\\?/|\\u002f){2})((?:[^/\s'\"\\<>]|\\u(?!002f)[0-9a-f]{4})*)(?:@|\\u0040)", re.I)
-USERINFO_CUT = re.compile(br"((?::|\\u003a)(?:\\?/|\\u002f){2})(?:[^/\s'\"\\<>]|\\u(?!002f)[0-9a-f]{4})*(?:\\(?:u[0-9a-f]{0,3})?)?\Z", re.I)
-QUERY_SECRET = re.compile(
-    br"([?&;][^=&#?;\s'\"]{0,80}(?:token|secret|passw|pwd|key|sig|auth|credential)[^=&#?;\s'\"]{0,80}=)[^&#;\s'\"]+", re.I
-)
+def url_rules(ends):
+    """Where secrets stand in URLs, and where those that were cut end; `ends`: characters that end a URL, as in `[]`.
+
+    Group 1 is what comes before the secret, group 2 the secret. No rule takes longer than linear time.
+    """
+    # Any mark may stand in one of JSON's escapes. Userinfo ends at the last @: a password may hold others.
+    slash = br"(?:\\?/|\\u002f)"
+    start = br"(?::|\\u003a)" + slash + br"{2}"
+    word = br"(?:[^/" + ends + br"\\<>]|\\u(?!002f)[0-9a-f]{4})"
+    path = slash + br"(?:[^:" + ends + br"\\<>]|\\/|\\u(?!003a)[0-9a-f]{4})*?"
+    secretive = br"(?:token|secret|passw|pwd|key|sig|auth|credential)"
+    query = br"[^=&#?;" + ends + br"]{0,80}"
+    rules = (
+        br"(" + start + br")(" + word + br"*)(@|\\u0040)",
+        # conda's token in a channel's path.
+        br"(" + start + br"[^/" + ends + br"\\<>]*(?:" + path + br")??" + slash + br"t" + slash + br")(" + word + br"+)",
+        br"([?&;]" + query + secretive + query + br"=)([^&#;" + ends + br"]+)",
+        br"(" + start + br")(" + word + br"*(?:\\(?:u[0-9a-f]{0,3})?)?)\Z",
+    )
+    return [re.compile(rule, re.I) for rule in rules]
+
+
+SPACE = br"\s'\""
+USERINFO, CHANNEL_TOKEN, QUERY_SECRET, USERINFO_CUT = url_rules(SPACE)
+BINARY_SECRETS = url_rules(SPACE + br"\x00-\x1f\x7f")
+BINARY_CUT = BINARY_SECRETS.pop()
 
 # What another interpreter says of itself. Parses and runs on 2.7 as well. `site` is imported, never run:
 # under -S that executes nothing of the target's own.
@@ -110,11 +130,32 @@ def text(raw):
 
 
 def scrub(raw):
-    """Take credentials out of URLs (userinfo, query values named like a secret); a bare `git@` stays."""
+    """Take credentials out of URLs (userinfo, conda's tokens, query values named like a secret); a bare `git@` stays.
+
+    What holds a NUL byte is no text: offsets in it have to stay, so there they are overwritten.
+    """
     if b":/" not in raw and b":\\" not in raw and b"\\u003" not in raw:
         return raw
+    if b"\0" in raw:
+        for rule in BINARY_SECRETS:
+            raw = rule.sub(overwritten, raw)
+        return raw
     raw = USERINFO.sub(lambda m: m.group(0) if m.group(2) == b"git" else m.group(1), raw)
+    raw = CHANNEL_TOKEN.sub(br"\1***", raw)
     return QUERY_SECRET.sub(br"\1***", raw)
+
+
+def cut_url(raw):
+    """Take out the end of what was cut, if it lies in a URL: the `@` that tells what is secret may be gone."""
+    return BINARY_CUT.sub(overwritten, raw) if b"\0" in raw else USERINFO_CUT.sub(br"\1", raw)
+
+
+def overwritten(found):
+    """What a rule has found, its secret as so many asterisks."""
+    if found.group(2) == b"git":
+        return found.group(0)
+    rest = found.group(0)[len(found.group(1)) + len(found.group(2)) :]
+    return found.group(1) + b"*" * len(found.group(2)) + rest
 
 
 def problem(error):
@@ -171,6 +212,8 @@ class Disk(object):
 class Answer(object):
     """Collects the answers to one request."""
 
+    file_limit, total_limit = FILE_LIMIT, TOTAL_LIMIT
+
     def __init__(self, state, files=Disk()):
         self.state = state
         self.on = files
@@ -187,7 +230,7 @@ class Answer(object):
             "commands": {},
         }
         self.scans = {}
-        self.room = TOTAL_LIMIT
+        self.room = self.total_limit
 
     # Wants, one method each.
 
@@ -373,7 +416,7 @@ class Answer(object):
                 return {"problem": "not a regular file"}
             if want.get("part") == "digest":
                 return self.digest(read, size)
-            limit = min(want.get("limit", WANT_LIMIT), FILE_LIMIT, max(self.room, 0))
+            limit = min(want.get("limit", WANT_LIMIT), self.file_limit, max(self.room, 0))
             # A file below /proc has size 0 and contents all the same.
             raw, header = b"", want.get("part") == "header"
             while len(raw) <= limit:
@@ -392,8 +435,8 @@ class Answer(object):
         if end is not None:
             raw, cut = raw[:end], False
         raw = raw[:limit]
-        if cut:  # perhaps within a URL, before the @ that tells what is secret
-            raw = USERINFO_CUT.sub(br"\1", raw)
+        if cut:
+            raw = cut_url(raw)
         self.room -= len(raw)
         return {"problem": None, "size": size, "cut": cut, "content": text(scrub(raw))}
 

@@ -179,6 +179,13 @@ def _looks_like_archive(path: Path) -> bool:
     return guess.looks_like_tar(head) or sniff(head[:MAGIC]) != "none"
 
 
+ROUTES: dict[addresses.Kind, tuple[str, ...]] = {
+    "image": ("storage", "container", "save"),
+    "container": ("exec", "storage", "archive"),
+}
+"""Routes of the kinds that have several, in the order in which they are tried."""
+
+
 @contextmanager
 def open_target(address: Address, access: Access) -> Iterator[Session]:
     """A session with a target that can be asked.
@@ -186,7 +193,11 @@ def open_target(address: Address, access: Access) -> Iterator[Session]:
     Raises:
         TargetError: it does not exist or can't be read.
         DataError: saved evidence that can't be used.
+        UsageError: the route that was asked for is none of the kind's.
     """
+    if access.route is not None and access.route not in ROUTES.get(address.kind, ()):
+        several = [f"{kind}: {', '.join(routes)}" for kind, routes in ROUTES.items()]
+        raise UsageError(f"{address}: can't be read by the route {access.route}; routes are {'; '.join(several)}")
     match address.kind:
         case "container":
             from reprocheck.targets.container import open_container
@@ -199,7 +210,12 @@ def open_target(address: Address, access: Access) -> Iterator[Session]:
             from reprocheck.targets.image import open_image
 
             with open_image(
-                address, access.engine(), route=access.route, no_exec=access.no_exec, seconds=access.seconds
+                address,
+                access.engine(),
+                route=access.route,
+                no_exec=access.no_exec,
+                seconds=access.seconds,
+                tell=access.tell,
             ) as image:
                 yield image
         case "archive" | "oci":

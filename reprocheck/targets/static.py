@@ -37,7 +37,9 @@ class StaticSession:
 
 
 class _Answers(collect.Answer):
-    """The probe's answers over a tree instead of a disk."""
+    """The probe's answers over a tree instead of a disk; what does not have to travel may be larger."""
+
+    file_limit, total_limit = 64 << 20, 128 << 20
 
     def __init__(self, files: TreeFiles, home: bytes) -> None:
         super().__init__({"found": {}, "interpreters": {}}, files)

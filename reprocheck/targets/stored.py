@@ -44,7 +44,7 @@ def open_stored(
     path, tag = chosen(address.value)
     with _opened(address, Path(path), tag, parse(platform) if platform else None, verify, deep) as image:
         cache = LayerCache(directory()) if verify else None
-        layers, problems = _layers(image, cache, deep=deep)
+        layers, problems = layers_of(image, cache, deep=deep)
         config = image.config
         document = Document(
             header=msgspec.structs.replace(
@@ -86,15 +86,17 @@ def _opened(
 ) -> AbstractContextManager[Image]:
     if address.kind == "oci":
         return open_layout(path, tag=tag, platform=platform, verify=verify, deep=deep)
-    return open_archive(path, tag=tag, platform=platform, verify=verify, deep=deep, visit=_indexed)
+    return open_archive(path, tag=tag, platform=platform, verify=verify, deep=deep, visit=indexed)
 
 
-def _indexed(pieces: Pieces) -> StreamedLayer:
+def indexed(pieces: Pieces) -> StreamedLayer:
     """A layer of a compressed archive as it comes by, once."""
     return StreamedLayer.open(lambda: pieces, kept.wanted, kept_file=kept.FILE_LIMIT, kept_all=kept.ALL_LIMIT)
 
 
-def _layers(image: Image, cache: LayerCache | None, *, deep: bool) -> tuple[list[TreeLayer], list[LayerProblem]]:
+def layers_of(
+    image: Image, cache: LayerCache | None = None, *, deep: bool = False
+) -> tuple[list[TreeLayer], list[LayerProblem]]:
     """Each layer as one of a tree; one that can't be read is an empty one and a problem."""
     layers: list[TreeLayer] = []
     problems = []

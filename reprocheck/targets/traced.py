@@ -48,7 +48,7 @@ class Traced:
             return file
         layers = self._layers(path)
         versions = tuple(self._versions(path, layers["layer"], limit)) if layers and limit is not None else ()
-        return msgspec.structs.replace(file, **layers, versions=versions)
+        return msgspec.structs.replace(file, **layers, mtime=self._mtime(path), versions=versions)
 
     def _layers(self, path: str) -> dict[str, int]:
         if f"{path}/".startswith(self._mounts):
@@ -58,6 +58,12 @@ class Traced:
         except OSError:
             return {}
         return {"layer": place.layer, "since": self._tree.since(place)}
+
+    def _mtime(self, path: str) -> int | None:
+        try:
+            return self._tree.find(path.encode("latin-1")).entry.mtime
+        except OSError:
+            return None
 
     def _removed(self, path: str) -> dict[str, int]:
         if f"{path}/".startswith(self._mounts):
