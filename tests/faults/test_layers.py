@@ -217,6 +217,20 @@ def test_what_a_layer_removes_it_removed(command: Command, tmp_path: Path) -> No
     assert [one["instruction"] for one in document["provenance"]["layers"]] == list(INSTRUCTIONS)
 
 
+def test_who_brought_a_version(command: Command, tmp_path: Path) -> None:
+    """The layer from which on there was this version: not one that wrote the same again, but one that edited it."""
+    same = layer(distribution("beta", "2.0"))
+    edited = layer(file(SITE + b"/beta-2.0.dist-info/METADATA", b"Name: beta\nVersion: 6.6\n"))
+    for layers, author, rewritten in (
+        ((BASE, APPS, same), 1, 2),
+        ((BASE, APPS, edited), 2, None),
+    ):
+        target = archive(tmp_path / str(len(layers)), *layers)
+        provenance = command("capture", target, "--format", "json").ended(0).json["provenance"]
+        assert provenance["authors"]["/usr/local"]["beta"] == author
+        assert provenance["rewritten"].get("/usr/local", {}).get("beta") == rewritten
+
+
 def test_a_path_twice_in_one_layer(command: Command, tmp_path: Path) -> None:
     """The last one counts, so that the two orders differ; it is noted, and nothing is lost."""
     one, two = (file(DELTA, METADATA.replace(b"4.0", version)) for version in (b"4.0", b"4.1"))
