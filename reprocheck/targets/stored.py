@@ -21,6 +21,7 @@ from reprocheck.layers.tar_layer import PlainLayer, StreamedLayer
 from reprocheck.layers.tree import Tree
 from reprocheck.model.evidence import Document, EngineFacts, LayerProblem
 from reprocheck.model.snapshot import DigestsChecked, Layer, Subject
+from reprocheck.probe import collect
 from reprocheck.targets import kept
 from reprocheck.targets.address import Address, chosen
 from reprocheck.targets.configuration import settings, variable
@@ -30,6 +31,7 @@ from reprocheck.targets.traced import Traced
 
 _NOTHING = PlainLayer(Window(Held(b""), 0, 0), IndexBuilder().finish())
 """Stands for a layer that can't be read."""
+_PROGRAM = b"\x7fELF"
 
 
 @contextmanager
@@ -136,7 +138,13 @@ def _keep(image: Image, layers: Sequence[TreeLayer], cache: LayerCache) -> None:
         if isinstance(layer, StreamedLayer) and layer.passes and stored.digest is not None:
             whole = not any(problem.lost for problem in layer.index.problems)
             if whole:
-                cache.store(stored.digest, layer.index, layer.kept)
+                harmless = {offset: content for offset, content in layer.kept.items() if not _secret(content)}
+                cache.store(stored.digest, layer.index, harmless)
+
+
+def _secret(content: bytes) -> bool:
+    """Whether a credential stands in it, as evidence is rid of: it is not laid down in a file either."""
+    return not content.startswith(_PROGRAM) and collect.scrub(content) != content
 
 
 def _checked(image: Image, *, verify: bool, deep: bool) -> DigestsChecked:
