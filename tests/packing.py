@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import json
@@ -11,6 +10,8 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
+
+from isal.igzip import IGzipFile
 
 _CHUNK = 1 << 20
 _ARCHITECTURE = "application/vnd.oci.image"
@@ -38,7 +39,7 @@ class _Hashing:
 
 
 def _gzip(source: IO[bytes], sink: IO[bytes]) -> None:
-    with gzip.GzipFile(fileobj=sink, mode="wb", compresslevel=1, mtime=0) as packed:
+    with IGzipFile(fileobj=sink, mode="wb", compresslevel=1, mtime=0) as packed:  # type: ignore[no-untyped-call]
         shutil.copyfileobj(source, packed, _CHUNK)
 
 

@@ -24,8 +24,8 @@ COMMANDS = (capture, probe, lock, verify, diff, explain, rules, rule, schema, do
 def cli() -> None:
     """Lock an environment once; prove, explain and repair every later difference.
 
-    A TARGET is container:NAME, image:REF, python:PATH, host:, evidence:FILE, snapshot:FILE, or a bare word that can
-    mean only one of them.
+    A TARGET is container:NAME, image:REF, archive:PATH, oci:DIR, rootfs:DIR, python:PATH, host:, evidence:FILE,
+    snapshot:FILE, or a bare word that can mean only one of them.
 
     Exit codes: 0 verified or done, 1 drift, 2 could not verify.
     """

@@ -85,5 +85,10 @@ def remarks(what: str, evidence: Evidence, known: Iterable[Gap]) -> tuple[list[G
     if denied:
         some = ", ".join(denied[:_NAMED])
         more = f" and {len(denied) - _NAMED} more" if len(denied) > _NAMED else ""
-        notes.append(Note(what=what, where=some + more, reason="can't be entered, on no search path, so not searched"))
+        if evidence.document.header.executed:
+            # Whoever is asked may not enter what its own Python can't either.
+            reason = "can't be entered, on no search path, so not searched"
+            notes.append(Note(what=what, where=some + more, reason=reason))
+        else:
+            gaps.append(Gap(what=what, where=some + more, reason="can't be entered, so not searched for environments"))
     return gaps, notes

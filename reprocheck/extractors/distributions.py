@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+import msgspec
 from packaging.utils import canonicalize_name
 
 from reprocheck import redact
@@ -118,11 +119,14 @@ def read_archive(path: str, raw: bytes) -> list[Distribution]:
 
 
 def metadata_file(one: Distribution, evidence: Evidence) -> FileEvidence | None:
-    """The file that states a distribution's name and version."""
+    """The file that states a distribution's name and version, there since the layer that first brought this version."""
+    stem = posixpath.basename(one.metadata_path).rpartition(".")[0]
     for path in (f"{one.metadata_path}/METADATA", f"{one.metadata_path}/PKG-INFO", one.metadata_path):
         file = evidence.files.get(path)
         if file is not None and file.problem is None:
-            return file
+            same = metadata.name_from_directory(shown(stem))[1] == one.version
+            # One that was edited in place may have stated another version before.
+            return file if same else msgspec.structs.replace(file, since=file.layer)
     return None
 
 

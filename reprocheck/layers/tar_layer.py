@@ -191,16 +191,23 @@ class StreamedLayer:
         if not sizes:
             return
         self.passes += 1
+        taken: dict[int, bytes] = {}
         try:
             with closing(self._reopen()) as stream:
-                self._take(stream, sorted(sizes.items()))
+                self._take(stream, sorted(sizes.items()), taken)
+                # A reader that checks a digest raises at its end: nothing is taken from a stream that is another one.
+                while stream.read(_CHUNK):
+                    pass
         except OSError as error:
             self._broken = f"layer can't be read again: {error.strerror or error}"
+        self._kept.update(taken)
+        self._held += sum(map(len, taken.values()))
 
-    def _take(self, stream: Reader, wanted: list[tuple[int, int]]) -> None:
+    def _take(self, stream: Reader, wanted: list[tuple[int, int]], taken: dict[int, bytes]) -> None:
+        room = self._kept_all - self._held
         at = 0
         for offset, size in wanted:
-            if self._held + size > self._kept_all:
+            if size > room:
                 self._broken = f"more than the {self._kept_all} bytes that are kept of a layer"
                 continue
             while at < offset and (passed := stream.read(min(offset - at, _CHUNK))):
@@ -212,8 +219,8 @@ class StreamedLayer:
                 pieces.append(piece)
             if at < end:
                 raise OSError(errno.EIO, f"it ends at byte {at}")
-            self._kept[offset] = b"".join(pieces)
-            self._held += size
+            taken[offset] = b"".join(pieces)
+            room -= size
 
 
 def _readable(path: bytes, entry: Entry, start: int, length: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -20,6 +21,14 @@ class Address:
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.value}"
+
+
+def chosen(value: str) -> tuple[str, str | None]:
+    """``PATH#NAME`` as path and name; a path that exists as it stands has no name in it."""
+    path, mark, name = value.rpartition("#")
+    if not mark or os.path.lexists(value):
+        return value, None
+    return path, name or None
 
 
 def parse(word: str) -> Address | None:

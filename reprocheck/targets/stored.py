@@ -21,8 +21,9 @@ from reprocheck.layers.tar_layer import PlainLayer, StreamedLayer
 from reprocheck.layers.tree import Tree
 from reprocheck.model.evidence import Document, EngineFacts, LayerProblem
 from reprocheck.model.snapshot import DigestsChecked, Layer, Subject
+from reprocheck.probe import collect
 from reprocheck.targets import kept
-from reprocheck.targets.address import Address
+from reprocheck.targets.address import Address, chosen
 from reprocheck.targets.configuration import settings, variable
 from reprocheck.targets.session import Session, header
 from reprocheck.targets.static import StaticSession
@@ -30,6 +31,7 @@ from reprocheck.targets.traced import Traced
 
 _NOTHING = PlainLayer(Window(Held(b""), 0, 0), IndexBuilder().finish())
 """Stands for a layer that can't be read."""
+_PROGRAM = b"\x7fELF"
 
 
 @contextmanager
@@ -41,8 +43,8 @@ def open_stored(
     Raises:
         TargetError: it can't be read, holds no such image, or is not what its digests say.
     """
-    path, _, tag = address.value.partition("#")
-    with _opened(address, Path(path), tag or None, parse(platform) if platform else None, verify, deep) as image:
+    path, tag = chosen(address.value)
+    with _opened(address, Path(path), tag, parse(platform) if platform else None, verify, deep) as image:
         cache = LayerCache(directory()) if verify else None
         layers, problems = layers_of(image, cache, deep=deep)
         config = image.config
@@ -136,7 +138,13 @@ def _keep(image: Image, layers: Sequence[TreeLayer], cache: LayerCache) -> None:
         if isinstance(layer, StreamedLayer) and layer.passes and stored.digest is not None:
             whole = not any(problem.lost for problem in layer.index.problems)
             if whole:
-                cache.store(stored.digest, layer.index, layer.kept)
+                harmless = {offset: content for offset, content in layer.kept.items() if not _secret(content)}
+                cache.store(stored.digest, layer.index, harmless)
+
+
+def _secret(content: bytes) -> bool:
+    """Whether a credential stands in it, as evidence is rid of: it is not laid down in a file either."""
+    return not content.startswith(_PROGRAM) and collect.scrub(content) != content
 
 
 def _checked(image: Image, *, verify: bool, deep: bool) -> DigestsChecked:

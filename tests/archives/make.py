@@ -55,7 +55,7 @@ LOWER = tar({"etc/os-release": "ID=made\n", "opt/a": "a" * 5000})
 UPPER = tar({"opt/b": "b" * 700})
 PACKED: dict[str, Callable[[bytes], bytes]] = {
     "": lambda content: content,
-    "+gzip": gzip.compress,
+    "+gzip": lambda content: gzip.compress(content, mtime=0),
     "+zstd": lambda content: zstandard.ZstdCompressor().compress(content),
 }
 

@@ -186,8 +186,16 @@ def throw_away(engine: docker.DockerClient, pid: int) -> list[str]:
 
 
 def processes(container: Container) -> list[str]:
-    """Command lines of a running container's processes."""
-    return sorted(row[-1] for row in container.top(ps_args="-eo pid,args")["Processes"])
+    """Command lines of a running container's processes; one that is being started has none yet."""
+    lines: list[str] = []
+
+    def started() -> bool:
+        nonlocal lines
+        lines = sorted(row[-1] for row in container.top(ps_args="-eo pid,args")["Processes"])
+        return not any(line.startswith("[") for line in lines)
+
+    eventually(started)
+    return lines
 
 
 def inside(container: Container, *command: str) -> str:

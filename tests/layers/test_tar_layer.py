@@ -338,3 +338,31 @@ def test_a_damaged_layer_shows_what_comes_before_the_damage() -> None:
     assert sorted(layer.directory(b"")) == [b"a", b"b"]
     assert layer.index.problems == (Problem("byte 2048", "bad header checksum at byte 2048", lost=True),)
     assert contents(layer, b"b") == b"2"
+
+
+class Checked:
+    """A stream whose digest is found to be another one at its end, as often as told."""
+
+    def __init__(self, data: bytes, *, wrong: bool) -> None:
+        self._data = Drip(data)
+        self._wrong = wrong
+
+    def read(self, size: int, /) -> bytes:
+        found = self._data.read(size)
+        if not found and self._wrong:
+            raise LookupError("digest mismatch")
+        return found
+
+    def close(self) -> None:
+        self._data.close()
+
+
+def test_nothing_is_taken_from_a_stream_that_is_another_one_by_now() -> None:
+    data = file(b"first", b"1") + file(b"last", b"2") + END
+    other = data.replace(b"1" + bytes(511), b"9" + bytes(511))
+    streams = [Checked(data, wrong=False), Checked(other, wrong=True)]
+    layer = StreamedLayer.open(lambda: streams.pop(0), lambda *_: False)
+    with pytest.raises(LookupError):
+        layer.fetch([(b"first", layer.directory(b"")[b"first"])])
+    assert layer.kept == {}
+    assert layer.passes == 2

@@ -844,7 +844,7 @@ HOSTILE = [
     ("drips", "while :; do printf x; sleep 0.05; done", r"did not answer within 1 s"),
     ("closes-its-output-and-lives-on", "exec >&-\nsleep 600", r"does not run as Python"),
     ("closes-both-and-lives-on", "exec >&- 2>&-\nsleep 600", r"does not run as Python"),
-    ("leaves-a-child-with-the-pipes", "sleep 600 &\nexit 0", r"did not answer within 1 s"),
+    ("leaves-a-child-with-the-pipes", "exec 3<&0\nsleep 600 <&3 &\nexit 0", r"did not answer within 1 s"),
     (
         "prints-what-looks-like-an-answer",
         "printf '\\n0123456789abcdef0123456789abcdef begin 4\\ne30=\\n0123456789abcdef0123456789abcdef end\\n'",
