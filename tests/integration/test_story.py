@@ -289,8 +289,9 @@ def test_somebody_installed_in_a_running_container(run_reprocheck: Run, image: I
         upgraded = _found(report, "RC101", "protobuf")
         assert (upgraded["before"], upgraded["after"]) == ("3.19.6", "4.21.1")
         assert upgraded["suffers"] == ["tensorboard"]
-        # No layer did that, so none is blamed.
-        assert upgraded["introduced_by"] is None
+        # No layer of the image did that: the container itself did.
+        brought = upgraded["introduced_by"]
+        assert (brought["layer"], brought["diff_id"]) == (brought["layers"] + 1, None)
         assert report["baseline"]["kind"] == "image"
         assert report["baseline"]["image_id"] == report["target"]["image_id"]
         assert report["target"]["target"] == f"container:{container.name}"
