@@ -439,7 +439,7 @@ def test_plain_layers_are_checked_when_asked(tmp_path: Path, shape: str, packing
 @pytest.mark.parametrize("packing", ["plain", "gz"])
 def test_compressed_layers_are_always_checked(tmp_path: Path, packing: str) -> None:
     layout = simple()
-    stored = gzip.compress(UPPER)
+    stored = gzip.compress(UPPER, mtime=0)
     other = gzip.compress(UPPER.replace(b"bbbb", b"bbBb", 1), mtime=1)
     other += bytes(len(stored) - len(other)) if len(other) <= len(stored) else b""
     files = {name: other if name == blob_path(sha(stored)) else content for name, content in layout.files.items()}
