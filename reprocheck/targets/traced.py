@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import errno
+import os
+from collections.abc import Sequence
 
 import msgspec
 
-from reprocheck.layers.tree import Tree
+from reprocheck.layers.tree import Place, Tree
 from reprocheck.model.evidence import Answer, AnyWant, Document, FileEvidence, FileVersion, Read
 from reprocheck.probe import collect
 from reprocheck.targets.session import Session
+
+VERSIONS = 64 << 20
+"""Bytes that all versions of one file may have; a hundred layers may each hold a whole database."""
 
 
 class Traced:
@@ -47,7 +52,12 @@ class Traced:
         if file.problem is not None:
             return file
         layers = self._layers(path)
-        versions = tuple(self._versions(path, layers["layer"], limit)) if layers and limit is not None else ()
+        versions: tuple[FileVersion, ...] = ()
+        if layers and limit is not None:
+            try:
+                versions = self._versions(path, layers["layer"], limit)
+            except OSError:
+                layers = {}  # with a version that is not known, nobody knows which one brought what
         return msgspec.structs.replace(file, **layers, mtime=self._mtime(path), versions=versions)
 
     def _layers(self, path: str) -> dict[str, int]:
@@ -74,16 +84,26 @@ class Traced:
             return {}
         return {name.decode("latin-1"): layer for name, layer in removed.items()}
 
-    def _versions(self, path: str, layer: int, limit: int) -> Iterator[FileVersion]:
-        """What the file held in lower layers, the lowest first."""
-        below = []
+    def _versions(self, path: str, layer: int, limit: int) -> tuple[FileVersion, ...]:
+        """What the file held in lower layers, the lowest first.
+
+        Raises:
+            OSError: one of them can't be read, or they are too large together.
+        """
+        below: list[Place] = []
         while layer > 0:
             try:
                 place = self._tree.below(layer).find(path.encode("latin-1"))
             except OSError:
                 break
-            below.append(place)
+            if place.entry.type != "file":
+                break
+            below.insert(0, place)
             layer = place.layer
-        for place in reversed(below):
-            raw = collect.scrub(self._tree.read(place, 0, limit))
-            yield FileVersion(layer=place.layer, content=raw.decode("latin-1"))
+        if sum(min(place.entry.size, limit) for place in below) > VERSIONS:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
+        self._tree.fetch(below)
+        return tuple(
+            FileVersion(layer=place.layer, content=collect.scrub(self._tree.read(place, 0, limit)).decode("latin-1"))
+            for place in below
+        )

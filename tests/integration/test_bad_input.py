@@ -179,9 +179,10 @@ def socket_path() -> Iterator[Path]:
 
 
 def _through(
-    engine: docker.DockerClient, scratch: Path, socket: Path, act: Callable[[Moment, str], None], target: str
-) -> Ran:
-    words = ("capture", target, *(CONTAINER if target.startswith("image:") else ()))
+    engine: docker.DockerClient, scratch: Path, socket: Path, act: Callable[[Moment, str], None], target: str,
+    route: tuple[str, ...] = CONTAINER,
+) -> Ran:  # fmt: skip
+    words = ("capture", target, *(route if target.startswith("image:") else ()))
     with (
         between(socket, engine, act),
         started(sys.executable, words, scratch=scratch, env={"DOCKER_HOST": f"unix://{socket}"}) as process,
@@ -326,6 +327,30 @@ def test_an_engine_that_hangs_up(
     assert target in line or line.startswith("throw-away containers of earlier runs: the connection")
     assert "internal error" not in line
     assert throw_away(engine, ran.pid) == []
+
+
+@engine_needed
+@pytest.mark.parametrize(("moment", "times"), [("request", 1), ("response", 1), ("piece", 1), ("piece", 300)])
+def test_an_engine_that_hangs_up_as_it_sends_an_image(
+    engine: docker.DockerClient, image: Image, tmp_path: Path, socket_path: Path, moment: Moment, times: int
+) -> None:
+    """What came until then is no image."""
+    struck = []
+
+    def cut(now: Moment, seen: str) -> None:
+        if (now, seen) == (moment, "GET /images/ID/get"):
+            struck.append(seen)
+            if len(struck) >= times:
+                raise Cut
+
+    target = f"image:{image('small')}"
+    ran = _through(engine, tmp_path, socket_path, cut, target, ("--route", "save")).ended(2)
+    assert len(struck) >= times
+    assert ran.stdout == ""
+    last = ran.stderr.splitlines()[-1]
+    assert last.startswith(f"reprocheck: {target}: ")
+    assert "lost" in last
+    assert "internal error" not in last
 
 
 # Containers that do not run.

@@ -28,6 +28,7 @@ CREATE = "POST /containers/create"
 ATTACH = "POST /containers/ID/attach"
 START = "POST /containers/ID/start"
 REMOVE = "DELETE /containers/ID"
+GET = "GET /images/ID/get"
 CONTAINER = ("--route", "container")
 EXEC_CREATE = "POST /containers/ID/exec"
 EXEC_START = "POST /exec/ID/start"
@@ -94,10 +95,11 @@ def _interrupted(
         ran = finish(process)
     assert once.done, "the moment never came"
     assert ran.ended(2).stdout == ""
-    assert ran.stderr.splitlines() == [
-        f"reprocheck: the engine at unix://{socket} answers",
-        "reprocheck: interrupted: nothing was verified",
-    ]
+    told = ran.stderr.splitlines()
+    assert told[0] == f"reprocheck: the engine at unix://{socket} answers"
+    assert told[-1] == "reprocheck: interrupted: nothing was verified"
+    # Before a whole image is read it is said how large it is.
+    assert len(told) == (3 if "save" in target else 2), told
     assert throw_away(engine, ran.pid) == []
     assert list(scratch.iterdir()) == []
 
@@ -108,6 +110,14 @@ def test_an_image_capture_that_is_interrupted_leaves_no_container(
     engine: docker.DockerClient, image: Image, tmp_path: Path, socket_path: Path, number: int, at: tuple[Moment, str]
 ) -> None:
     _interrupted(engine, tmp_path, socket_path, number, at, (f"image:{image('small')}", *CONTAINER))
+
+
+@pytest.mark.parametrize("at", [("request", GET), ("response", GET)], ids=lambda at: at[0])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["int", "term"])
+def test_a_stream_that_is_interrupted(
+    engine: docker.DockerClient, image: Image, tmp_path: Path, socket_path: Path, number: int, at: tuple[Moment, str]
+) -> None:
+    _interrupted(engine, tmp_path, socket_path, number, at, (f"image:{image('small')}", "--route", "save"))
 
 
 def test_those_are_the_calls_of_an_image_capture(

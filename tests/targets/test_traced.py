@@ -9,7 +9,7 @@ from reprocheck.layers.tree import Tree
 from reprocheck.model.evidence import Answer, FileVersion, List, Process, Read
 from reprocheck.targets.static import StaticSession
 from reprocheck.targets.traced import Traced
-from tests.layers.archives import file, link, plain
+from tests.layers.archives import file, header, link, pax, plain, streamed
 from tests.targets.test_static import DOCUMENT
 
 
@@ -76,3 +76,36 @@ def test_what_is_mounted_is_of_no_layer(path: str) -> None:
 def test_nothing_answered_is_nothing_traced() -> None:
     assert traced(*LAYERS).answer([Process(variables=())]) is None
     assert traced(*LAYERS).document is DOCUMENT
+
+
+def test_versions_of_streams_are_fetched() -> None:
+    layers = tuple(streamed(file(b"d/a", b"%d" % number)) for number in range(3))
+    found = answer(traced(*layers), Read(at="/d/a", versions=True)).files["/d/a"]
+    assert [one.content for one in found.versions] == ["0", "1"]
+    assert found.layer == 2
+
+
+def test_a_version_that_can_not_be_read_leaves_the_author_open() -> None:
+    sparse = {
+        "GNU.sparse.major": b"1",
+        "GNU.sparse.minor": b"0",
+        "GNU.sparse.name": b"d/a",
+        "GNU.sparse.realsize": b"9",
+    }
+    bad = plain(pax(sparse) + header(b"d/s", size=512) + bytes(512))
+    found = answer(traced(LAYERS[0], bad, LAYERS[1]), Read(at="/d/a", versions=True)).files["/d/a"]
+    assert (found.content, found.layer, found.since, found.versions) == ("2", None, None, ())
+
+
+def test_versions_have_a_limit_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reprocheck.targets.traced.VERSIONS", 5)
+    layers = tuple(plain(file(b"d/a", b"abc%d" % number)) for number in range(3))
+    found = answer(traced(*layers), Read(at="/d/a", versions=True)).files["/d/a"]
+    assert (found.content, found.layer, found.versions) == ("abc2", None, ())
+    cut = answer(traced(*layers), Read(at="/d/a", versions=True, limit=2)).files["/d/a"]
+    assert [one.content for one in cut.versions] == ["ab", "ab"]
+
+
+def test_what_was_no_file_has_no_version() -> None:
+    found = answer(traced(plain(file(b"d/a/x")), LAYERS[1]), Read(at="/d/a", versions=True)).files["/d/a"]
+    assert (found.layer, found.versions) == (1, ())
