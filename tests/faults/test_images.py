@@ -298,6 +298,8 @@ def test_a_root_file_system(command: Command, tmp_path: Path) -> None:
             "/usr/local/bin/python3.9": b"\x7fELF\x02\x01" + bytes(12) + b"\x3e\x00\x003.9.2\x00",
             "/usr/local/lib/python3.9/os.py": "",
             f"/{SITE.decode()}/alpha-1.0.dist-info/METADATA": "Name: alpha\nVersion: 1.0\n",
+            # Another process's root, as the kernel shows it.
+            "/proc/7/root/opt/venv/pyvenv.cfg": "home = /usr/local/bin\n",
         },
     )
     (root / "usr/local/bin/python3.9").chmod(0o755)
