@@ -95,7 +95,10 @@ def about(kind: SubjectKind, name: str, environment: str | None = None, *suffers
         (about("os-package", "numpy"), "RUN a"),
         (about("python", "python", "/opt"), "RUN b"),
         (about("environment", "/opt", "/opt"), "RUN b"),
-        (about("os", "debian"), None),
+        (about("conda-package", "numpy", "/usr"), "RUN d"),
+        (about("conda-package", "early", "/usr"), None),
+        (about("os", "os"), "RUN b"),
+        (about("os", "libc"), None),
         (about("variable", "numpy", "/usr"), None),
         # Violated from when both were there.
         (about("python-package", "numpy", "/usr", "late"), "RUN d"),
@@ -109,6 +112,8 @@ def test_layers_that_were_read_tell(told: Finding, brought: str | None) -> None:
         "/usr": {"numpy": 2, "early": 0, "late": 3},
         "/opt": {"numpy": 1},
         "environments": {"/opt": 1},
+        "environments[/usr].conda": {"numpy": 3},
+        "system": {"os": 1},
         "os_packages": {"numpy": 0},
     }
     assert traced(told, authors, {"/usr": {"gone": 3}}) == brought

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -13,8 +11,8 @@ from reprocheck.model.evidence import Answer, AnyWant, Document, FileEvidence, F
 from reprocheck.probe import collect
 from reprocheck.targets.session import Session
 
-VERSIONS = 64 << 20
-"""Bytes that all versions of one file may have; a hundred layers may each hold a whole database."""
+_VERSIONS_LIMIT = 64 << 20
+"""Bytes of all earlier versions in one answer; those of the highest layers come first."""
 
 
 class Traced:
@@ -36,9 +34,10 @@ class Traced:
         if told is None:
             return None
         versioned = {want.at: want.limit for want in wants if isinstance(want, Read) and want.versions}
+        versions = self._versions({path: limit for path, limit in versioned.items() if path in told.files})
         return msgspec.structs.replace(
             told,
-            files={path: self._file(path, file, versioned.get(path)) for path, file in told.files.items()},
+            files={path: self._file(path, file, versions.get(path, ())) for path, file in told.files.items()},
             listings={
                 path: listing if listing.problem else msgspec.structs.replace(listing, removed=self._removed(path))
                 for path, listing in told.listings.items()
@@ -48,17 +47,10 @@ class Traced:
             },
         )
 
-    def _file(self, path: str, file: FileEvidence, limit: int | None) -> FileEvidence:
+    def _file(self, path: str, file: FileEvidence, versions: tuple[FileVersion, ...]) -> FileEvidence:
         if file.problem is not None:
             return file
-        layers = self._layers(path)
-        versions: tuple[FileVersion, ...] = ()
-        if layers and limit is not None:
-            try:
-                versions = self._versions(path, layers["layer"], limit)
-            except OSError:
-                layers = {}  # with a version that is not known, nobody knows which one brought what
-        return msgspec.structs.replace(file, **layers, mtime=self._mtime(path), versions=versions)
+        return msgspec.structs.replace(file, **self._layers(path), mtime=self._mtime(path), versions=versions)
 
     def _layers(self, path: str) -> dict[str, int]:
         if f"{path}/".startswith(self._mounts):
@@ -84,26 +76,39 @@ class Traced:
             return {}
         return {name.decode("latin-1"): layer for name, layer in removed.items()}
 
-    def _versions(self, path: str, layer: int, limit: int) -> tuple[FileVersion, ...]:
-        """What the file held in lower layers, the lowest first.
+    def _versions(self, limits: Mapping[str, int]) -> dict[str, tuple[FileVersion, ...]]:
+        """What files held in lower layers, the lowest first; ``limits``: bytes of each, by path."""
+        below = {path: list(self._below(path)) for path in limits}
+        room = _VERSIONS_LIMIT
+        carried = set()
+        for path, places in below.items():
+            for place in places:
+                if place.entry.type == "file" and place.entry.size <= min(limits[path], room):
+                    room -= place.entry.size
+                    carried.add(place)
+        self._tree.fetch(list(carried))
+        return {
+            path: tuple(
+                FileVersion(layer=place.layer, content=self._content(place) if place in carried else None)
+                for place in reversed(places)
+            )
+            for path, places in below.items()
+        }
 
-        Raises:
-            OSError: one of them can't be read, or they are too large together.
-        """
-        below: list[Place] = []
+    def _below(self, path: str) -> Iterator[Place]:
+        """Where a file was in lower layers, the highest first, as far down as it was there without a break."""
+        layer = self._layers(path).get("layer", 0)
         while layer > 0:
             try:
                 place = self._tree.below(layer).find(path.encode("latin-1"))
             except OSError:
-                break
-            if place.entry.type != "file":
-                break
-            below.insert(0, place)
+                return
+            yield place
             layer = place.layer
-        if sum(min(place.entry.size, limit) for place in below) > VERSIONS:
-            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
-        self._tree.fetch(below)
-        return tuple(
-            FileVersion(layer=place.layer, content=collect.scrub(self._tree.read(place, 0, limit)).decode("latin-1"))
-            for place in below
-        )
+
+    def _content(self, place: Place) -> str | None:
+        try:
+            raw: bytes = collect.scrub(self._tree.read(place, 0, place.entry.size))
+        except OSError:
+            return None
+        return raw.decode("latin-1")
