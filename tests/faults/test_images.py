@@ -27,10 +27,11 @@ from tests.archives.make import (
     tar,
 )
 from tests.evidence import plant
-from tests.faults.conftest import Command
 from tests.faults.made import APPS, BASE, SITE, WHOLE, archive, distribution, found, layer, layout, settings
-from tests.integration.running import ROOT
+from tests.integration.running import ROOT, Ran
 from tests.layers.archives import file, header
+
+Command = Callable[..., Ran]
 
 BOTH = {"made:one": (BASE,), "made:two": (BASE, APPS)}
 
