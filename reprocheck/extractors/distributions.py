@@ -50,7 +50,7 @@ def wants(directory: str) -> list[AnyWant]:
         Read(at=f"{directory}/*.dist-info/INSTALLER", limit=_SMALL),
         Read(at=f"{directory}/*.dist-info/REQUESTED", limit=_SMALL),
         Read(at=f"{directory}/*.dist-info/direct_url.json", limit=_SMALL),
-        Read(at=f"{directory}/*.dist-info/RECORD", part="digest"),
+        Read(at=f"{directory}/*.dist-info/RECORD", part="digest", keep=".so"),
         Read(at=f"{directory}/*.egg-info", part="header", limit=_HEADER_LIMIT),
         Read(at=f"{directory}/*.egg-info/PKG-INFO", part="header", limit=_HEADER_LIMIT),
         Read(at=f"{directory}/*.egg-info/requires.txt", limit=_SMALL),

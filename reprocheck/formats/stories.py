@@ -30,6 +30,7 @@ _NOUNS = {
     "python-package": ("package", "packages"),
     "os-package": ("OS package", "OS packages"),
     "environment": ("environment", "environments"),
+    "cuda": ("CUDA library", "CUDA libraries"),
     "variable": ("variable", "variables"),
     "image-config": ("image setting", "image settings"),
     "file": ("file", "files"),

@@ -22,6 +22,7 @@ SubjectKind = Literal[
     "os",
     "python",
     "environment",
+    "cuda",
     "variable",
     "image-config",
     "file",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reprocheck.model.report import LEVELS, SEVERITIES, Finding, Level
-from reprocheck.rules import environments, image, machine, packages, requirements, startup, system
+from reprocheck.rules import accelerator, environments, image, machine, packages, requirements, startup, system
 from reprocheck.rules.base import Comparison, Rule, compare
 from reprocheck.versions import FRAMEWORKS
 
@@ -22,6 +22,7 @@ RULES: tuple[Rule, ...] = (
     *system.RULES,
     *image.RULES,
     *machine.RULES,
+    *accelerator.RULES,
 )
 
 _LEVEL = {rule.code: rule for rule in RULES}

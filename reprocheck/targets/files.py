@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from reprocheck.layers.entry import Entry
 from reprocheck.layers.tree import Tree
 
+_REMEMBERED = 20_000
+"""Directories whose real path is kept."""
 _TYPES = {"file": stat.S_IFREG, "dir": stat.S_IFDIR, "link": stat.S_IFLNK, "other": stat.S_IFIFO}
 
 
@@ -18,6 +20,7 @@ class TreeFiles:
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
+        self._real: dict[bytes, bytes] = {}
 
     def mounts(self) -> frozenset[bytes]:
         """None: a tree has no mounts."""
@@ -66,10 +69,27 @@ class TreeFiles:
         return place.entry.type == "file", place.entry.size, read, _nothing
 
     def _directory(self, where: bytes) -> dict[bytes, tuple[Entry, int]]:
-        place = self.tree.find(where)
-        if place.entry.type != "dir":
-            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), where)
-        return dict(self.tree.directory(place.path))
+        path = self._below_known(where)
+        if path is None:
+            place = self.tree.find(where)
+            if place.entry.type != "dir":
+                raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), where)
+            path = place.path
+        if len(self._real) >= _REMEMBERED:
+            self._real.clear()
+        self._real[where] = path
+        return dict(self.tree.directory(path))
+
+    def _below_known(self, where: bytes) -> bytes | None:
+        """A directory in one that was looked at before, which spares the way to it from the root."""
+        above, _, name = where.rpartition(b"/")
+        known = self._real.get(above)
+        if known is None:
+            return None
+        found = self.tree.directory(known).get(name)
+        if found is None or found[0].type != "dir":
+            return None
+        return known + b"/" + name if known else name
 
 
 def _nothing() -> None:

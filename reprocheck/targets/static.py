@@ -56,6 +56,14 @@ class _Answers(collect.Answer):
                 told["versions"] = list(self._versions(path, place.layer, want))
         return told
 
+    def linked(self, path: bytes) -> dict[str, Any]:
+        """An ELF file, with the layer that it is of."""
+        told: dict[str, Any] = super().linked(path)
+        if "real" in told:
+            place = self._tree.find(path)
+            told["layer"], told["since"] = place.layer, self._tree.since(place)
+        return told
+
     def listing(self, path: bytes) -> None:
         """A directory, with what layers have taken out of it."""
         super().listing(path)
