@@ -236,7 +236,8 @@ def _accelerator(accelerator: Accelerator, keys: Mapping[str, str]) -> _Facts:
         },
         "frameworks": {
             f"{own[one.environment]}\0{one.name}": {
-                "built_with": one.built_with,
+                # A copy: what is equal is dropped in place.
+                "built_with": None if one.built_with is None else dict(one.built_with),
                 "gpu_targets": " ".join(one.gpu_targets),
                 "loads": {
                     loaded.component: None if loaded.status == "unknown" else loaded.path or "" for loaded in one.loads

@@ -28,10 +28,13 @@ def wants(evidence: Evidence) -> Sequence[AnyWant]:
 
 def read(evidence: Evidence) -> Facts:
     """The copies, the frameworks and what is missing."""
-    if evidence.walk is None or "module" not in evidence.searches:
-        where = evidence.document.header.target
+    where = evidence.document.header.target
+    if evidence.walk is None:
         gap = Gap(what=CLASS, where=where, reason="its files were not searched")
         return Facts(coverage=Coverage(state="not-read"), gaps=(gap,))
+    if shared_objects.GROUP not in evidence.searches:
+        # What nobody asked for is no gap: the evidence is of an earlier version, and comparisons say so.
+        return Facts(coverage=Coverage(state="not-read"))
     objects = SharedObjects(evidence)
     copies, traces = Copies(objects), Traces()
     remarks = [*cuda.unread(evidence), *_searched(evidence)]
@@ -39,15 +42,15 @@ def read(evidence: Evidence) -> Facts:
     built = []
     for one in frameworks.find(objects):
         build = build_of(one, evidence)
-        where = one.home.place.id
+        environment = one.home.place.id
         if build.problem is not None:
-            what = f"accelerator.frameworks[{where}/{one.name}].built_with"
+            what = f"accelerator.frameworks[{environment}/{one.name}].built_with"
             remarks.append(Gap(what=what, where=shown(one.site), reason=build.problem))
         built.append(
             Framework(
                 name=one.name,
                 version=one.version,
-                environment=where,
+                environment=environment,
                 built_with=build.built_with,
                 gpu_targets=build.targets,
                 loads=predict(one, build.built_with or {}, Processes(objects), copies),
@@ -65,7 +68,7 @@ def read(evidence: Evidence) -> Facts:
 
 
 def _searched(evidence: Evidence) -> Iterator[Gap | Note]:
-    search = evidence.searches["module"]
+    search = evidence.searches[shared_objects.GROUP]
     if search.reason:
         where = evidence.document.header.target
         yield Gap(what=CLASS, where=where, reason=f"the search for shared objects {search.reason}")

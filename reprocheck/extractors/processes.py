@@ -13,7 +13,7 @@ from reprocheck.extractors.configuration import path_variable
 from reprocheck.extractors.ld_cache import CacheEntry
 from reprocheck.extractors.loader import Process, Settings, Unknown
 from reprocheck.extractors.places import Place
-from reprocheck.extractors.shared_objects import SharedObjects, is_of_driver
+from reprocheck.extractors.shared_objects import GROUP, SharedObjects, is_of_driver
 from reprocheck.model.evidence import AnyWant, Elf, ElfEvidence, literal
 
 _ABSENT = frozenset({"ENOENT", "ENOTDIR", "ELOOP"})
@@ -59,7 +59,7 @@ class Processes:
 
     def modules(self, *patterns: str) -> list[str]:
         """Shared objects of site directories whose paths match, those of the first pattern first."""
-        there = self._evidence.found.get("module", ())
+        there = self._evidence.found.get(GROUP, ())
         return [path for pattern in patterns for path in there if fnmatch.fnmatchcase(path, pattern)]
 
     def wants(self) -> Iterator[AnyWant]:

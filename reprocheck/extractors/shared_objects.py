@@ -23,6 +23,10 @@ from reprocheck.model.text import escape
 _DRIVER = re.compile(
     r"lib(?:cuda|cudadebugger|nvcuvid|nvoptix|nvidia-[\w-]+|(?:GLX?|GLESv\d(?:_CM)?|EGL|vdpau)_nvidia)\.so(?:\.|$)"
 )
+GROUP = "module"
+"""Of the shared objects below site directories."""
+_LEAVES = ("__pycache__", "include")
+"""Nothing that is loaded lies among bytecode or headers, which are half of the directories of a framework."""
 _KERNEL_MOUNTS = frozenset({"/proc", "/sys", "/dev"})
 _EXTENSION = re.compile(r"([A-Za-z_]\w*)((?:\.[\w-]+)*\.so)")
 _FIELD_LIMIT = 4096
@@ -31,8 +35,8 @@ _FIELD_LIMIT = 4096
 def wants() -> list[AnyWant]:
     """The objects of the site directories, what each Python is, and the dynamic linker's cache."""
     return [
-        Find(at="@site", group="module", name=SHARED_OBJECT, leaves=("__pycache__",)),
-        Elf(at="@module"),
+        Find(at="@site", group=GROUP, name=SHARED_OBJECT, leaves=_LEAVES),
+        Elf(at=f"@{GROUP}"),
         Elf(at="@python"),
         Elf(at="@self"),
         Read(at=ld_cache.PATH),
@@ -99,7 +103,7 @@ class SharedObjects:
     def provided(self) -> frozenset[str]:
         """Names under which something is there: of files, of links, and of libraries by their own account."""
         evidence = self.evidence
-        found = [*evidence.found.get("library", ()), *evidence.found.get("module", ())]
+        found = [*evidence.found.get("library", ()), *evidence.found.get(GROUP, ())]
         names = {posixpath.basename(path) for path in found}
         names |= {told.soname for told in evidence.elf.values() if told.soname}
         names |= {posixpath.basename(path) for path, told in evidence.elf.items() if told.problem is None}
@@ -109,7 +113,7 @@ class SharedObjects:
     @property
     def certain(self) -> bool:
         """Whether the whole file system was searched."""
-        walk, search = self.evidence.walk, self.evidence.searches.get("module")
+        walk, search = self.evidence.walk, self.evidence.searches.get(GROUP)
         if walk is None or search is None or not walk.searched:
             return False
         elsewhere = set(walk.mounts) - _KERNEL_MOUNTS
@@ -169,7 +173,7 @@ def missing(objects: SharedObjects) -> Iterator[MissingLibrary]:
     found: dict[tuple[str, str | None, str], MissingLibrary] = {}
     evidence = objects.evidence
     certain = objects.certain
-    judged = [(path, told) for path in evidence.found.get("module", ()) if (told := _judged(path, objects))]
+    judged = [(path, told) for path in evidence.found.get(GROUP, ()) if (told := _judged(path, objects))]
     lacking = {
         path: [name for name in told.needed if name not in objects.provided and not is_of_driver(name)]
         for path, told in judged

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from reprocheck.layers.entry import Entry
 from reprocheck.layers.tree import Tree
@@ -68,7 +68,7 @@ class TreeFiles:
 
         return place.entry.type == "file", place.entry.size, read, _nothing
 
-    def _directory(self, where: bytes) -> dict[bytes, tuple[Entry, int]]:
+    def _directory(self, where: bytes) -> Mapping[bytes, tuple[Entry, int]]:
         path = self._below_known(where)
         if path is None:
             place = self.tree.find(where)
@@ -78,7 +78,7 @@ class TreeFiles:
         if len(self._real) >= _REMEMBERED:
             self._real.clear()
         self._real[where] = path
-        return dict(self.tree.directory(path))
+        return self.tree.directory(path)
 
     def _below_known(self, where: bytes) -> bytes | None:
         """A directory in one that was looked at before, which spares the way to it from the root."""

@@ -6,12 +6,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from reprocheck.extractors import shared_objects
+from reprocheck.extractors import accelerator, shared_objects
 from reprocheck.extractors.shared_objects import SharedObjects
-from reprocheck.model.evidence import Elf, Evidence
+from reprocheck.model.evidence import Evidence
 from tests.elf import cache, shared_object
 from tests.evidence import Tree
-from tests.extractors.stack import SHOWN, SITE, facts_of, read, target, wheel
+from tests.extractors.stack import SHOWN, SITE, read, target, wheel
 
 MODULE = "cv2/cv2.abi3.so"
 CV2 = wheel("opencv-python", "5.0", MODULE, "opencv_python.libs/libav.so.1")
@@ -142,7 +142,8 @@ def test_malformed(raw: bytes, tmp_path: Path) -> None:
 )
 def test_a_malformed_record_owns_nothing_else(record: bytes, tmp_path: Path) -> None:
     files = {f"{SITE}/{MODULE}": shared_object("libnone.so")}
-    broken = {f"{SITE}/odd-1.dist-info/RECORD": record, f"{SITE}/odd-1.dist-info/METADATA": "Name: odd\nVersion: 1\n"}
+    folder = f"{SITE}/odd-1.dist-info"
+    broken: dict[str, str | bytes] = {f"{folder}/RECORD": record, f"{folder}/METADATA": "Name: odd\nVersion: 1\n"}
     owners = {owner for _, owner, _, _ in lacking(target(tmp_path, CV2, files, broken))}
     assert owners <= {"python:opencv-python 5.0", "python:odd 1"}
     assert len(owners) == 1
@@ -175,18 +176,21 @@ def test_the_cache_knows_what_was_not_searched(tmp_path: Path) -> None:
     assert [one[0] for one in lacking(target(tmp_path, CV2, files))] == ["libnone.so"]
 
 
-def test_a_search_that_failed_is_a_gap(tmp_path: Path) -> None:
+def test_what_was_never_looked_for_is_no_gap(tmp_path: Path) -> None:
+    """Evidence of an earlier version; a target that could not be searched at all is a gap."""
     tree = target(tmp_path)
-    evidence = Evidence(tree.document)
-    facts = shared_objects.wants()
-    assert Elf(at="@module") in facts
-    from reprocheck.extractors import accelerator
+    evidence = tree.evidence()
+    evidence.searches.clear()
+    facts = accelerator.read(evidence)
+    assert (facts.coverage.state, facts.gaps, facts.fields) == ("not-read", (), {})
+    facts = accelerator.read(Evidence(tree.document))
+    assert (facts.coverage.state, [gap.what for gap in facts.gaps]) == ("not-read", ["accelerator"])
 
-    assert accelerator.read(evidence).coverage.state == "not-read"
-    searched = tree.evidence()
-    search = searched.searches["module"]
-    searched.searches["module"] = msgspec.structs.replace(search, denied=(f"{SITE}/closed",), reason="stopped")
-    read_again = accelerator.read(searched)
-    assert [gap.where for gap in read_again.gaps] == ["image:test", f"{SITE}/closed"]
-    assert read_again.coverage.state == "partial"
-    assert facts_of(tree).gaps == ()
+
+def test_a_search_that_stopped_is_a_gap(tmp_path: Path) -> None:
+    evidence = target(tmp_path).evidence()
+    search = evidence.searches["module"]
+    evidence.searches["module"] = msgspec.structs.replace(search, denied=(f"{SITE}/closed",), reason="stopped")
+    facts = accelerator.read(evidence)
+    assert [gap.where for gap in facts.gaps] == ["image:test", f"{SITE}/closed"]
+    assert facts.coverage.state == "partial"

@@ -260,7 +260,8 @@ def test_find_says_where_it_could_not_go(tmp_path: Path) -> None:
 
     collected = collect.Answer({"found": {}, "interpreters": {}}, Shut())
     collected.find({"at": str(tmp_path), "group": "module", "name": "x", "leaves": []})
-    assert collected.out["searches"]["module"]["denied"] == [str(closed)]
+    out: dict[str, Any] = collected.out
+    assert out["searches"]["module"]["denied"] == [str(closed)]
 
 
 def test_a_digest_keeps_the_lines_that_are_asked_for(tmp_path: Path) -> None:
