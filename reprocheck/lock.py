@@ -9,6 +9,7 @@ import msgspec
 
 from reprocheck.errors import TargetError
 from reprocheck.graph import build
+from reprocheck.model import factpath
 from reprocheck.model.snapshot import Gap, Snapshot
 from reprocheck.verdict import CLASS_LEVELS, classes, default_level
 
@@ -36,7 +37,11 @@ def lock(
             f"{snapshot.header.target}: not locked: {violations[0]}{more}; mend it, or lock it as it is with --force"
         )
     header = msgspec.structs.replace(snapshot.header, note=note)
-    return msgspec.structs.replace(snapshot, header=header), [*violations, *_mutable_tag(snapshot)]
+    return msgspec.structs.replace(snapshot, header=header), [
+        *violations,
+        *_unjudged(snapshot),
+        *_mutable_tag(snapshot),
+    ]
 
 
 def _default_gaps(snapshot: Snapshot) -> Iterator[Gap]:
@@ -45,7 +50,7 @@ def _default_gaps(snapshot: Snapshot) -> Iterator[Gap]:
 
 
 def _class(gap: Gap) -> str:
-    return re.split(r"[.\[]", gap.what, maxsplit=1)[0]
+    return "".join(factpath.keys(gap.what)[:1])
 
 
 def _violations(snapshot: Snapshot) -> Iterator[str]:
@@ -55,6 +60,12 @@ def _violations(snapshot: Snapshot) -> Iterator[str]:
         for edge in (*graph.violated(), *graph.missing()):
             has = f"{edge.to} {edge.installed}" if edge.installed else f"no {edge.to}"
             yield f"{environment.id}: {edge.by} {versions[edge.by]} requires {edge.text}, and there is {has}"
+
+
+def _unjudged(snapshot: Snapshot) -> Iterator[str]:
+    for environment in snapshot.environments:
+        for item in build(environment).unclear():
+            yield f"{environment.id}: {item.by} requires {item.requirement}, which can't be judged: {item.reason}"
 
 
 def _mutable_tag(snapshot: Snapshot) -> Iterator[str]:

@@ -15,6 +15,15 @@ from reprocheck.model.evidence import AnyWant, Evidence, shown
 from reprocheck.model.snapshot import Accelerator, Coverage, FactClass, Framework, Gap, Note
 
 CLASS: FactClass = "accelerator"
+VERSION = 1
+
+_UNREADABLE = {
+    "EACCES": "can't be read (EACCES)",
+    "EFBIG": "what it tells the dynamic linker lies too far apart to be held while its layer comes by",
+    "EIO": "can't be read (EIO)",
+    "ENODATA": "stored as a sparse file, which is not read",
+}
+"""Problems of a file's bytes, not of what they mean."""
 
 
 def wants(evidence: Evidence) -> Sequence[AnyWant]:
@@ -37,7 +46,7 @@ def read(evidence: Evidence) -> Facts:
         return Facts(coverage=Coverage(state="not-read"))
     objects = SharedObjects(evidence)
     copies, traces = Copies(objects), Traces()
-    remarks = [*cuda.unread(evidence), *_searched(evidence)]
+    remarks = [*cuda.unread(evidence), *_searched(evidence), *_unread(evidence)]
     libraries = copies.libraries(traces)
     built = []
     for one in frameworks.find(objects):
@@ -74,3 +83,12 @@ def _searched(evidence: Evidence) -> Iterator[Gap | Note]:
         yield Gap(what=CLASS, where=where, reason=f"the search for shared objects {search.reason}")
     for path in search.denied:
         yield Gap(what=CLASS, where=shown(path), reason="can't be entered, and is part of a site directory")
+
+
+def _unread(evidence: Evidence) -> Iterator[Gap | Note]:
+    """Shared objects of site directories whose bytes can't be had; the CUDA family is told of elsewhere."""
+    for path in evidence.found.get(shared_objects.GROUP, ()):
+        told = evidence.elf.get(path)
+        if told is None or told.problem not in _UNREADABLE or cuda.component_of(path) is not None:
+            continue
+        yield Gap(what=CLASS, where=shown(path), reason=_UNREADABLE[told.problem])

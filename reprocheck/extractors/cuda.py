@@ -13,8 +13,8 @@ from typing import Literal
 import msgspec
 
 from reprocheck.extractors.base import Traces
+from reprocheck.extractors.databases import dpkg
 from reprocheck.extractors.discovery import CUDA_FAMILY
-from reprocheck.extractors.os_packages import parse_status
 from reprocheck.extractors.shared_objects import SharedObjects
 from reprocheck.model.evidence import AnyWant, Elf, ElfEvidence, Evidence, Read, literal, shown
 from reprocheck.model.snapshot import CudaLibrary, Gap, Note
@@ -147,7 +147,8 @@ class Copies:
                 owner=owner,
                 environment=environment,
             )
-            traces.of("accelerator", path, copy.told)
+            # Two environments may have one path below their prefixes.
+            traces.of(environment or "accelerator", f"{copy.component} {path}", copy.told)
             found.append(one)
         return tuple(sorted(found, key=lambda one: (one.component, one.path, one.environment or "")))
 
@@ -231,7 +232,7 @@ class Copies:
     @cached_property
     def _dpkg_versions(self) -> Mapping[str, str]:
         raw = self._evidence.content("/var/lib/dpkg/status") or b""
-        return {one.name: one.version for one, _ in parse_status(raw) if one is not None}
+        return {one.name: one.version for one, _ in dpkg.parse(raw) if one is not None}
 
 
 def _headers(copy: Copy) -> list[str]:

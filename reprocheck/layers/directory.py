@@ -75,7 +75,7 @@ class Directory:
         finally:
             os.close(handle)
 
-    def fetch(self, wanted: Iterable[tuple[bytes, Entry]]) -> None:
+    def fetch(self, wanted: Iterable[tuple[bytes, Entry]], sampled: Iterable[tuple[bytes, Entry]] = ()) -> None:
         """Nothing: files are at hand."""
 
     def _open(self, path: bytes, flags: int) -> int:

@@ -10,6 +10,10 @@ from msgspec import Struct
 EntryType = Literal["file", "dir", "link", "other", "whiteout"]
 
 
+SPARSE = -2
+"""Offset of a file whose contents a tar has only in pieces, without the holes: they are not read."""
+
+
 class Entry(Struct, frozen=True, gc=False, array_like=True):
     """One name in one directory of one layer."""
 
@@ -24,7 +28,8 @@ class Entry(Struct, frozen=True, gc=False, array_like=True):
     link: bytes = b""
     """Target of a symbolic link, as it stands."""
     offset: int = -1
-    """Where a file's contents begin in the uncompressed layer; -1 where they are found by name."""
+    """Where a file's contents begin in the uncompressed layer; -1 where they are found by name, ``SPARSE`` where
+    they are stored in pieces."""
     opaque: bool = False
     """A directory: what the layers below have in it is hidden."""
 
@@ -37,7 +42,7 @@ class Layer(Protocol):
 
     @property
     def root(self) -> Entry:
-        """The root directory itself: it may be opaque."""
+        """The root directory itself."""
         ...
 
     def directory(self, path: bytes) -> Mapping[bytes, Entry]:
@@ -56,6 +61,9 @@ class Layer(Protocol):
         """
         ...
 
-    def fetch(self, wanted: Iterable[tuple[bytes, Entry]]) -> None:
-        """Make ready what will be read: a compressed layer passes over its stream once for all of them."""
+    def fetch(self, wanted: Iterable[tuple[bytes, Entry]], sampled: Iterable[tuple[bytes, Entry]] = ()) -> None:
+        """Make ready what will be read: a compressed layer passes over its stream once for all of them.
+
+        Of the ``sampled`` ones only the parts that its sampler chooses.
+        """
         ...

@@ -35,7 +35,8 @@ class Tree:
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         self.layers = tuple(layers)
-        self._shares: dict[bytes, tuple[int, ...]] = {b"": self._of_root()}
+        # The kernel takes no notice of an opaque mark on the root of a layer: all roots are merged.
+        self._shares: dict[bytes, tuple[int, ...]] = {b"": tuple(reversed(range(len(self.layers))))}
         self._merged: dict[bytes, dict[bytes, tuple[Entry, int]]] = {}
         self._below: dict[int, Tree] = {}
 
@@ -100,12 +101,14 @@ class Tree:
         """
         return self.layers[place.layer].read(place.path, place.entry, start, length)
 
-    def fetch(self, places: Sequence[Place]) -> None:
-        """Make ready what will be read, layer by layer."""
-        for number, layer in enumerate(self.layers):
-            wanted = [(place.path, place.entry) for place in places if place.layer == number]
-            if wanted:
-                layer.fetch(wanted)
+    def fetch(self, places: Sequence[Place], sampled: Sequence[Place] = ()) -> None:
+        """Make ready what will be read, layer by layer; of the ``sampled`` ones parts alone."""
+        wanted: dict[int, tuple[list[tuple[bytes, Entry]], list[tuple[bytes, Entry]]]] = {}
+        for part, asked in enumerate((places, sampled)):
+            for place in asked:
+                wanted.setdefault(place.layer, ([], []))[part].append((place.path, place.entry))
+        for number in sorted(wanted):
+            self.layers[number].fetch(*wanted[number])
 
     def _entry(self, directory: bytes, name: bytes, path: bytes) -> tuple[Entry, int]:
         if len(name) > _NAME_MAX or len(path) >= _PATH_MAX:
@@ -151,7 +154,7 @@ class Tree:
 
     def _is_opaque(self, layer: int, path: bytes) -> bool:
         if not path:
-            return self.layers[layer].root.opaque
+            return False
         above, _, name = path.rpartition(b"/")
         entry = self.layers[layer].directory(above).get(name)
         return entry is not None and entry.opaque
@@ -160,21 +163,16 @@ class Tree:
         layers = self._shares[b""]
         return Place(b"", self.layers[layers[0]].root if layers else Entry(type="dir"), layers[0] if layers else 0)
 
-    def _of_root(self) -> tuple[int, ...]:
-        having = []
-        for number in reversed(range(len(self.layers))):
-            having.append(number)
-            if self.layers[number].root.opaque:
-                break
-        return tuple(having)
-
     def _share(self, path: bytes) -> tuple[int, ...]:
         """The layers that have a say in a directory, the highest first."""
-        known = self._shares.get(path)
-        if known is None:
+        unknown = []
+        while (known := self._shares.get(path)) is None:
+            unknown.append(path)
+            path = path.rpartition(b"/")[0]
+        for path in reversed(unknown):
             above, _, name = path.rpartition(b"/")
             having = []
-            for layer in self._share(above):
+            for layer in known:
                 entry = self.layers[layer].directory(above).get(name)
                 if entry is None:
                     continue

@@ -55,12 +55,32 @@ ELF_LIMIT = 1 << 20
 ELF_FILES = 20000
 """ELF files looked at for one answer."""
 
-# The slashes may be escaped, as some write JSON. Userinfo ends at the last @: a password may hold others.
-USERINFO = re.compile(br"(:(?:\\?/){2})([^/\s'\"\\<>]*)@")
-USERINFO_CUT = re.compile(br"(:(?:\\?/){2})[^/\s'\"\\<>]*\Z")
-QUERY_SECRET = re.compile(
-    br"([?&;][^=&#?;\s'\"]{0,80}(?:token|secret|passw|pwd|key|sig|auth|credential)[^=&#?;\s'\"]{0,80}=)[^&#;\s'\"]+", re.I
-)
+def url_rules(ends):
+    """Where secrets stand in URLs, and where those that were cut end; `ends`: characters that end a URL, as in `[]`.
+
+    Group 1 is what comes before the secret, group 2 the secret. No rule takes longer than linear time.
+    """
+    # Any mark may stand in one of JSON's escapes. Userinfo ends at the last @: a password may hold others.
+    slash = br"(?:\\?/|\\u002f)"
+    start = br"(?::|\\u003a)" + slash + br"{2}"
+    word = br"(?:[^/" + ends + br"\\<>]|\\u(?!002f)[0-9a-f]{4})"
+    path = slash + br"(?:[^:" + ends + br"\\<>]|\\/|\\u(?!003a)[0-9a-f]{4})*?"
+    secretive = br"(?:token|secret|passw|pwd|key|sig|auth|credential)"
+    query = br"[^=&#?;" + ends + br"]{0,80}"
+    rules = (
+        br"(" + start + br")(" + word + br"*)(@|\\u0040)",
+        # conda's token in a channel's path.
+        br"(" + start + br"[^/" + ends + br"\\<>]*(?:" + path + br")??" + slash + br"t" + slash + br")(" + word + br"+)",
+        br"([?&;]" + query + secretive + query + br"=)([^&#;" + ends + br"]+)",
+        br"(" + start + br")(" + word + br"*(?:\\(?:u[0-9a-f]{0,3})?)?)\Z",
+    )
+    return [re.compile(rule, re.I) for rule in rules]
+
+
+SPACE = br"\s'\""
+USERINFO, CHANNEL_TOKEN, QUERY_SECRET, USERINFO_CUT = url_rules(SPACE)
+BINARY_SECRETS = url_rules(SPACE + br"\x00-\x1f\x7f")
+BINARY_CUT = BINARY_SECRETS.pop()
 
 # What another interpreter says of itself. Parses and runs on 2.7 as well. `site` is imported, never run:
 # under -S that executes nothing of the target's own.
@@ -115,11 +135,32 @@ def text(raw):
 
 
 def scrub(raw):
-    """Take credentials out of URLs (userinfo, query values named like a secret); a bare `git@` stays."""
-    if b":/" not in raw and b":\\/" not in raw:
+    """Take credentials out of URLs (userinfo, conda's tokens, query values named like a secret); a bare `git@` stays.
+
+    What holds a NUL byte is no text: offsets in it have to stay, so there they are overwritten.
+    """
+    if b":/" not in raw and b":\\" not in raw and b"\\u003" not in raw:
+        return raw
+    if b"\0" in raw:
+        for rule in BINARY_SECRETS:
+            raw = rule.sub(overwritten, raw)
         return raw
     raw = USERINFO.sub(lambda m: m.group(0) if m.group(2) == b"git" else m.group(1), raw)
+    raw = CHANNEL_TOKEN.sub(br"\1***", raw)
     return QUERY_SECRET.sub(br"\1***", raw)
+
+
+def cut_url(raw):
+    """Take out the end of what was cut, if it lies in a URL: the `@` that tells what is secret may be gone."""
+    return BINARY_CUT.sub(overwritten, raw) if b"\0" in raw else USERINFO_CUT.sub(br"\1", raw)
+
+
+def overwritten(found):
+    """What a rule has found, its secret as so many asterisks."""
+    if found.group(2) == b"git":
+        return found.group(0)
+    rest = found.group(0)[len(found.group(1)) + len(found.group(2)) :]
+    return found.group(1) + b"*" * len(found.group(2)) + rest
 
 
 def problem(error):
@@ -176,6 +217,8 @@ class Disk(object):
 class Answer(object):
     """Collects the answers to one request."""
 
+    file_limit, total_limit = FILE_LIMIT, TOTAL_LIMIT
+
     def __init__(self, state, files=Disk()):
         self.state = state
         self.on = files
@@ -194,13 +237,13 @@ class Answer(object):
             "elf": {},
         }
         self.scans = {}
-        self.room = TOTAL_LIMIT
+        self.room = self.total_limit
 
     # Wants, one method each.
 
     def walk(self, want):
         """Search below a root for names; mounts and the named trees are not entered, leaves are not opened."""
-        report = {"searched": True, "reason": None, "mounts": [], "denied": [], "entries": 0}
+        report = {"searched": True, "reason": None, "mounts": [], "denied": []}
         found = dict((key, []) for key in want["find"])
         if want["search"] == "never" or (want["search"] == "container" and not self.on.is_image()):
             report["searched"] = False
@@ -216,13 +259,17 @@ class Answer(object):
         names = [(key, re.compile(rule)) for key, rule in sorted(want["find"].items())]
         anything = re.compile("|".join("(?:%s)" % rule for rule in want["find"].values()))
         leaves = set(os.fsencode(name) for name in want["leaves"])
+        beside = dict((os.fsencode(name), os.fsencode(mark)) for name, mark in want.get("leaves_beside", {}).items())
+        marks = set(beside.values())
         mounts = self.on.mounts()
-        stack = [os.fsencode(want["root"])]
+        stack, entries = [os.fsencode(want["root"])], 0
         while stack:
-            where = stack.pop()
+            where, inner, seen = stack.pop(), [], set()
             try:
                 for name, directory in self.on.scan(where):
-                    report["entries"] += 1
+                    entries += 1
+                    if name in marks:
+                        seen.add(name)
                     shown = os.fsdecode(name)
                     if anything.match(shown):
                         for key, rule in names:
@@ -233,11 +280,12 @@ class Answer(object):
                         if path in mounts:
                             report["mounts"].append(text(path))
                         else:
-                            stack.append(path)
+                            inner.append(path)
             except OSError as error:
                 if error.errno not in (errno.ENOENT, errno.ENOTDIR):
                     report["denied"].append(text(where))
-            if report["entries"] > WALK_LIMIT:
+            stack.extend(path for path in inner if beside.get(os.path.basename(path)) not in seen)
+            if entries > WALK_LIMIT:
                 report["reason"] = "stopped after %d entries" % WALK_LIMIT
                 break
         report["mounts"].sort()
@@ -245,14 +293,14 @@ class Answer(object):
 
     def find(self, want):
         """Search below directories for names, also where a walk does not enter; they are a group like those of a walk."""
-        report = {"searched": True, "reason": None, "mounts": [], "denied": [], "entries": 0}
+        report, entries = {"searched": True, "reason": None, "mounts": [], "denied": []}, 0
         rule, leaves = re.compile(want["name"].encode("latin-1")), set(os.fsencode(name) for name in want["leaves"])
         found, stack = set(), self.expand(want["at"])
         while stack:
             where = stack.pop()
             try:
                 for name, directory in self.on.scan(where):
-                    report["entries"] += 1
+                    entries += 1
                     if directory:
                         if name not in leaves:
                             stack.append(os.path.join(where, name))
@@ -261,7 +309,7 @@ class Answer(object):
             except OSError as error:
                 if error.errno not in (errno.ENOENT, errno.ENOTDIR):
                     report["denied"].append(text(where))
-            if report["entries"] > WALK_LIMIT:
+            if entries > WALK_LIMIT:
                 report["reason"] = "stopped after %d entries" % WALK_LIMIT
                 break
         report["denied"].sort()
@@ -314,12 +362,10 @@ class Answer(object):
         self.out["process"] = {
             "variables": variables,
             "home": text(os.fsencode(os.path.expanduser("~"))),
-            "uid": os.getuid(),
             "cwd": text(cwd),
             "executable": text(os.fsencode(sys.executable or "")),
             "kernel": names.release,
             "machine": names.machine,
-            "container": in_container(),
         }
 
     def command(self, want):
@@ -411,7 +457,7 @@ class Answer(object):
                 return {"problem": "not a regular file"}
             if want.get("part") == "digest":
                 return self.digest(read, size, want.get("keep"))
-            limit = min(want.get("limit", WANT_LIMIT), FILE_LIMIT, max(self.room, 0))
+            limit = min(want.get("limit", WANT_LIMIT), self.file_limit, max(self.room, 0))
             # A file below /proc has size 0 and contents all the same.
             raw, header = b"", want.get("part") == "header"
             while len(raw) <= limit:
@@ -430,8 +476,8 @@ class Answer(object):
         if end is not None:
             raw, cut = raw[:end], False
         raw = raw[:limit]
-        if cut:  # perhaps within a URL, before the @ that tells what is secret
-            raw = USERINFO_CUT.sub(br"\1", raw)
+        if cut:
+            raw = cut_url(raw)
         self.room -= len(raw)
         return {"problem": None, "size": size, "cut": cut, "content": text(scrub(raw))}
 
@@ -594,7 +640,7 @@ class Elf(object):
         for length in (256, 4096):  # most are short
             raw = self.some(min(length, room), at)
             if b"\0" in raw:
-                return text(raw[: raw.index(b"\0")])
+                return text(scrub(raw[: raw.index(b"\0") + 1])[:-1])
         raise ValueError("a string without an end")
 
 
@@ -691,7 +737,7 @@ def in_container():
 def answer(request, collected):
     """Answer each want; one that fails spoils no other."""
     collected.out["failed"] = []
-    began = time.time()
+    began = int(time.time())
     for want in request["wants"]:
         try:
             getattr(collected, want["want"])(want)
@@ -699,8 +745,7 @@ def answer(request, collected):
             said = "%s: %s" % (type(error).__name__, error)
             collected.out["failed"].append([want, said.encode("ascii", "backslashreplace").decode("ascii")])
     collected.out["wants"] = request["wants"]
-    collected.out["time"] = int(began)
-    collected.out["seconds"] = round(time.time() - began, 3)
+    collected.out["time"] = began
     return collected.out
 
 

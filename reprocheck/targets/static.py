@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
-from reprocheck.layers.tree import Tree
-from reprocheck.model.evidence import Answer, AnyWant, Command, Document, Process
+from reprocheck.layers.tree import Place, Tree
+from reprocheck.model.evidence import Answer, AnyWant, Command, Document, Find, Process, Walk
 from reprocheck.probe import collect
 from reprocheck.targets import interpreter_files
 from reprocheck.targets.files import TreeFiles
@@ -18,13 +19,20 @@ from reprocheck.targets.files import TreeFiles
 class StaticSession:
     """Answers wants about files by the probe's own code, and wants about interpreters from their files."""
 
-    def __init__(self, document: Document, tree: Tree, *, user: str = "", home: str | None = None) -> None:
+    def __init__(
+        self, document: Document, tree: Tree, *, user: str = "", home: str | None = None, mounts: Sequence[str] = ()
+    ) -> None:
         self.document = document
-        self._answers = _Answers(tree, (home or home_of(tree, user)).encode("latin-1"))
+        files = TreeFiles(tree, frozenset(mount.encode("utf-8", "surrogateescape") for mount in mounts))
+        self._answers = _Answers(files, (home or home_of(tree, user)).encode("latin-1"))
 
     def answer(self, wants: Sequence[AnyWant]) -> Answer | None:
         """Answer what files can tell; there is no process to ask and no program is run."""
-        asked = [want for want in wants if not isinstance(want, (Process, Command))]
+        # Searches come first: what is read in this round is where they have found something.
+        asked = sorted(
+            (want for want in wants if not isinstance(want, (Process, Command))),
+            key=lambda want: not isinstance(want, (Walk, Find)),
+        )
         if not asked:
             return None
         request = {"wants": json.loads(msgspec.json.encode(asked))}
@@ -33,56 +41,51 @@ class StaticSession:
 
 
 class _Answers(collect.Answer):
-    """The probe's answers over a tree instead of a disk."""
+    """The probe's answers over a tree instead of a disk; what does not have to travel may be larger."""
 
-    def __init__(self, tree: Tree, home: bytes) -> None:
-        super().__init__({"found": {}, "interpreters": {}}, TreeFiles(tree))
-        self._tree = tree
+    file_limit, total_limit = 64 << 20, 128 << 20
+
+    def __init__(self, files: TreeFiles, home: bytes) -> None:
+        super().__init__({"found": {}, "interpreters": {}}, files)
+        self._tree = files.tree
         self._home = home
+        self._reads: list[str] = []
+        self._objects: list[str] = []
 
     def to(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """One round."""
         self.begin()
+        self._reads = [want["at"] for want in request["wants"] if want["want"] == "read"]
+        self._objects = [want["at"] for want in request["wants"] if want["want"] == "elf"]
         out: dict[str, Any] = collect.answer(request, self)
         return {**out, "home": self._home.decode("latin-1")}
 
-    def file(self, path: bytes, want: Mapping[str, Any]) -> dict[str, Any]:
-        """A file, with the layer that it is of."""
-        told: dict[str, Any] = super().file(path, want)
-        if told.get("problem") is None:
-            place = self._tree.find(path)
-            told["layer"], told["since"] = place.layer, self._tree.since(place)
-            if want.get("versions"):
-                told["versions"] = list(self._versions(path, place.layer, want))
-        return told
+    def read(self, want: Mapping[str, Any]) -> None:
+        """Files, made ready with all others of this round."""
+        self._fetch()
+        super().read(want)
 
-    def linked(self, path: bytes) -> dict[str, Any]:
-        """An ELF file, with the layer that it is of."""
-        told: dict[str, Any] = super().linked(path)
-        if "real" in told:
-            place = self._tree.find(path)
-            told["layer"], told["since"] = place.layer, self._tree.since(place)
-        return told
+    def elf(self, want: Mapping[str, Any]) -> None:
+        """ELF files, made ready with all others of this round."""
+        self._fetch()
+        super().elf(want)
 
-    def listing(self, path: bytes) -> None:
-        """A directory, with what layers have taken out of it."""
-        super().listing(path)
-        told: dict[str, Any] = self.told("listings")[path.decode("latin-1")]
-        if told["problem"] is None:
-            removed = self._tree.removed(self._tree.find(path).path)
-            told["removed"] = {name.decode("latin-1"): layer for name, layer in removed.items()}
+    def _fetch(self) -> None:
+        """Make ready all that this round reads: a layer that comes by as a stream comes by once for all of it."""
+        whole, self._reads = self._reads, []
+        objects, self._objects = self._objects, []
+        if whole or objects:
+            self._tree.fetch(self._files(whole), self._files(objects))
 
-    def interpreter(self, want: Mapping[str, Any]) -> None:
-        """Interpreters, each with the layer that it is of."""
-        super().interpreter(want)
-        for told in self.told("interpreters").values():
-            place = self._tree.find(told["real"].encode("latin-1"))
-            told["layer"], told["since"] = place.layer, self._tree.since(place)
-
-    def told(self, part: str) -> dict[str, Any]:
-        """What this round has answered so far."""
-        answered: dict[str, Any] = self.out[part]  # type: ignore[assignment] # its values are of several shapes
-        return answered
+    def _files(self, patterns: Sequence[str]) -> list[Place]:
+        places = []
+        for pattern in patterns:
+            for path in self.expand(pattern):
+                with suppress(OSError):
+                    place = self._tree.find(path)
+                    if place.entry.type == "file":
+                        places.append(place)
+        return places
 
     def roots(self, pattern: str) -> tuple[list[bytes], str]:
         """Nothing runs here: there is neither ``@self`` nor ``@prefix``."""
@@ -102,20 +105,6 @@ class _Answers(collect.Answer):
         except OSError as error:
             return {"problem": collect.problem(error)}
         return {"problem": None, "facts": facts}
-
-    def _versions(self, path: bytes, layer: int, want: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        below = []
-        while layer > 0:
-            try:
-                place = self._tree.below(layer).find(path)
-            except OSError:
-                break
-            below.append(place)
-            layer = place.layer
-        for place in reversed(below):
-            raw = self._tree.read(place, 0, min(want.get("limit", collect.WANT_LIMIT), max(self.room, 0)))
-            self.room -= len(raw)
-            yield {"layer": place.layer, "content": collect.text(collect.scrub(raw))}
 
 
 def home_of(tree: Tree, user: str) -> str:
