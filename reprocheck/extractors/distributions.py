@@ -54,7 +54,7 @@ def wants(directory: str) -> list[AnyWant]:
         Read(at=f"{directory}/{_DIST_INFO}/INSTALLER", limit=_SMALL),
         Read(at=f"{directory}/{_DIST_INFO}/REQUESTED", limit=_SMALL),
         Read(at=f"{directory}/{_DIST_INFO}/direct_url.json", limit=_SMALL),
-        Read(at=f"{directory}/{_DIST_INFO}/RECORD", part="digest"),
+        Read(at=f"{directory}/{_DIST_INFO}/RECORD", part="digest", keep=".so"),
         Read(at=f"{directory}/{_EGG_INFO}", part="header", limit=_HEADER_LIMIT),
         Read(at=f"{directory}/{_EGG_INFO}/PKG-INFO", part="header", limit=_HEADER_LIMIT),
         Read(at=f"{directory}/{_EGG_INFO}/requires.txt", limit=_SMALL),

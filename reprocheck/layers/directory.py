@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from reprocheck.layers.entry import Entry
@@ -14,6 +14,8 @@ _OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
 _UNREADABLE = ("trusted.overlay.redirect", "user.overlay.redirect")
 """A directory that the kernel has renamed: its contents lie elsewhere."""
 _NO_FOLLOW = os.O_NOFOLLOW | os.O_CLOEXEC
+_HANDLES = 32
+"""Directories on the way to the last one that stay open: the next is mostly beside it or in it."""
 
 
 class Directory:
@@ -25,9 +27,11 @@ class Directory:
         self._root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.root = self._entry(os.fstat(self._root), self._root, b"")
         self._read: dict[bytes, Mapping[bytes, Entry]] = {}
+        self._way: list[tuple[bytes, int]] = []
 
     def close(self) -> None:
         """Let go of the directory."""
+        self._leave(0)
         os.close(self._root)
 
     def directory(self, path: bytes) -> Mapping[bytes, Entry]:
@@ -71,21 +75,34 @@ class Directory:
         finally:
             os.close(handle)
 
-    def fetch(self, wanted: Iterable[tuple[bytes, Entry]]) -> None:
+    def fetch(self, wanted: Iterable[tuple[bytes, Entry]], sampled: Iterable[tuple[bytes, Entry]] = ()) -> None:
         """Nothing: files are at hand."""
 
     def _open(self, path: bytes, flags: int) -> int:
         """Open below the root, step by step: a link that was put in the way meanwhile is not followed."""
-        handle = os.dup(self._root)
-        parts = path.split(b"/") if path else [b"."]
-        for position, part in enumerate(parts):
-            last = position == len(parts) - 1
-            above = handle
-            try:
-                handle = os.open(part, (flags if last else os.O_PATH | os.O_DIRECTORY) | _NO_FOLLOW, dir_fd=above)
-            finally:
-                os.close(above)
-        return handle
+        *above, last = path.split(b"/") if path else [b"."]
+        return os.open(last, flags | _NO_FOLLOW, dir_fd=self._enter(above))
+
+    def _enter(self, steps: Sequence[bytes]) -> int:
+        """A handle of a directory. The ones on the way stay open: what is asked next is mostly beside it or in it."""
+        kept = 0
+        for (name, _), step in zip(self._way, steps, strict=False):
+            if name != step:
+                break
+            kept += 1
+        self._leave(kept)
+        for step in steps[kept:]:
+            above = self._way[-1][1] if self._way else self._root
+            handle = os.open(step, os.O_PATH | os.O_DIRECTORY | _NO_FOLLOW, dir_fd=above)
+            if len(self._way) >= _HANDLES:
+                self._leave(0)
+            self._way.append((step, handle))
+        return self._way[-1][1] if self._way else self._root
+
+    def _leave(self, kept: int) -> None:
+        """Close the handles of the way but for the first ones."""
+        while len(self._way) > kept:
+            os.close(self._way.pop()[1])
 
     def _entry(self, facts: os.stat_result, above: int, name: bytes) -> Entry:
         mode, size, mtime = stat.S_IMODE(facts.st_mode), facts.st_size, int(facts.st_mtime)

@@ -101,13 +101,14 @@ class Tree:
         """
         return self.layers[place.layer].read(place.path, place.entry, start, length)
 
-    def fetch(self, places: Sequence[Place]) -> None:
-        """Make ready what will be read, layer by layer."""
-        wanted: dict[int, list[tuple[bytes, Entry]]] = {}
-        for place in places:
-            wanted.setdefault(place.layer, []).append((place.path, place.entry))
+    def fetch(self, places: Sequence[Place], sampled: Sequence[Place] = ()) -> None:
+        """Make ready what will be read, layer by layer; of the ``sampled`` ones parts alone."""
+        wanted: dict[int, tuple[list[tuple[bytes, Entry]], list[tuple[bytes, Entry]]]] = {}
+        for part, asked in enumerate((places, sampled)):
+            for place in asked:
+                wanted.setdefault(place.layer, ([], []))[part].append((place.path, place.entry))
         for number in sorted(wanted):
-            self.layers[number].fetch(wanted[number])
+            self.layers[number].fetch(*wanted[number])
 
     def _entry(self, directory: bytes, name: bytes, path: bytes) -> tuple[Entry, int]:
         if len(name) > _NAME_MAX or len(path) >= _PATH_MAX:

@@ -43,6 +43,19 @@ class Walk(Want, frozen=True, kw_only=True):
     """Patterns that stand for a group where nothing is searched."""
 
 
+class Find(Want, frozen=True, kw_only=True):
+    """Search below directories for files by name. They are a group of their own, as those of a walk are."""
+
+    at: str
+    """As in :class:`List`."""
+    group: str
+    """Name of the group."""
+    name: str
+    """Regular expression that a base name must match from its start."""
+    leaves: tuple[str, ...]
+    """Directories of these names are not entered."""
+
+
 class List(Want, frozen=True, kw_only=True):
     """The entries of each directory that ``at`` matches."""
 
@@ -57,6 +70,8 @@ class Read(Want, frozen=True, kw_only=True):
     at: str
     part: Literal["whole", "header", "digest"] = "whole"
     """``header``: up to the first blank line. ``digest``: SHA-256, size and line count instead of contents."""
+    keep: str | None = None
+    """Of a ``digest`` the lines that hold this text are ``content``."""
     limit: int = 4 << 20
     """Bytes; a longer file is cut and says so."""
     versions: bool = False
@@ -83,7 +98,14 @@ class Command(Want, frozen=True, kw_only=True):
     argv: tuple[str, ...]
 
 
-AnyWant = Walk | List | Read | Interpreter | Process | Command
+class Elf(Want, frozen=True, kw_only=True):
+    """What each ELF file that ``at`` matches tells the dynamic linker."""
+
+    at: str
+    """As in :class:`List`."""
+
+
+AnyWant = Walk | Find | List | Read | Elf | Interpreter | Process | Command
 
 
 class FileVersion(Struct, frozen=True, kw_only=True):
@@ -144,6 +166,38 @@ class WalkReport(Struct, frozen=True, kw_only=True):
     """Why it ended early."""
     mounts: tuple[str, ...] = ()
     denied: tuple[str, ...] = ()
+
+
+class ElfEvidence(Struct, frozen=True, kw_only=True):
+    """One ELF file (System V ABI): header, and what its dynamic section says."""
+
+    problem: str | None = None
+    """``ENOENT``, ``not a valid ELF file: …``; what was read before that is kept."""
+    size: int = 0
+    real: str = ""
+    """Links resolved."""
+    layer: int | None = None
+    """As in :class:`FileEvidence`."""
+    since: int | None = None
+    """As in :class:`FileEvidence`."""
+    mtime: int | None = None
+    """As in :class:`FileEvidence`."""
+    bits: int | None = None
+    """32 or 64."""
+    order: Literal["<", ">"] | None = None
+    """Least or most significant byte first."""
+    machine: int | None = None
+    """``e_machine``."""
+    flags: int | None = None
+    """``e_flags``."""
+    interpreter: str | None = None
+    """``PT_INTERP``: of programs, the dynamic linker."""
+    soname: str | None = None
+    needed: tuple[str, ...] = ()
+    rpath: str | None = None
+    runpath: str | None = None
+    nodeflib: bool = False
+    """``DF_1_NODEFLIB``: the default directories are not searched."""
 
 
 class InterpreterFacts(Struct, frozen=True, kw_only=True):
@@ -211,6 +265,9 @@ class Answer(Struct, frozen=True, kw_only=True):
     home: str | None = None
     """Home directory of the configured user, where there is no process to tell."""
     commands: dict[str, CommandEvidence] = {}
+    searches: dict[str, WalkReport] = {}
+    """How far the searches of :class:`Find` came, by group."""
+    elf: dict[str, ElfEvidence] = {}
     failed: tuple[tuple[Any, str], ...] = ()
     """Wants that raised, each with the error."""
     time: int = 0
@@ -277,6 +334,8 @@ class Evidence:
         self.process: ProcessEvidence | None = None
         self.home: str | None = None
         self.commands: dict[str, CommandEvidence] = {}
+        self.searches: dict[str, WalkReport] = {}
+        self.elf: dict[str, ElfEvidence] = {}
         self.failed: list[tuple[Any, str]] = []
         self._asked: set[bytes] = set()
         for answer in document.answers:
@@ -330,6 +389,8 @@ class Evidence:
         self.listings.update(answer.listings)
         self.interpreters.update(answer.interpreters)
         self.commands.update(answer.commands)
+        self.searches.update(answer.searches)
+        self.elf.update(answer.elf)
         self.walk = answer.walk or self.walk
         self.process = answer.process or self.process
         self.home = answer.process.home if answer.process else answer.home or self.home

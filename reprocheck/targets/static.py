@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from reprocheck.errors import ReprocheckError
-from reprocheck.layers.tree import Tree
-from reprocheck.model.evidence import Answer, AnyWant, Command, Document, Process
+from reprocheck.layers.tree import Place, Tree
+from reprocheck.model.evidence import Answer, AnyWant, Command, Document, Find, Process, Walk
 from reprocheck.probe import collect
 from reprocheck.targets import interpreter_files
 from reprocheck.targets.files import TreeFiles
@@ -33,7 +33,11 @@ class StaticSession:
         Raises:
             ReprocheckError: a layer is not what its digest says, or was lost on the way.
         """
-        asked = [want for want in wants if not isinstance(want, (Process, Command))]
+        # Searches come first: what is read in this round is where they have found something.
+        asked = sorted(
+            (want for want in wants if not isinstance(want, (Process, Command))),
+            key=lambda want: not isinstance(want, (Walk, Find)),
+        )
         if not asked:
             return None
         request = {"wants": json.loads(msgspec.json.encode(asked))}
@@ -51,6 +55,7 @@ class _Answers(collect.Answer):
         self._tree = files.tree
         self._home = home
         self._reads: list[str] = []
+        self._objects: list[str] = []
         self._refused: ReprocheckError | None = None
 
     def to(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,29 +66,39 @@ class _Answers(collect.Answer):
         """
         self.begin()
         self._reads = [want["at"] for want in request["wants"] if want["want"] == "read"]
-        if all(want["want"] != "walk" for want in request["wants"]):
-            self._fetch()
+        self._objects = [want["at"] for want in request["wants"] if want["want"] == "elf"]
         out: dict[str, Any] = collect.answer(request, self)
         if self._refused is not None:
             raise self._refused  # the probe's code takes what is raised for one want that failed
         return {**out, "home": self._home.decode("latin-1")}
 
-    def walk(self, want: Mapping[str, Any]) -> None:
-        """The search, which comes first; patterns of what is read begin where it found something."""
-        super().walk(want)
+    def read(self, want: Mapping[str, Any]) -> None:
+        """Files, made ready with all others of this round."""
         self._fetch()
+        super().read(want)
+
+    def elf(self, want: Mapping[str, Any]) -> None:
+        """ELF files, made ready with all others of this round."""
+        self._fetch()
+        super().elf(want)
 
     def _fetch(self) -> None:
         """Make ready all that this round reads: a layer that comes by as a stream comes by once for all of it."""
+        whole, self._reads = self._reads, []
+        objects, self._objects = self._objects, []
+        if whole or objects:
+            with self._refusing():
+                self._tree.fetch(self._files(whole), self._files(objects))
+
+    def _files(self, patterns: Sequence[str]) -> list[Place]:
         places = []
-        for pattern in self._reads:
+        for pattern in patterns:
             for path in self.expand(pattern):
                 with suppress(OSError):
                     place = self._tree.find(path)
                     if place.entry.type == "file":
                         places.append(place)
-        with self._refusing():
-            self._tree.fetch(places)
+        return places
 
     @contextmanager
     def _refusing(self) -> Iterator[None]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from reprocheck.layers.tree import Place, Tree
-from reprocheck.model.evidence import Answer, AnyWant, Document, FileEvidence, FileVersion, Read
+from reprocheck.model.evidence import Answer, AnyWant, Document, ElfEvidence, FileEvidence, FileVersion, Read
 from reprocheck.probe import collect
 from reprocheck.targets.session import Session
 
@@ -45,12 +45,18 @@ class Traced:
             interpreters={
                 path: msgspec.structs.replace(one, **self._layers(one.real)) for path, one in told.interpreters.items()
             },
+            elf={path: self._object(one) for path, one in told.elf.items()},
         )
 
     def _file(self, path: str, file: FileEvidence, versions: tuple[FileVersion, ...]) -> FileEvidence:
         if file.problem is not None:
             return file
         return msgspec.structs.replace(file, **self._layers(path), mtime=self._mtime(path), versions=versions)
+
+    def _object(self, one: ElfEvidence) -> ElfEvidence:
+        if not one.real:
+            return one
+        return msgspec.structs.replace(one, **self._layers(one.real), mtime=self._mtime(one.real))
 
     def _layers(self, path: str) -> dict[str, int]:
         if f"{path}/".startswith(self._mounts):
