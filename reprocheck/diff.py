@@ -13,14 +13,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from reprocheck.errors import UsageError
+from reprocheck.model import factpath
 from reprocheck.model.change import Change
 from reprocheck.model.report import Pair
-from reprocheck.model.snapshot import FACT_CLASSES, Note
+from reprocheck.model.snapshot import FACT_CLASSES, ONE_ENVIRONMENT, Note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from reprocheck.model.snapshot import (
+        Accelerator,
+        CondaPackage,
         Environment,
         FactClass,
         Image,
@@ -32,12 +35,9 @@ if TYPE_CHECKING:
     )
 
 _Facts = dict[str, Any]
-_STEP = re.compile(r"\[(.*?)\](?=[.\[]|$)|([^.\[\]]+)")
 _MINOR_IN_PATH = re.compile(r"(?<=/python)\d+\.\d+(?=/|$)")
 _ITEM = 4
 """Length of the path of one item: ``environments``, id, ``packages``, name."""
-_LIST_ONE_ENVIRONMENT = ("python", "host")
-"""Kinds of target whose capture reads the named interpreter only: another environment is not "removed"."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +72,7 @@ def pair_environments(before: Snapshot, after: Snapshot, by_hand: Mapping[str, s
     one_on_path = [name for name, environment in left.items() if environment.on_path]
     other_on_path = [name for name, environment in right.items() if environment.on_path]
     if one_on_path and other_on_path:
-        named = {before.subject.kind, after.subject.kind} & {*_LIST_ONE_ENVIRONMENT}
+        named = {before.subject.kind, after.subject.kind} & ONE_ENVIRONMENT
         take(one_on_path[0], other_on_path[0], "named" if named else "on PATH")
     for name in [name for name in left if name in right]:
         take(name, name, "same id")
@@ -128,7 +128,7 @@ def one_sided(before: Snapshot, after: Snapshot, classes: Iterable[FactClass]) -
                 notes.append(Note(what=name, where=snapshot.header.target, reason=reason))
     if "environments" in classes:
         for snapshot, fuller in ((before, after), (after, before)):
-            if snapshot.subject.kind in _LIST_ONE_ENVIRONMENT and len(fuller.environments) > 1:
+            if snapshot.subject.kind in ONE_ENVIRONMENT and len(fuller.environments) > 1:
                 reason = "one environment; others were not looked for there"
                 notes.append(Note(what="environments", where=snapshot.header.target, reason=reason))
     return tuple(notes)
@@ -167,6 +167,7 @@ def _facts(side: Snapshot, opposite: Snapshot, keys: Mapping[str, str]) -> _Fact
             if environment.id in keys
         },
         "os_packages": lambda: _os_packages(side.os_packages),
+        "accelerator": lambda: _accelerator(side.accelerator, keys),
         "machine": lambda: _machine(side.machine),
         "variables": lambda: {name: {"value": value} for name, value in side.variables.items()},
         "image": lambda: _image(side.image),
@@ -185,6 +186,7 @@ def _environment(environment: Environment) -> _Facts:
             for file in environment.pth
         },
         "duplicates": dict(_duplicates(environment)),
+        "conda": None if environment.conda is None else _conda(environment.conda),
     }
 
 
@@ -219,12 +221,57 @@ def _duplicates(environment: Environment) -> Iterator[tuple[str, _Facts]]:
             yield name, facts
 
 
+def _conda(packages: Iterable[CondaPackage]) -> _Facts:
+    """By name; of two records of one package, which conda itself would complain of, both."""
+    records: dict[str, list[CondaPackage]] = {}
+    for package in packages:
+        records.setdefault(package.name, []).append(package)
+    return {
+        name: {
+            fact: ", ".join(sorted({getattr(one, fact) for one in group})) for fact in ("version", "build", "channel")
+        }
+        for name, group in records.items()
+    }
+
+
 def _os_packages(packages: Iterable[OsPackage]) -> _Facts:
     versions: dict[str, list[str]] = {}
     for package in packages:
         key = f"{package.manager}/{package.name}/{package.architecture}"
         versions.setdefault(key, []).append(package.version)
     return {key: {"version": ", ".join(sorted(found))} for key, found in versions.items()}
+
+
+def _accelerator(accelerator: Accelerator, keys: Mapping[str, str]) -> _Facts:
+    """Of environments that are paired, and of none. No path has a NUL in it, so that keys can be taken apart."""
+    own: dict[str | None, str] = {None: ""} | dict(keys)
+    return {
+        "cuda": {
+            "\0".join((one.component, own[one.environment], _MINOR_IN_PATH.sub("*", one.path))): {
+                "version": one.version
+            }
+            for one in accelerator.cuda
+            if one.environment in own
+        },
+        "frameworks": {
+            f"{own[one.environment]}\0{one.name}": {
+                # A copy: what is equal is dropped in place.
+                "built_with": None if one.built_with is None else dict(one.built_with),
+                "gpu_targets": " ".join(one.gpu_targets),
+                "loads": {
+                    loaded.component: None if loaded.status == "unknown" else loaded.path or "" for loaded in one.loads
+                },
+            }
+            for one in accelerator.frameworks
+            if one.environment in own
+        },
+        # A file that lacks a library names its owner with the version, which is a change of its own.
+        "missing": {
+            "\0".join((own[one.environment], one.owner.partition(" ")[0], one.library)): {"module": one.module or ""}
+            for one in accelerator.missing
+            if one.environment in own
+        },
+    }
 
 
 def _system(system: System) -> _Facts:
@@ -303,11 +350,11 @@ def _structural(one: _Facts, other: _Facts) -> Iterator[Change]:
 def _unpaired(before: Snapshot, after: Snapshot, pairing: Pairing) -> Iterator[Change]:
     if not (before.was_read("environments") and after.was_read("environments")):
         return
-    if after.subject.kind not in _LIST_ONE_ENVIRONMENT:
+    if after.subject.kind not in ONE_ENVIRONMENT:
         for name in pairing.before_only:
             value = _summary(before, name)
             yield Change(path=("environments", name), kind="removed", before=value, after=None)
-    if before.subject.kind not in _LIST_ONE_ENVIRONMENT:
+    if before.subject.kind not in ONE_ENVIRONMENT:
         for name in pairing.after_only:
             value = _summary(after, name)
             yield Change(path=("environments", name), kind="added", before=None, after=value)
@@ -328,21 +375,15 @@ def _summary(side: Snapshot, name: str) -> _Facts:
 def _gap_paths(
     side: Snapshot, pairs: Iterable[Pair], which: Literal["before", "after"]
 ) -> Iterator[tuple[tuple[str, ...], Literal["before", "after"]]]:
-    keys = {getattr(pair, which): pair.before for pair in pairs}
-    # An id is a path of the target, and may hold brackets and dots itself.
-    ids = sorted({*keys, *(environment.id for environment in side.environments)}, key=len, reverse=True)
+    common = {getattr(pair, which): pair.before for pair in pairs}
+    ids = {*common, *(environment.id for environment in side.environments)}
     for gap in side.gaps:
-        own = next((name for name in ids if gap.what.startswith(f"environments[{name}]")), None)
-        if own is None:
-            yield _steps(gap.what), which
-        else:
-            rest = gap.what.removeprefix(f"environments[{own}]")
-            yield ("environments", keys.get(own, own), *_steps(rest)), which
-
-
-def _steps(what: str) -> tuple[str, ...]:
-    """The keys of a fact path: ``packages[numpy].version`` is three."""
-    return tuple(match[1] if match[1] is not None else match[2] for match in _STEP.finditer(what))
+        path = factpath.keys(gap.what, ids)
+        if path[:1] == ("environments",) and len(path) > 1:
+            if path[1] not in common and path[1] in common.values():
+                continue  # the other side has an environment of this id, which is paired with another one
+            path = ("environments", common.get(path[1], path[1]), *path[2:])
+        yield path, which
 
 
 def _is_unknown(change: Change) -> bool:

@@ -11,7 +11,7 @@ from reprocheck.attribution import named
 from reprocheck.errors import UsageError
 from reprocheck.graph import Graph, build
 from reprocheck.model.report import IntroducedBy
-from reprocheck.model.snapshot import Model
+from reprocheck.model.snapshot import IMAGES, Model
 from reprocheck.model.text import printable
 
 if TYPE_CHECKING:
@@ -124,7 +124,6 @@ def _explain(
     snapshot: Snapshot, environment: Environment, package: Package, copies: list[Package]
 ) -> PackageExplanation:
     graph = build(environment)
-    alone = len(snapshot.provenance.layers) == 1 and snapshot.subject.kind == "image"
     return PackageExplanation(
         environment=environment.id,
         name=package.name,
@@ -153,8 +152,17 @@ def _explain(
             )
             for interval in graph.intervals(package.name)
         ),
-        layer=named(snapshot.provenance.layers[0], snapshot) if alone else None,
+        layer=_layer(snapshot, environment, package),
     )
+
+
+def _layer(snapshot: Snapshot, environment: Environment, package: Package) -> IntroducedBy | None:
+    provenance = snapshot.provenance
+    index = provenance.authors.get(environment.id, {}).get(package.name)
+    if index is None and len(provenance.layers) == 1 and snapshot.subject.kind in IMAGES:
+        index = 0
+    time = provenance.times.get(environment.id, {}).get(package.name)
+    return None if index is None else named(index, snapshot, time)
 
 
 def _requirer(graph: Graph, edge: Edge) -> Requirer:

@@ -9,6 +9,7 @@ import msgspec
 
 from reprocheck.errors import TargetError
 from reprocheck.graph import build
+from reprocheck.model import factpath
 from reprocheck.model.snapshot import Gap, Snapshot
 from reprocheck.verdict import CLASS_LEVELS, classes, default_level
 
@@ -49,7 +50,7 @@ def _default_gaps(snapshot: Snapshot) -> Iterator[Gap]:
 
 
 def _class(gap: Gap) -> str:
-    return re.split(r"[.\[]", gap.what, maxsplit=1)[0]
+    return "".join(factpath.keys(gap.what)[:1])
 
 
 def _violations(snapshot: Snapshot) -> Iterator[str]:

@@ -136,4 +136,5 @@ def _side(snapshot: Snapshot, file: BaselineFile | None) -> Side:
         digest=file.digest if file else None,
         route=snapshot.header.route,
         executed=snapshot.header.executed,
+        checked=snapshot.header.checked,
     )

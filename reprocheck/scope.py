@@ -27,6 +27,7 @@ def checked(before: Snapshot, after: Snapshot, pairs: Sequence[Pair], level: Lev
         python=tuple(dict.fromkeys(two.python.version for _, two in paired if two.python)),
         python_packages=total,
         python_packages_unchanged=unchanged,
+        conda_packages=sum(len(one.conda) for one, two in paired if one.conda is not None and two.conda is not None),
         os_packages=len(after.os_packages) if "os_packages" in read else 0,
         classes=tuple(read),
         not_asked=tuple(_not_asked(before, after, level)),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from reprocheck.errors import ExitCode
+from reprocheck.model import factpath
 from reprocheck.model.report import (
     LEVELS,
     SEVERITIES,
@@ -16,6 +16,7 @@ from reprocheck.model.report import (
     Threshold,
     Verdict,
 )
+from reprocheck.model.snapshot import ONE_ENVIRONMENT
 from reprocheck.versions import FRAMEWORKS
 
 if TYPE_CHECKING:
@@ -35,16 +36,11 @@ CLASS_LEVELS: dict[FactClass, Level] = {
 }
 """The lowest level that needs something of a fact class. Results of smoke tests belong to none."""
 
-_ONE_ENVIRONMENT = ("python", "host")
-_PACKAGE = re.compile(r"environments\[.*?\]\.packages\[(?P<name>[^\]]*)\](?:\.(?P<fact>\w+))?")
-_SIDE_FACT = re.compile(r"environments\[.*?\]\.(?:pth|search_path|duplicates)\b")
-_PYTHON_FACT = re.compile(r"environments\[.*?\]\.python\.(?P<fact>\w+)")
-
 
 def default_level(before: Snapshot, after: Snapshot) -> Level:
     """Give the level that is verified when nobody says: ``packages`` where a side is an interpreter, else ``stack``."""
     kinds = {before.subject.kind, after.subject.kind}
-    return "packages" if kinds & set(_ONE_ENVIRONMENT) else "stack"
+    return "packages" if kinds & ONE_ENVIRONMENT else "stack"
 
 
 def classes(level: Level) -> tuple[FactClass, ...]:
@@ -68,19 +64,19 @@ def gap_level(gap: Gap) -> Level | None:
 
     A gap that is not understood touches the lowest: a gate never turns green on what it could not read.
     """
-    head = re.split(r"[.\[]", gap.what, maxsplit=1)[0]
-    if head in {"smoke", "provenance", "header", "subject"}:
-        return None
-    if head != "environments":
-        return next((level for name, level in CLASS_LEVELS.items() if name == head), "framework")
-    if match := _PACKAGE.match(gap.what):
-        if match["fact"] == "files":
+    path = factpath.keys(gap.what)
+    match path:
+        case ("smoke" | "provenance" | "header" | "subject", *_):
+            return None
+        case ("environments", _, "packages", _, "files", *_):
             return "bits"
-        is_framework = match["name"] in FRAMEWORKS and match["fact"] in {None, "version"}
-        return "framework" if is_framework else "packages"
-    if match := _PYTHON_FACT.match(gap.what):
-        return "framework" if match["fact"] in {"version", "implementation", "abi"} else "packages"
-    return "packages" if _SIDE_FACT.match(gap.what) else "framework"
+        case ("environments", _, "packages", name, *facts):
+            return "framework" if name in FRAMEWORKS and facts in ([], ["version"]) else "packages"
+        case ("environments", _, "python", fact, *_):
+            return "framework" if fact in {"version", "implementation", "abi"} else "packages"
+        case ("environments", _, "conda" | "pth" | "search_path" | "duplicates", *_):
+            return "packages"
+    return next((level for name, level in CLASS_LEVELS.items() if path[:1] == (name,)), "framework")
 
 
 class Judged(NamedTuple):

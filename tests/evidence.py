@@ -16,8 +16,10 @@ from reprocheck.model.evidence import (
     AnyWant,
     CommandEvidence,
     Document,
+    Elf,
     EngineFacts,
     Evidence,
+    Find,
     InterpreterEvidence,
     InterpreterFacts,
     List,
@@ -71,12 +73,10 @@ def process(home: str = "/root", /, **variables: str | None) -> ProcessEvidence:
     return ProcessEvidence(
         variables=variables,
         home=home,
-        uid=0,
         cwd="/",
         executable="/usr/local/bin/python3",
         kernel="6.1.0-test",
         machine="x86_64",
-        container=True,
     )
 
 
@@ -105,7 +105,7 @@ class Tree:
         """What the probe would say, had it been started in the tree."""
         asked = [want for one in questions if (want := self._moved(one)) is not None]
         request = {"wants": json.loads(msgspec.json.encode(asked)), "marker": "", "seconds": 60}
-        out = collect.answer(request, self._state)  # type: ignore[no-untyped-call]
+        out = collect.answer(request, collect.Answer(self._state))
         told = msgspec.json.decode(json.dumps(out), type=Answer)
         return msgspec.structs.replace(
             told,
@@ -119,6 +119,10 @@ class Tree:
             ),
             files={self._inside(path): file for path, file in told.files.items()},
             listings={self._inside(path): listing for path, listing in told.listings.items()},
+            elf={
+                self._inside(path): msgspec.structs.replace(summary, real=self._inside(summary.real))
+                for path, summary in told.elf.items()
+            },
             interpreters={
                 path: InterpreterEvidence(real=path, problem=facts)
                 if isinstance(facts, str)
@@ -142,7 +146,9 @@ class Tree:
     def _moved(self, want: AnyWant) -> AnyWant | None:
         if isinstance(want, Walk):
             return msgspec.structs.replace(want, root=self._start, search="always")
-        if isinstance(want, (List, Read)):
+        if isinstance(want, (Elf, Find, List, Read)):
+            if want.at == "@self":
+                return None
             if want.at.startswith("@home/"):
                 at = self._start + self._process.home.rstrip("/") + want.at.removeprefix("@home")
             elif want.at.startswith("@prefix"):

@@ -67,3 +67,53 @@ def test_a_layer_brings_files_and_no_settings() -> None:
     assert {one.subject.kind for one in found if one.introduced_by is None} == {
         "variable", "image-config", "driver", "device", "machine",
     }  # fmt: skip
+
+
+def traced(
+    finding: Finding, authors: dict[str, dict[str, int]], removed: dict[str, dict[str, int]] | None = None
+) -> str | None:
+    """Instruction of the layer that a finding is put down to, in an image of the layers a, b, c, d over another's."""
+    after = of(layers=["a", "b", "c", "d"])
+    provenance = msgspec.structs.replace(after.provenance, authors=authors, removed=removed or {})
+    after = msgspec.structs.replace(after, provenance=provenance)
+    (attributed,) = attribute((finding,), of(layers=["x"]), after)
+    return attributed.introduced_by.instruction if attributed.introduced_by else None
+
+
+def about(kind: SubjectKind, name: str, environment: str | None = None, *suffers: str) -> Finding:
+    subject = FindingSubject(kind=kind, name=name, environment=environment)
+    return msgspec.structs.replace(finding(), subject=subject, suffers=suffers)
+
+
+@pytest.mark.parametrize(
+    ("told", "brought"),
+    [
+        (about("python-package", "numpy", "/usr"), "RUN c"),
+        (about("python-package", "numpy", "/opt"), "RUN b"),
+        (about("python-package", "gone", "/usr"), "RUN d"),
+        (about("python-package", "unknown", "/usr"), None),
+        (about("os-package", "numpy"), "RUN a"),
+        (about("python", "python", "/opt"), "RUN b"),
+        (about("environment", "/opt", "/opt"), "RUN b"),
+        (about("conda-package", "numpy", "/usr"), "RUN d"),
+        (about("conda-package", "early", "/usr"), None),
+        (about("os", "os"), "RUN b"),
+        (about("os", "libc"), None),
+        (about("variable", "numpy", "/usr"), None),
+        # Violated from when both were there.
+        (about("python-package", "numpy", "/usr", "late"), "RUN d"),
+        (about("python-package", "numpy", "/usr", "early", "late"), "RUN c"),
+        # What is missing was never there: the first who requires it brought the trouble.
+        (about("python-package", "unknown", "/usr", "late", "early"), "RUN a"),
+    ],
+)
+def test_layers_that_were_read_tell(told: Finding, brought: str | None) -> None:
+    authors = {
+        "/usr": {"numpy": 2, "early": 0, "late": 3},
+        "/opt": {"numpy": 1},
+        "environments": {"/opt": 1},
+        "environments[/usr].conda": {"numpy": 3},
+        "system": {"os": 1},
+        "os_packages": {"numpy": 0},
+    }
+    assert traced(told, authors, {"/usr": {"gone": 3}}) == brought

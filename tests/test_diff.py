@@ -9,6 +9,7 @@ import pytest
 from reprocheck import diff
 from reprocheck.errors import UsageError
 from reprocheck.model.snapshot import (
+    CondaPackage,
     Coverage,
     Cpu,
     Device,
@@ -173,6 +174,29 @@ def test_pth_files_keep_their_identity_across_python_versions() -> None:
     assert [where for where, _, _, _ in changes(with_pth("3.9", "00"), with_pth("3.10", "11"))] == [
         "{prefix}/lib/python*/site-packages/a.pth/sha256"
     ]
+
+
+def test_a_gap_in_another_environment_hides_nothing() -> None:
+    """The second side's `/v` pairs with `/usr`; its gap is about a `/usr` of its own, which it has not."""
+    before = snapshot(environment(package("a==1"), name="/usr"))
+    after = snapshot(environment(name="/v", on_path=True), gaps=["environments[/usr].packages"])
+    assert [(where, kind) for where, kind, _, _ in changes(before, after)] == [("packages/a", "removed")]
+
+
+def test_conda_packages_are_keyed_by_name() -> None:
+    def managed(*packages: tuple[str, str]) -> Snapshot:
+        records = tuple(CondaPackage(name=name, version=version, build="0") for name, version in packages)
+        return snapshot(environment(kind="conda", conda=records))
+
+    before, after = managed(("mkl", "1"), ("zlib", "1")), managed(("mkl", "2"), ("xz", "1"))
+    assert [(where, kind) for where, kind, _, _ in changes(before, after)] == [
+        ("mkl/version", "changed"),
+        ("conda/xz", "added"),
+        ("conda/zlib", "removed"),
+    ]
+    twice = managed(("mkl", "2"), ("mkl", "1"))
+    assert changes(twice, managed(("mkl", "1"), ("mkl", "2"))) == []
+    assert changes(before, snapshot(environment(kind="conda"))) == []
 
 
 # The other classes.
@@ -372,6 +396,17 @@ def test_a_gap_finds_its_environment_when_the_ids_differ() -> None:
     before = snapshot(environment(package("a==1"), name="/old", on_path=True))
     after = snapshot(environment(name="/new[1].x", on_path=True), gaps=["environments[/new[1].x].packages"])
     assert changes(before, after) == []
+
+
+def test_a_gap_of_an_unpaired_environment_hides_nothing_of_the_other_sides_one_of_that_id() -> None:
+    before = snapshot(environment(package("a==1"), name="/usr", on_path=True))
+    after = snapshot(
+        environment(name="/opt", on_path=True), environment(name="/usr"), gaps=["environments[/usr].packages"]
+    )
+    assert [change[:2] for change in changes(before, after)] == [
+        ("environments//usr", "added"),
+        ("packages/a", "removed"),
+    ]
 
 
 def test_a_gap_of_a_whole_class() -> None:

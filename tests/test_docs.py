@@ -188,7 +188,7 @@ def test_what_the_pages_name_in_a_module_is_there() -> None:
         for page in PAGES
         for place in re.findall(r"`([A-Za-z_]\w*)` (?:in|of) `(\w+/[\w./-]+\.py)`", page.read_text())
     }
-    assert ("instructions", "reprocheck/targets/history.py") in named
+    assert ("instructions", "reprocheck/archives/history.py") in named
     assert [f"{thing} in {path}" for thing, path in named if thing not in defined(ROOT / path)] == []
 
 

@@ -116,6 +116,8 @@ def test_a_gap_above_the_level_is_not_missed() -> None:
         ("environments[/usr].packages[numpy].files.record_sha256", "bits"),
         ("environments[/a[b].c].packages[numpy]", "packages"),
         ("environments[/usr].pth", "packages"),
+        ("environments[/opt/conda].conda", "packages"),
+        ("environments[/opt/conda].conda[mkl]", "packages"),
         ("os_packages", "stack"),
         ("system.libc", "stack"),
         ("image", "stack"),

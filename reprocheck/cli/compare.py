@@ -49,4 +49,7 @@ def diff(before: str, after: str | None, question: Question, outputs: Outputs, a
 
 
 def _files(*addresses: Address) -> list[str]:
-    return [address.value for address in addresses if address.kind in {"snapshot", "evidence"}]
+    """The files that are compared, which no report may replace."""
+    from reprocheck.targets.address import chosen
+
+    return [chosen(address.value)[0] for address in addresses if address.kind in {"snapshot", "evidence", "archive"}]

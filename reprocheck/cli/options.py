@@ -21,6 +21,8 @@ Function = Callable[..., Any]
 _LEVELS = ("framework", "packages", "stack", "machine", "bits")
 _THRESHOLDS = ("breaking", "major", "minor", "info", "never")
 
+_ROUTES = ("storage", "container", "save", "exec", "archive")
+
 _ACCESS = (
     click.option("--engine", metavar="ADDRESS", help="Container engine, as in unix:///run/docker.sock."),
     click.option(
@@ -34,6 +36,15 @@ _ACCESS = (
         metavar="SECONDS",
         help="How long the target's Python may take to answer.",
     ),
+    click.option(
+        "--route",
+        type=click.Choice(_ROUTES),
+        help="Read the target by this route alone; default: the first that this machine allows.",
+    ),
+    click.option("--platform", metavar="OS/ARCH", help="The platform of an archive or layout that holds several."),
+    click.option("--deep", is_flag=True, help="Compare the digests of uncompressed layers too."),
+    click.option("--no-verify", is_flag=True, help="Compare nothing stored with its digests."),
+    click.option("--no-exec", is_flag=True, help="Run nothing of the target, whatever it costs."),
     click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."),
 )
 
@@ -71,7 +82,9 @@ def access_options(function: Function) -> Function:
     def command(*, engine: str | None, python: Path | None, timeout: float, **words: Any) -> Any:
         from reprocheck.targets.resolve import Access
 
-        return function(access=Access(engine_address=engine, python=python, seconds=timeout, tell=say), **words)
+        how = {name: words.pop(name) for name in ("route", "platform", "deep", "no_verify", "no_exec")}
+        access = Access(engine_address=engine, python=python, seconds=timeout, tell=say, **how)
+        return function(access=access, **words)
 
     return _with(_ACCESS, command)
 

@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from reprocheck.extractors import environments, image, machine, os_packages, system, variables
-from reprocheck.extractors.base import Extractor
+from reprocheck.extractors import accelerator, environments, image, machine, os_packages, system, variables
+from reprocheck.extractors.base import Extractor, Traces
 from reprocheck.model.evidence import AnyWant, Evidence
 from reprocheck.model.snapshot import FACT_CLASSES, Coverage, FactClass, Gap, Note, Provenance, Snapshot
 
-EXTRACTORS: tuple[Extractor, ...] = (system, environments, os_packages, machine, variables, image)
+EXTRACTORS: tuple[Extractor, ...] = (
+    system,
+    environments,
+    os_packages,
+    accelerator,
+    machine,
+    variables,
+    image,
+)
 """In the order of the snapshot's fields."""
 
 
 def wants(evidence: Evidence) -> Sequence[AnyWant]:
     """What all extractors want to know next."""
     return [want for extractor in EXTRACTORS for want in extractor.wants(evidence)]
+
+
+def _times(traces: Traces, evidence: Evidence) -> dict[str, dict[str, str]]:
+    """When a container wrote what lies above the layers of its image; of these the build tells."""
+    if evidence.document.subject.kind != "container" or evidence.engine is None:
+        return {}
+    times: dict[str, dict[str, str]] = {}
+    for group, names in traces.written.items():
+        for name, seconds in names.items():
+            if traces.authors[group][name] >= len(evidence.engine.layers):
+                moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+                times.setdefault(group, {})[name] = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return times
 
 
 def _failed(evidence: Evidence) -> list[Gap]:
@@ -45,6 +67,7 @@ def assemble(evidence: Evidence) -> Snapshot:
     fields: dict[str, Any] = {}
     gaps: list[Gap] = []
     notes: list[Note] = []
+    traces = Traces()
     failed = _failed(evidence)
     for extractor in EXTRACTORS:
         facts = extractor.read(evidence)
@@ -54,17 +77,30 @@ def assemble(evidence: Evidence) -> Snapshot:
         fields.update(facts.fields)
         gaps += [*facts.gaps, *unanswered]
         notes += facts.notes
+        traces.take(facts.traces)
     document, engine = evidence.document, evidence.engine
-    provenance = Provenance(probe_sha256=document.probe_sha256, notes=tuple(dict.fromkeys(notes)))
+    for problem in document.problems:
+        if problem.lost:
+            gaps.append(Gap(what="layers", where=problem.where, reason=problem.reason))
+        else:
+            notes.append(Note(what="layers", where=problem.where, reason=problem.reason))
+    provenance = Provenance(
+        probe_sha256=document.probe_sha256,
+        authors=traces.authors,
+        rewritten=traces.rewritten,
+        removed=traces.removed,
+        times=_times(traces, evidence),
+        notes=tuple(dict.fromkeys(notes)),
+    )
     if engine is not None:
-        provenance = Provenance(
+        provenance = msgspec.structs.replace(
+            provenance,
             image_id=engine.image_id,
             image_name=engine.image_name,
+            config_digest=engine.config_digest,
             repo_digests=engine.repo_digests,
             layers=engine.layers,
             engine=engine.address,
-            probe_sha256=document.probe_sha256,
-            notes=tuple(dict.fromkeys(notes)),
         )
     return Snapshot(
         header=document.header,

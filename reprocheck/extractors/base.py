@@ -6,8 +6,49 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from reprocheck.model.evidence import AnyWant, Evidence
+from reprocheck.model.evidence import AnyWant, ElfEvidence, Evidence, FileEvidence, InterpreterEvidence
 from reprocheck.model.snapshot import Coverage, FactClass, Gap, Note
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """Which layer brought, rewrote and removed what: group, name, index, as in ``Provenance``."""
+
+    authors: dict[str, dict[str, int]] = field(default_factory=dict)
+    rewritten: dict[str, dict[str, int]] = field(default_factory=dict)
+    removed: dict[str, dict[str, int]] = field(default_factory=dict)
+    written: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Seconds since the epoch."""
+
+    def of(self, group: str, name: str, evidence: ElfEvidence | FileEvidence | InterpreterEvidence | None) -> None:
+        """Take down the layers of the file that a fact rests on, if they are known."""
+        if evidence is not None and evidence.layer is not None and evidence.since is not None:
+            self.authors.setdefault(group, {})[name] = evidence.since
+            if isinstance(evidence, ElfEvidence | FileEvidence) and evidence.mtime is not None:
+                self.written.setdefault(group, {})[name] = evidence.mtime
+            if evidence.layer != evidence.since:
+                self.rewritten.setdefault(group, {})[name] = evidence.layer
+
+    def since(self, group: str, name: str, layer: int, evidence: FileEvidence) -> None:
+        """Take down the layer that brought something, one of many in a file."""
+        self.authors.setdefault(group, {})[name] = layer
+        if layer == evidence.layer and evidence.mtime is not None:
+            self.written.setdefault(group, {})[name] = evidence.mtime
+
+    def gone(self, group: str, name: str, layer: int) -> None:
+        """Take down the layer that removed something."""
+        self.removed.setdefault(group, {})[name] = layer
+
+    def take(self, other: Traces) -> None:
+        """Add what another extractor took down."""
+        for mine, theirs in (
+            (self.authors, other.authors),
+            (self.rewritten, other.rewritten),
+            (self.removed, other.removed),
+            (self.written, other.written),
+        ):
+            for group, names in theirs.items():
+                mine.setdefault(group, {}).update(names)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,8 +58,14 @@ class Facts:
     coverage: Coverage
     fields: dict[str, Any] = field(default_factory=dict)
     """Fields of the snapshot."""
+    traces: Traces = field(default_factory=Traces)
     gaps: tuple[Gap, ...] = ()
     notes: tuple[Note, ...] = ()
+
+
+def in_one_pass(evidence: Evidence) -> bool:
+    """Whether the target is asked once only, by the bare probe: what may be needed has to be asked at once."""
+    return evidence.document.subject.kind == "evidence"
 
 
 class Extractor(Protocol):

@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+import msgspec
 from packaging.utils import canonicalize_name
 
-from reprocheck.extractors import metadata
-from reprocheck.model.evidence import AnyWant, Evidence, List, Read, shown
+from reprocheck import redact
+from reprocheck.extractors import metadata, zipped
+from reprocheck.model.evidence import AnyWant, Evidence, FileEvidence, List, Read, shown
 from reprocheck.model.snapshot import Files
-from reprocheck.targets import redact
 
 _HEADER_LIMIT = 1 << 20
 _SMALL = 1 << 20
@@ -53,7 +54,7 @@ def wants(directory: str) -> list[AnyWant]:
         Read(at=f"{directory}/{_DIST_INFO}/INSTALLER", limit=_SMALL),
         Read(at=f"{directory}/{_DIST_INFO}/REQUESTED", limit=_SMALL),
         Read(at=f"{directory}/{_DIST_INFO}/direct_url.json", limit=_SMALL),
-        Read(at=f"{directory}/{_DIST_INFO}/RECORD", part="digest"),
+        Read(at=f"{directory}/{_DIST_INFO}/RECORD", part="digest", keep=".so"),
         Read(at=f"{directory}/{_EGG_INFO}", part="header", limit=_HEADER_LIMIT),
         Read(at=f"{directory}/{_EGG_INFO}/PKG-INFO", part="header", limit=_HEADER_LIMIT),
         Read(at=f"{directory}/{_EGG_INFO}/requires.txt", limit=_SMALL),
@@ -90,6 +91,52 @@ def read(directory: str, evidence: Evidence) -> tuple[list[Distribution], list[s
     if links:
         found = [_develop(one) if canonicalize_name(one.name) in links else one for one in found]
     return sorted(found, key=lambda one: (canonicalize_name(one.name), one.metadata_path)), leftovers
+
+
+def read_archive(path: str, raw: bytes) -> list[Distribution]:
+    """The distributions whose metadata stands in an archive on the search path; none where it has no metadata.
+
+    Raises:
+        ValueError: the archive can't be read.
+    """
+    files = zipped.metadata_of(raw)
+    found = []
+    for name, content in sorted(files.items()):
+        if name.endswith("/requires.txt"):
+            continue
+        known = metadata.parse_metadata(content)
+        stem = name.partition("/")[0].removesuffix(".dist-info")
+        if name.startswith("EGG-INFO/"):
+            stem = re.sub(r"\.(?:egg|whl)$", "", posixpath.basename(shown(path)))
+        stated = known.name is not None or known.version is not None
+        unread = None if stated else "states neither name nor version"
+        one = _named(path, stem, known if stated else None, known.problems, unread)
+        requires = known.requires
+        if not requires and name == "EGG-INFO/PKG-INFO":
+            requires = metadata.parse_requires_txt(files.get("EGG-INFO/requires.txt", b""))
+        found.append(replace(one, requires=requires))
+    return found
+
+
+def metadata_file(one: Distribution, evidence: Evidence) -> FileEvidence | None:
+    """The file that states a distribution's name and version, there since the layer that first brought this version."""
+    stem = posixpath.basename(one.metadata_path).rpartition(".")[0]
+    for path in (f"{one.metadata_path}/METADATA", f"{one.metadata_path}/PKG-INFO", one.metadata_path):
+        file = evidence.files.get(path)
+        if file is not None and file.problem is None:
+            same = metadata.name_from_directory(shown(stem))[1] == one.version
+            # One that was edited in place may have stated another version before.
+            return file if same else msgspec.structs.replace(file, since=file.layer)
+    return None
+
+
+def removed(directory: str, evidence: Evidence) -> Iterator[tuple[str, int]]:
+    """Normalised names of distributions that a layer took out of a directory, and that layer."""
+    listing = evidence.listings.get(directory)
+    for entry, layer in (listing.removed if listing else {}).items():
+        stem, dot, suffix = entry.rpartition(".")
+        if dot and suffix in {"dist-info", "egg-info"}:
+            yield canonicalize_name(metadata.name_from_directory(shown(stem))[0]), layer
 
 
 def egg_link_targets(directory: str, evidence: Evidence) -> Iterator[tuple[str, str]]:

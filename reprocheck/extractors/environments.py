@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
+from packaging.utils import canonicalize_name
+
 from reprocheck import pythonpath
-from reprocheck.extractors import distributions
-from reprocheck.extractors.base import Facts
+from reprocheck.extractors import conda, distributions, zipped
+from reprocheck.extractors.base import Facts, Traces
 from reprocheck.extractors.discovery import remarks, search
 from reprocheck.extractors.distributions import Distribution
 from reprocheck.extractors.layout import EvidenceTree, layout_of
 from reprocheck.extractors.packages import packages
 from reprocheck.extractors.places import Place, on_path, path_candidates, places
-from reprocheck.model.evidence import AnyWant, Evidence, Interpreter, List, Read, literal, shown
-from reprocheck.model.snapshot import Coverage, Environment, FactClass, Gap, Note, PathFile, Python
+from reprocheck.model.evidence import AnyWant, Evidence, Interpreter, InterpreterEvidence, List, Read, literal, shown
+from reprocheck.model.snapshot import Coverage, Environment, FactClass, Gap, Note, Package, PathFile, Python
 
 CLASS: FactClass = "environments"
-VERSION = 1
+VERSION = 2
 
 _LIBRARIES = (
     "/usr/lib/python3",
@@ -44,6 +46,7 @@ def wants(evidence: Evidence) -> Sequence[AnyWant]:
         Interpreter(at="@python"),
         Read(at="@venv", limit=1 << 16),
         *distributions.wants("@site"),
+        *conda.wants(evidence),
         # So that a directory that is not there is known not to be, without another round.
         *(List(at=at) for at in _LIBRARIES),
         *(Interpreter(at=literal(path)) for path in path_candidates(evidence)),
@@ -63,24 +66,28 @@ def _follow(place: Place, evidence: Evidence) -> Iterator[AnyWant]:
     for directory in (*directories, *tree.unknown):
         if directory not in evidence.listings and directory not in standard:
             yield from distributions.wants(literal(directory))
+            if directory.endswith(zipped.SUFFIXES):
+                yield Read(at=literal(directory), limit=zipped.LIMIT)
 
 
 def read(evidence: Evidence) -> Facts:
     """The environments, in order of their ids."""
-    if not evidence.live:
+    if evidence.walk is None:
         return _unread(evidence)
     gaps: list[Gap] = []
     notes: list[Note] = []
     found = places(evidence)
     active = on_path(found, evidence)
-    environments = [_environment(place, evidence, place.id == active, gaps, notes) for place in found]
-    if not environments:
+    traces = Traces()
+    environments = [_environment(place, evidence, place.id == active, gaps, notes, traces) for place in found]
+    if not any(place.has_python for place in found):
         where = evidence.document.header.target
         gaps.append(Gap(what=CLASS, where=where, reason="no Python environment was found"))
     unfound, aside = remarks(CLASS, evidence, gaps)
     return Facts(
         coverage=Coverage(state="partial" if gaps or unfound else "complete"),
         fields={"environments": tuple(sorted(environments, key=lambda one: one.id))},
+        traces=traces,
         gaps=(*gaps, *unfound),
         notes=(*notes, *aside),
     )
@@ -101,31 +108,41 @@ def _unread(evidence: Evidence) -> Facts:
     return Facts(coverage=Coverage(state="not-read"), gaps=(Gap(what=CLASS, where=target, reason=reason),))
 
 
-def _environment(place: Place, evidence: Evidence, active: bool, gaps: list[Gap], notes: list[Note]) -> Environment:
+def _environment(
+    place: Place, evidence: Evidence, active: bool, gaps: list[Gap], notes: list[Note], traces: Traces
+) -> Environment:
     what = f"environments[{place.id}]"
     layout = layout_of(place, evidence)
+    managed, unread = conda.read(place.prefix, what, evidence, traces) if place.kind == "conda" else ((), [])
+    gaps += unread
+    if not place.has_python:
+        return Environment(id=place.id, kind=place.kind, on_path=active, conda=managed)
     if place.facts is None:
         gaps.append(Gap(what=f"{what}.python", where=shown(place.executable), reason=place.reason or "not asked"))
     if layout is None:
         gaps.append(
             Gap(what=f"{what}.packages", where=shown(place.prefix), reason="the version of its Python is unknown")
         )
-        return Environment(id=place.id, kind=place.kind, on_path=active, python=None)
+        return Environment(id=place.id, kind=place.kind, on_path=active, python=None, conda=managed)
     tree = EvidenceTree(evidence)
     path = pythonpath.search_path(layout, tree)
-    _unsearched(what, path, tree, evidence, gaps)
+    opened = _archives(path, evidence)
+    _unsearched(what, path, tree, evidence, opened, gaps)
     copies: list[tuple[str, Distribution]] = []
     for directory in path:
         found, leftovers = distributions.read(directory, evidence)
+        inside = opened.get(directory, [])
+        found += inside if isinstance(inside, list) else []
         copies += [(directory, one) for one in found]
         notes += [Note(what=what, where=left.partition(": ")[0], reason=left.partition(": ")[2]) for left in leftovers]
     for link, target in _broken_links(layout, path, evidence):
         gaps.append(
             Gap(what=f"{what}.packages", where=shown(link), reason=f"names {shown(target)}, which is not there")
         )
-    rooted = partial(place.rooted, home=evidence.process.home if evidence.process else None)
+    rooted = partial(place.rooted, home=evidence.home)
     listed, unknown = packages(what, copies, rooted)
     gaps += unknown
+    _trace(place, listed, [(rooted(directory), one) for directory, one in copies], path, evidence, traces)
     return Environment(
         id=place.id,
         kind=place.kind,
@@ -134,7 +151,34 @@ def _environment(place: Place, evidence: Evidence, active: bool, gaps: list[Gap]
         search_path=tuple(map(rooted, path)),
         packages=listed,
         pth=_path_files(layout, evidence, rooted),
+        conda=managed,
     )
+
+
+def _trace(
+    place: Place,
+    listed: Sequence[Package],
+    copies: Sequence[tuple[str, Distribution]],
+    path: Sequence[str],
+    evidence: Evidence,
+    traces: Traces,
+) -> None:
+    config = evidence.files.get(f"{place.prefix}/pyvenv.cfg") if place.kind == "venv" else None
+    traces.of("environments", place.id, config or _told(place, evidence))
+    there = {package.name for package in listed}
+    active = {(package.name, package.location, package.version) for package in listed if package.active}
+    for location, one in copies:
+        name: str = canonicalize_name(one.name)
+        if (name, location, one.version) in active:
+            traces.of(place.id, name, distributions.metadata_file(one, evidence))
+    for directory in path:
+        for gone, layer in distributions.removed(directory, evidence):
+            if gone not in there:
+                traces.gone(place.id, gone, layer)
+
+
+def _told(place: Place, evidence: Evidence) -> InterpreterEvidence | None:
+    return next((told for told in evidence.interpreters.values() if told.facts and told.real == place.executable), None)
 
 
 def _python(place: Place) -> Python | None:
@@ -152,15 +196,39 @@ def _python(place: Place) -> Python | None:
     )
 
 
-def _unsearched(what: str, path: Sequence[str], tree: EvidenceTree, evidence: Evidence, gaps: list[Gap]) -> None:
+def _archives(path: Sequence[str], evidence: Evidence) -> dict[str, list[Distribution] | str]:
+    """What stands in each archive on the path, or why that is not known."""
+    opened: dict[str, list[Distribution] | str] = {}
+    for place in path:
+        listing, file, raw = evidence.listings.get(place), evidence.files.get(place), evidence.content(place)
+        if listing is None or listing.problem != "ENOTDIR" or not place.endswith(_ARCHIVES):
+            continue
+        if file is None or raw is None or file.cut:
+            opened[place] = "is an archive, which is not searched"
+            continue
+        try:
+            opened[place] = distributions.read_archive(place, raw)
+        except ValueError as error:
+            opened[place] = f"is {error}"
+    return opened
+
+
+def _unsearched(
+    what: str,
+    path: Sequence[str],
+    tree: EvidenceTree,
+    evidence: Evidence,
+    opened: Mapping[str, list[Distribution] | str],
+    gaps: list[Gap],
+) -> None:
     for directory in dict.fromkeys((*path, *tree.unknown)):
         listing = evidence.listings.get(directory)
         if directory in tree.unknown and listing is None:
             reason = "lies on the search path and was not collected"
         elif listing is not None and listing.problem == "EACCES":
             reason = "lies on the search path and can't be entered (permission denied)"
-        elif listing is not None and listing.problem == "ENOTDIR" and directory.endswith(_ARCHIVES):
-            reason = "lies on the search path and is an archive, which is not searched"
+        elif isinstance(said := opened.get(directory), str):
+            reason = f"lies on the search path and {said}"
         else:
             continue
         gaps.append(Gap(what=f"{what}.search_path", where=shown(directory), reason=reason))

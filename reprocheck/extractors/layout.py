@@ -15,7 +15,7 @@ def layout_of(place: Place, evidence: Evidence) -> pythonpath.Layout | None:
     if place.version is None:
         return None
     facts = place.facts
-    home = evidence.process.home if evidence.process else None
+    home = evidence.home
     user_base = path_variable(evidence, "PYTHONUSERBASE") or (posixpath.join(home, ".local") if home else None)
     if path_variable(evidence, "PYTHONNOUSERSITE"):
         user_base = None

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from reprocheck.extractors.base import Facts
 from reprocheck.model.evidence import AnyWant, Command, Evidence, List, Read, shown
-from reprocheck.model.snapshot import Coverage, Cpu, Device, Driver, FactClass, Gap, Machine
+from reprocheck.model.snapshot import IMAGES, Coverage, Cpu, Device, Driver, FactClass, Gap, Machine
 
 CLASS: FactClass = "machine"
 VERSION = 1
@@ -28,7 +28,7 @@ _LIBRARIES = (
 
 def wants(evidence: Evidence) -> Sequence[AnyWant]:
     """Nothing of an image: its machine is whichever runs it."""
-    if evidence.document.subject.kind == "image":
+    if evidence.document.subject.kind in IMAGES:
         return []
     return [
         Read(at=_CPU, limit=1 << 18),
@@ -40,7 +40,7 @@ def wants(evidence: Evidence) -> Sequence[AnyWant]:
 
 def read(evidence: Evidence) -> Facts:
     """Kernel, CPU, driver, devices."""
-    if evidence.document.subject.kind == "image":
+    if evidence.document.subject.kind in IMAGES:
         return Facts(coverage=Coverage(state="not-applicable"))
     if evidence.process is None:
         return Facts(coverage=Coverage(state="not-read"))

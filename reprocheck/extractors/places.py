@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from reprocheck.extractors import conda
 from reprocheck.extractors.configuration import path_variable
 from reprocheck.model.evidence import Evidence, InterpreterEvidence, InterpreterFacts, shown
-from reprocheck.model.snapshot import EnvironmentKind
+from reprocheck.model.snapshot import IMAGES, ONE_ENVIRONMENT, EnvironmentKind
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _NAMES = ("python3", "python")
@@ -30,6 +31,8 @@ class Place:
     system_site: bool
     reason: str | None
     """Why there are no facts."""
+    has_python: bool = True
+    """Conda manages environments without a Python as well."""
 
     def rooted(self, path: str, home: str | None) -> str:
         """A path with its named root: ``{prefix}``, ``{base}``, ``{home}``; others as they are."""
@@ -45,8 +48,8 @@ class Place:
 
 
 def path_candidates(evidence: Evidence) -> list[str]:
-    """Where ``python3`` may be on the configured ``PATH``, in order; none where no engine says."""
-    if evidence.engine is None:
+    """Where ``python3`` may be on the configured ``PATH``, in order; none where a process says what was started."""
+    if evidence.engine is None and evidence.document.subject.kind not in IMAGES:
         return []
     path = path_variable(evidence, "PATH") or _DEFAULT_PATH
     return [f"{directory}/{name}" for name in _NAMES for directory in path.split(":") if directory]
@@ -54,7 +57,7 @@ def path_candidates(evidence: Evidence) -> list[str]:
 
 def places(evidence: Evidence) -> list[Place]:
     """Every environment: each interpreter's own, each pyvenv.cfg's, each conda-meta's."""
-    conda = {posixpath.dirname(path) for path in evidence.found.get("conda", ())}
+    managed = set(conda.prefixes(evidence))
     found: dict[str, Place] = {}
     seen: set[tuple[str, str]] = set()
     for told in sorted(evidence.interpreters.values(), key=_rank):
@@ -72,7 +75,7 @@ def places(evidence: Evidence) -> list[Place]:
         found[identity] = Place(
             id=identity,
             prefix=prefix,
-            kind="conda" if prefix in conda else "system",
+            kind="conda" if prefix in managed else "system",
             executable=told.real,
             facts=facts,
             version=_numbers(facts.version),
@@ -83,7 +86,10 @@ def places(evidence: Evidence) -> list[Place]:
         place = _virtual(config, evidence)
         if place is not None:
             found[place.id] = place
-    if evidence.document.subject.kind in {"python", "host"}:
+    known = {place.prefix for place in found.values()}
+    for place in (_conda(prefix, evidence) for prefix in sorted(managed - known)):
+        found[place.id] = place
+    if evidence.document.subject.kind in ONE_ENVIRONMENT:
         # Only the interpreter that was named: its base is part of it, not another environment.
         chosen = on_path(list(found.values()), evidence)
         return [place for place in found.values() if place.id == chosen]
@@ -126,6 +132,24 @@ def _virtual(config: str, evidence: Evidence) -> Place | None:
         version=_numbers(version),
         system_site=settings.get("include-system-site-packages", "").lower() == "true",
         reason=None if facts else (told.problem if told else "its bin/python leads nowhere"),
+    )
+
+
+def _conda(prefix: str, evidence: Evidence) -> Place:
+    """An environment of conda's in which no interpreter answered, or is."""
+    executables = [f"{prefix}/bin/{name}" for name in ("python3", "python")]
+    told = next((evidence.interpreters[path] for path in executables if path in evidence.interpreters), None)
+    there = told is not None or not set(executables).isdisjoint(evidence.found.get("python", ()))
+    return Place(
+        id=shown(prefix),
+        prefix=prefix,
+        kind="conda",
+        executable=executables[0],
+        facts=None,
+        version=None,
+        system_site=False,
+        reason=told.problem if told else None,
+        has_python=there,
     )
 
 

@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Sequence
 
-from reprocheck.extractors.base import Facts
+from reprocheck.extractors.base import Facts, Traces
 from reprocheck.extractors.configuration import configured_variables
 from reprocheck.model.evidence import AnyWant, Evidence, Interpreter, Read
 from reprocheck.model.snapshot import Coverage, FactClass, Gap, Libc, OsRelease, System
@@ -53,7 +53,14 @@ def read(evidence: Evidence) -> Facts:
         for name, (value, where, reason) in reasons.items()
         if value is None
     )
-    return Facts(coverage=Coverage(state="partial" if gaps else "complete"), fields={"system": system}, gaps=gaps)
+    traces = Traces()
+    traces.of(CLASS, "os", next((evidence.files[path] for path in _FILES if evidence.content(path) is not None), None))
+    return Facts(
+        coverage=Coverage(state="partial" if gaps else "complete"),
+        fields={"system": system},
+        traces=traces,
+        gaps=gaps,
+    )
 
 
 def parse_os_release(raw: bytes) -> dict[str, str]:
@@ -103,7 +110,12 @@ def _architecture(evidence: Evidence) -> str | None:
         word = evidence.engine.platform.split("/")[1:2]
         if word:
             return _MACHINES.get(word[0], word[0])
-    return evidence.process.machine if evidence.process else None
+    if evidence.process:
+        return evidence.process.machine
+    for _, told in sorted(evidence.interpreters.items()):
+        if told.facts is not None:
+            return told.facts.markers.get("platform_machine")
+    return None
 
 
 def _locale(evidence: Evidence) -> str:

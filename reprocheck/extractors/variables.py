@@ -8,7 +8,7 @@ from reprocheck.extractors.base import Facts
 from reprocheck.extractors.configuration import configured_variables
 from reprocheck.model.evidence import AnyWant, Evidence, Process
 from reprocheck.model.snapshot import Coverage, FactClass, Gap
-from reprocheck.targets.redact import ALLOWED_VARIABLES
+from reprocheck.redact import ALLOWED_VARIABLES
 
 CLASS: FactClass = "variables"
 VERSION = 1
@@ -21,6 +21,8 @@ def wants(evidence: Evidence) -> Sequence[AnyWant]:  # noqa: ARG001 - the shape 
 
 def read(evidence: Evidence) -> Facts:
     """The variables, by name."""
+    if evidence.document.subject.kind == "rootfs":
+        return Facts(coverage=Coverage(state="not-applicable"))
     if evidence.engine is None and evidence.process is None:
         reason = "neither an engine nor a process says"
         where = evidence.document.header.target

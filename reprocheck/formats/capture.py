@@ -9,7 +9,7 @@ from reprocheck.formats.words import counted, how_it_was_read
 from reprocheck.versions import FRAMEWORKS
 
 if TYPE_CHECKING:
-    from reprocheck.model.snapshot import Environment, Machine, Snapshot, System
+    from reprocheck.model.snapshot import Accelerator, Environment, Gap, Machine, Snapshot, System
 
 _MOST = 4
 """Environments and gaps that are listed; the others are counted, so that the summary stays a summary."""
@@ -26,7 +26,7 @@ def render(snapshot: Snapshot, *, width: int = 100, color: bool = False) -> str:
     page.row("OS", _system(snapshot.system) or "not known")
     environments = sorted(snapshot.environments, key=lambda environment: not environment.on_path)
     for environment in environments[:_MOST]:
-        page.row("Python", _environment(environment, named=snapshot.subject.kind in _INTERPRETERS))
+        page.row("Python", _environment(environment, snapshot.gaps, named=snapshot.subject.kind in _INTERPRETERS))
     if len(environments) > _MOST:
         page.row("", f"and {counted(len(environments) - _MOST, 'more environment')}")
     if not environments:
@@ -38,6 +38,7 @@ def render(snapshot: Snapshot, *, width: int = 100, color: bool = False) -> str:
         if package.active and package.name in FRAMEWORKS
     }
     page.row("frameworks", ", ".join(sorted(found)) or "none found")
+    _accelerator(page, snapshot.accelerator)
     page.row("OS packages", _os_packages(snapshot))
     machine = _machine(snapshot.machine)
     if machine:
@@ -48,7 +49,7 @@ def render(snapshot: Snapshot, *, width: int = 100, color: bool = False) -> str:
         page.row("", f"and {counted(len(snapshot.gaps) - _MOST, 'more gap')} (-o FILE keeps all)")
     if not snapshot.gaps:
         page.row("gaps", "none")
-    page.aside(how_it_was_read(snapshot.header.route, executed=snapshot.header.executed))
+    page.aside(how_it_was_read(snapshot.header))
     return page.render()
 
 
@@ -61,11 +62,15 @@ def _system(system: System) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _environment(environment: Environment, *, named: bool) -> str:
-    version = environment.python.version if environment.python else "of unknown version"
+def _environment(environment: Environment, gaps: tuple[Gap, ...], *, named: bool) -> str:
+    # Conda manages environments without a Python; where one could not be read, a gap says so.
+    unknown = any(gap.what.startswith(f"environments[{environment.id}].python") for gap in gaps)
+    version = environment.python.version if environment.python else "of unknown version" if unknown else "none"
     on_path = (", named" if named else ", on PATH") if environment.on_path else ""
     active = sum(package.active for package in environment.packages)
     words = f"{version}  {environment.id} ({environment.kind}{on_path}): {counted(active, 'package')}"
+    if environment.conda:
+        words += f", {counted(len(environment.conda), 'conda package')}"
     shadowed = len(environment.packages) - active
     if shadowed:
         words += f", {counted(shadowed, 'shadowed copy', 'shadowed copies')}"
@@ -73,6 +78,27 @@ def _environment(environment: Environment, *, named: bool) -> str:
     if run_at_start:
         words += f", {counted(run_at_start, '.pth file')} that {'runs' if run_at_start == 1 else 'run'} code"
     return words
+
+
+def _accelerator(page: Page, accelerator: Accelerator) -> None:
+    """Each component with its versions, and how many copies where there are several; then what is missing."""
+    copies: dict[str, list[str]] = {}
+    for one in accelerator.cuda:
+        copies.setdefault(one.component, []).append(one.version or "of unknown version")
+    parts = []
+    for component, versions in sorted(copies.items()):
+        several = f" ({len(versions)} copies)" if len(versions) > 1 else ""
+        parts.append(f"{component} {' and '.join(sorted(set(versions)))}{several}")
+    if parts:
+        page.row("CUDA", " · ".join(parts))
+    missing: dict[str, list[str]] = {}
+    for lacking in accelerator.missing:
+        missing.setdefault(lacking.owner, []).append(lacking.library)
+    for owner, libraries in list(missing.items())[:_MOST]:
+        who = "files of no package" if owner == "none" else owner.removeprefix("python:")
+        page.row("missing", f"{', '.join(libraries)}: for {who}")
+    if len(missing) > _MOST:
+        page.row("", f"and libraries for {len(missing) - _MOST} more")
 
 
 def _os_packages(snapshot: Snapshot) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reprocheck.formats.layout import Page
+from reprocheck.formats.words import brought_by
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,9 +33,7 @@ def _package(page: Page, package: PackageExplanation) -> None:
     _rows(page, "also there", [f"{copy.version} in {copy.location}, not taken" for copy in package.copies])
     _rows(page, "problem", package.problems)
     if package.layer is not None:
-        layer = package.layer
-        instruction = layer.instruction or "instruction not recorded"
-        page.row("brought by", f"layer {layer.layer} of {layer.layers}: {instruction}")
+        page.row("brought by", brought_by(package.layer))
     _rows(page, "required by", [_requirer(package, requirer) for requirer in package.required_by] or ["nobody"])
     _rows(page, "path", [" → ".join(path) for path in package.paths if len(path) > 1])
     _rows(page, "requires", [_requirement(requirement) for requirement in package.requires] or ["nothing"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from reprocheck.formats.layout import Page
 from reprocheck.formats.stories import folds, stories
-from reprocheck.formats.words import counted, how_it_was_read, in_a_row, listed, side
+from reprocheck.formats.words import brought_by, counted, how_it_was_read, in_a_row, listed, side
 from reprocheck.model.report import LEVELS, SEVERITIES
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ def _checked(report: Report) -> list[str]:
     return [
         *(f"Python {version}" for version in checked.python),
         *([counted(checked.python_packages, "Python package")] if checked.python_packages else []),
+        *([counted(checked.conda_packages, "conda package")] if checked.conda_packages else []),
         *([counted(checked.os_packages, "OS package")] if checked.os_packages else []),
         *(_CLASSES[name] for name in checked.classes if name in _CLASSES),
     ]
@@ -131,8 +132,7 @@ def _story(page: Page, report: Report, story: Story, *, most: int) -> None:
         page.row("pulled by", "; ".join(_who_pulls(story, name) for name in story.pulled_by))
     layer = story.introduced_by
     if layer is not None:
-        instruction = layer.instruction or "instruction not recorded"
-        page.row("brought by", f"layer {layer.layer} of {layer.layers}: {instruction}")
+        page.row("brought by", brought_by(layer))
     _repairs(page, [finding.fix for finding in story.findings if finding.fix is not None])
 
 
@@ -254,7 +254,7 @@ def _gaps_and_notes(page: Page, report: Report) -> None:
 
 
 def _how_it_was_read(page: Page, report: Report) -> None:
-    first, second = (how_it_was_read(one.route, executed=one.executed) for one in (report.baseline, report.target))
+    first, second = map(how_it_was_read, (report.baseline, report.target))
     if first == second:
         page.aside(second)
     else:

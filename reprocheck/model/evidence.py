@@ -43,6 +43,19 @@ class Walk(Want, frozen=True, kw_only=True):
     """Patterns that stand for a group where nothing is searched."""
 
 
+class Find(Want, frozen=True, kw_only=True):
+    """Search below directories for files by name. They are a group of their own, as those of a walk are."""
+
+    at: str
+    """As in :class:`List`."""
+    group: str
+    """Name of the group."""
+    name: str
+    """Regular expression that a base name must match from its start."""
+    leaves: tuple[str, ...]
+    """Directories of these names are not entered."""
+
+
 class List(Want, frozen=True, kw_only=True):
     """The entries of each directory that ``at`` matches."""
 
@@ -57,8 +70,12 @@ class Read(Want, frozen=True, kw_only=True):
     at: str
     part: Literal["whole", "header", "digest"] = "whole"
     """``header``: up to the first blank line. ``digest``: SHA-256, size and line count instead of contents."""
+    keep: str | None = None
+    """Of a ``digest`` the lines that hold this text are ``content``."""
     limit: int = 4 << 20
     """Bytes; a longer file is cut and says so."""
+    versions: bool = False
+    """Its versions in lower layers too, where layers can be told apart."""
 
 
 class Interpreter(Want, frozen=True, kw_only=True):
@@ -81,7 +98,23 @@ class Command(Want, frozen=True, kw_only=True):
     argv: tuple[str, ...]
 
 
-AnyWant = Walk | List | Read | Interpreter | Process | Command
+class Elf(Want, frozen=True, kw_only=True):
+    """What each ELF file that ``at`` matches tells the dynamic linker."""
+
+    at: str
+    """As in :class:`List`."""
+
+
+AnyWant = Walk | Find | List | Read | Elf | Interpreter | Process | Command
+
+
+class FileVersion(Struct, frozen=True, kw_only=True):
+    """A file as it was up to some layer."""
+
+    layer: int
+    """Position of the layer that wrote it."""
+    content: str | None
+    """``None``: it can't be read, or is longer than was asked for, or all of them together are too long."""
 
 
 class FileEvidence(Struct, frozen=True, kw_only=True):
@@ -95,6 +128,14 @@ class FileEvidence(Struct, frozen=True, kw_only=True):
     content: str | None = None
     sha256: str | None = None
     lines: int | None = None
+    layer: int | None = None
+    """Position of the layer that last wrote it; ``None`` where layers can't be told apart."""
+    since: int | None = None
+    """Position of the layer from which on it was there without a break."""
+    mtime: int | None = None
+    """When it was last written, seconds since the epoch, where its layer is known."""
+    versions: tuple[FileVersion, ...] = ()
+    """Those of lower layers, the lowest first."""
 
 
 class Entry(Struct, frozen=True, array_like=True):
@@ -113,6 +154,8 @@ class Listing(Struct, frozen=True, kw_only=True):
 
     problem: str | None = None
     entries: tuple[Entry, ...] = ()
+    removed: dict[str, int] = {}
+    """Names that a lower layer had, and the layer that took them away."""
 
 
 class WalkReport(Struct, frozen=True, kw_only=True):
@@ -123,7 +166,38 @@ class WalkReport(Struct, frozen=True, kw_only=True):
     """Why it ended early."""
     mounts: tuple[str, ...] = ()
     denied: tuple[str, ...] = ()
-    entries: int = 0
+
+
+class ElfEvidence(Struct, frozen=True, kw_only=True):
+    """One ELF file (System V ABI): header, and what its dynamic section says."""
+
+    problem: str | None = None
+    """``ENOENT``, ``not a valid ELF file: …``; what was read before that is kept."""
+    size: int = 0
+    real: str = ""
+    """Links resolved."""
+    layer: int | None = None
+    """As in :class:`FileEvidence`."""
+    since: int | None = None
+    """As in :class:`FileEvidence`."""
+    mtime: int | None = None
+    """As in :class:`FileEvidence`."""
+    bits: int | None = None
+    """32 or 64."""
+    order: Literal["<", ">"] | None = None
+    """Least or most significant byte first."""
+    machine: int | None = None
+    """``e_machine``."""
+    flags: int | None = None
+    """``e_flags``."""
+    interpreter: str | None = None
+    """``PT_INTERP``: of programs, the dynamic linker."""
+    soname: str | None = None
+    needed: tuple[str, ...] = ()
+    rpath: str | None = None
+    runpath: str | None = None
+    nodeflib: bool = False
+    """``DF_1_NODEFLIB``: the default directories are not searched."""
 
 
 class InterpreterFacts(Struct, frozen=True, kw_only=True):
@@ -149,6 +223,10 @@ class InterpreterEvidence(Struct, frozen=True, kw_only=True):
 
     real: str
     """Links resolved."""
+    layer: int | None = None
+    """As in :class:`FileEvidence`."""
+    since: int | None = None
+    """As in :class:`FileEvidence`."""
     problem: str | None = None
     facts: InterpreterFacts | None = None
 
@@ -158,14 +236,12 @@ class ProcessEvidence(Struct, frozen=True, kw_only=True):
 
     variables: dict[str, str | None]
     home: str
-    uid: int
     cwd: str
     executable: str
     started_as: str | None = None
     """The name or path that the engine was given to start it; ``None``: not by an engine, or not recorded."""
     kernel: str
     machine: str
-    container: bool
 
 
 class CommandEvidence(Struct, frozen=True, kw_only=True):
@@ -186,13 +262,16 @@ class Answer(Struct, frozen=True, kw_only=True):
     listings: dict[str, Listing] = {}
     interpreters: dict[str, InterpreterEvidence] = {}
     process: ProcessEvidence | None = None
+    home: str | None = None
+    """Home directory of the configured user, where there is no process to tell."""
     commands: dict[str, CommandEvidence] = {}
+    searches: dict[str, WalkReport] = {}
+    """How far the searches of :class:`Find` came, by group."""
+    elf: dict[str, ElfEvidence] = {}
     failed: tuple[tuple[Any, str], ...] = ()
     """Wants that raised, each with the error."""
     time: int = 0
     """When the answer was made, on the target's clock, seconds since the epoch."""
-    seconds: float = 0.0
-    """How long it took."""
 
 
 class EngineFacts(Struct, frozen=True, kw_only=True):
@@ -200,6 +279,8 @@ class EngineFacts(Struct, frozen=True, kw_only=True):
 
     image_id: str
     image_name: str | None = None
+    config_digest: str | None = None
+    """Digest of the image configuration, where it is known to be that."""
     repo_digests: tuple[str, ...] = ()
     platform: str
     state: str | None = None
@@ -217,6 +298,16 @@ class EngineFacts(Struct, frozen=True, kw_only=True):
     address: str | None = None
 
 
+class LayerProblem(Struct, frozen=True, kw_only=True):
+    """Something that is wrong with a stored image."""
+
+    where: str
+    """Layer, and the path in it or the byte of it."""
+    reason: str
+    lost: bool
+    """Something of its content is not known because of it."""
+
+
 class Document(Struct, frozen=True, kw_only=True):
     """Saved evidence: every round's answer, so that a replay needs no target."""
 
@@ -225,6 +316,8 @@ class Document(Struct, frozen=True, kw_only=True):
     subject: Subject
     engine: EngineFacts | None = None
     probe_sha256: str | None = None
+    problems: tuple[LayerProblem, ...] = ()
+    """Of layers that were read as they are stored."""
     answers: tuple[Answer, ...] = ()
 
 
@@ -239,7 +332,10 @@ class Evidence:
         self.listings: dict[str, Listing] = {}
         self.interpreters: dict[str, InterpreterEvidence] = {}
         self.process: ProcessEvidence | None = None
+        self.home: str | None = None
         self.commands: dict[str, CommandEvidence] = {}
+        self.searches: dict[str, WalkReport] = {}
+        self.elf: dict[str, ElfEvidence] = {}
         self.failed: list[tuple[Any, str]] = []
         self._asked: set[bytes] = set()
         for answer in document.answers:
@@ -249,11 +345,6 @@ class Evidence:
     def engine(self) -> EngineFacts | None:
         """The engine's facts, for images and containers."""
         return self.document.engine
-
-    @property
-    def live(self) -> bool:
-        """Whether a process in the target, or on the host, answered."""
-        return self.process is not None
 
     def add(self, answer: Answer) -> None:
         """Take in the replies to one more round."""
@@ -298,8 +389,11 @@ class Evidence:
         self.listings.update(answer.listings)
         self.interpreters.update(answer.interpreters)
         self.commands.update(answer.commands)
+        self.searches.update(answer.searches)
+        self.elf.update(answer.elf)
         self.walk = answer.walk or self.walk
         self.process = answer.process or self.process
+        self.home = answer.process.home if answer.process else answer.home or self.home
         self.failed.extend(answer.failed)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from reprocheck.model.snapshot import Gap, Model, Note
+from reprocheck.model.snapshot import DigestsChecked, Gap, Model, Note
 
 SCHEMA = "reprocheck.report/1"
 
@@ -18,10 +18,12 @@ LEVELS: tuple[Level, ...] = ("framework", "packages", "stack", "machine", "bits"
 Verdict = Literal["verified", "drift", "unverified"]
 SubjectKind = Literal[
     "python-package",
+    "conda-package",
     "os-package",
     "os",
     "python",
     "environment",
+    "cuda",
     "variable",
     "image-config",
     "file",
@@ -71,13 +73,15 @@ class IntroducedBy(Model, frozen=True, kw_only=True):
     """The layer that brought the change."""
 
     layer: int
-    """From 1, as people count."""
+    """From 1, as people count; one more than there are: the container itself, above its image."""
     layers: int
-    """How many layers the target has."""
-    diff_id: str
-    """Digest of the uncompressed layer (OCI image configuration, ``rootfs``)."""
+    """How many layers the target's image has."""
+    diff_id: str | None
+    """Digest of the uncompressed layer (OCI image configuration, ``rootfs``); ``None`` for the container itself."""
     instruction: str | None = None
     """The Dockerfile instruction, secrets masked."""
+    time: str | None = None
+    """When the container wrote it, as far as its storage tells; UTC, RFC 3339."""
 
 
 class Fix(Model, frozen=True, kw_only=True):
@@ -164,6 +168,8 @@ class Side(Model, frozen=True, kw_only=True):
     """As ``header.route`` of the snapshot."""
     executed: bool
     """Whether anything of the target was run."""
+    checked: DigestsChecked | None = None
+    """As ``header.checked`` of the snapshot."""
 
 
 class Pair(Model, frozen=True, kw_only=True):
@@ -214,6 +220,8 @@ class Checked(Model, frozen=True, kw_only=True):
     """Distributions of the first side, in paired environments."""
     python_packages_unchanged: int = 0
     """Of these, the ones with the same version and origin on the second side."""
+    conda_packages: int = 0
+    """Packages that conda installed, of the first side, in paired environments; 0 where they were not compared."""
     os_packages: int = 0
     """OS packages of the second side; 0 where they were not compared."""
     classes: tuple[str, ...] = ()

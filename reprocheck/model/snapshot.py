@@ -27,11 +27,21 @@ FACT_CLASSES: tuple[FactClass, ...] = (
 )
 State = Literal["complete", "partial", "not-read", "not-applicable"]
 EnvironmentKind = Literal["system", "venv", "conda"]
-TargetKind = Literal["container", "image", "python", "host", "evidence", "snapshot"]
+TargetKind = Literal["container", "image", "archive", "oci", "rootfs", "python", "host", "evidence", "snapshot"]
+
+
+ONE_ENVIRONMENT: frozenset[TargetKind] = frozenset({"python", "host"})
+"""Kinds that are one interpreter, whatever else stands beside it."""
+IMAGES: frozenset[TargetKind] = frozenset({"image", "archive", "oci", "rootfs"})
+"""Kinds that are files alone: their machine is whichever runs them."""
 
 
 class Model(Struct, frozen=True, kw_only=True):
     """Base of every type that is stored: immutable, keyword-only, sorted on encoding."""
+
+
+DigestsChecked = Literal["digests", "headers", "none"]
+"""``headers``: a layer that lies uncompressed is not read through; of its headers every checksum, size and bound is."""
 
 
 class Header(Model, frozen=True, kw_only=True):
@@ -44,9 +54,12 @@ class Header(Model, frozen=True, kw_only=True):
     target: str
     """The target as ``KIND:VALUE``."""
     route: str
-    """``exec``, ``throw-away container``, ``archive endpoint``, ``interpreter`` or ``probe``."""
+    """``engine storage``, ``archive``, ``OCI layout``, ``root file system``, ``exec``, ``throw-away container``,
+    ``archive endpoint``, ``interpreter`` or ``probe``."""
     executed: bool
     """Whether anything of the target was run."""
+    checked: DigestsChecked | None = None
+    """How far stored layers were compared with their digests; ``None`` where nothing stored was read (no gap)."""
     note: str | None = None
     """The author's words (``lock --note``); ``None``: there are none (no gap)."""
 
@@ -184,6 +197,21 @@ class PathFile(Model, frozen=True, kw_only=True):
     """SHA-256 of its contents, hex."""
 
 
+class CondaPackage(Model, frozen=True, kw_only=True):
+    """What conda records of one package (``conda-meta/NAME-VERSION-BUILD.json``); it need not be a Python one."""
+
+    name: str
+    """As conda has it: ``pytorch``, where the Python distribution in it is ``torch``."""
+    version: str
+    """Verbatim."""
+    build: str = ""
+    """The build string, ``py39h2e5ec2c_0``; empty where none is recorded."""
+    channel: str = ""
+    """Name or URL, without credentials and platform; empty where none is recorded."""
+    subdir: str = ""
+    """Platform that it was built for: ``linux-64``, ``noarch``."""
+
+
 class Environment(Model, frozen=True, kw_only=True):
     """An interpreter with the distributions that it sees."""
 
@@ -199,19 +227,55 @@ class Environment(Model, frozen=True, kw_only=True):
     packages: tuple[Package, ...] = ()
     """Sorted by name, then location."""
     pth: tuple[PathFile, ...] = ()
+    conda: tuple[CondaPackage, ...] | None = None
+    """What conda installed, sorted by name; a Python distribution among it stands in ``packages`` as well. Empty
+    where conda has no hand in it; ``None`` in snapshots of versions that did not read it (no gap)."""
 
 
 class OsPackage(Model, frozen=True, kw_only=True):
     """A package of the operating system."""
 
     manager: Literal["dpkg", "rpm", "apk"]
-    """This version reads ``dpkg``."""
+    """Whose database it stands in."""
     name: str
-    """As the manager has it."""
+    """As the manager has it. Keys that rpm imported (``gpg-pubkey``) are no packages."""
     version: str
-    """Verbatim."""
+    """As the manager prints it; of rpm ``[EPOCH:]VERSION-RELEASE``."""
     architecture: str
-    """As the manager names it: ``amd64``, ``all``."""
+    """As the manager names it: ``amd64``, ``x86_64``, ``all``; empty where none is recorded."""
+
+
+class CudaLibrary(Model, frozen=True, kw_only=True):
+    """One copy of a library of the CUDA family, reached by whatever names."""
+
+    component: str
+    """``cudart``, ``cublas``, ``cublasLt``, ``cudnn``, ``nccl``, ``nvinfer``, ``nvrtc``, ``cuda`` (the driver's) …"""
+    version: str | None
+    """As far as it is known: ``8.9.2`` from a header, ``8`` from a soname; ``None``: nothing tells it."""
+    path: str
+    """Links resolved; in an environment with a named root, as ``Package.location``."""
+    source: Literal["wheel", "package", "header", "version file", "file name", "soname", "none"]
+    """What told the version. ``package``: of conda or dpkg."""
+    owner: str
+    """``python:nvidia-cudnn-cu12 8.9.2.26``, ``dpkg:libcudnn8 8.9.2.26-1+cuda12.1``, ``conda:cudnn 8.9.2.26``;
+    ``none``: no installer recorded it."""
+    environment: str | None = None
+    """Id of the environment whose prefix or site directory holds it; ``None``: the system's (no gap)."""
+
+
+class Loaded(Model, frozen=True, kw_only=True):
+    """Which file the dynamic linker takes for one library, predicted."""
+
+    component: str
+    """As in :class:`CudaLibrary`."""
+    name: str
+    """The name that is asked for: ``libcudnn.so.8``."""
+    status: Literal["found", "missing", "unknown"]
+    """``unknown``: it can't be told."""
+    path: str | None
+    """Links resolved, as ``CudaLibrary.path``; ``None`` unless it is found."""
+    reason: str
+    """Why this one: ``RUNPATH of libtorch_cuda.so``; or why none, or why it can't be told."""
 
 
 class Framework(Model, frozen=True, kw_only=True):
@@ -221,12 +285,43 @@ class Framework(Model, frozen=True, kw_only=True):
     """Normalised name of its distribution."""
     version: str
     """Verbatim."""
+    environment: str
+    """Id of its environment."""
+    built_with: dict[str, str] | None = None
+    """``cuda``, ``cudnn``, ``rocm``, ``tensorrt`` with their versions, as its files say; empty: built for the processor
+    alone; ``None``: not known."""
+    gpu_targets: tuple[str, ...] = ()
+    """``sm_80``, ``compute_80``; empty where its files don't tell them."""
+    loads: tuple[Loaded, ...] = ()
+    """By component."""
+
+
+class MissingLibrary(Model, frozen=True, kw_only=True):
+    """A shared library that an installed distribution needs and that was not found."""
+
+    library: str
+    """As ``DT_NEEDED`` names it: ``libxcb.so.1``."""
+    owner: str
+    """As ``CudaLibrary.owner``."""
+    environment: str | None
+    """Id of the environment; ``None``: of none (no gap)."""
+    needed_by: str
+    """The file that names it, with a named root."""
+    module: str | None
+    """The extension module that can't be imported without it: ``cv2``; ``None``: no module is linked to it."""
+    certain: bool
+    """The whole target was searched, and nothing of this name is in it."""
 
 
 class Accelerator(Model, frozen=True, kw_only=True):
-    """CUDA family libraries in the target's files."""
+    """CUDA family libraries in the target's files, the frameworks that load them, and libraries that are missing."""
 
+    cuda: tuple[CudaLibrary, ...] = ()
+    """By component and path."""
     frameworks: tuple[Framework, ...] = ()
+    """By environment and name."""
+    missing: tuple[MissingLibrary, ...] = ()
+    """By owner and library."""
 
 
 class Cpu(Model, frozen=True, kw_only=True):
@@ -328,6 +423,11 @@ class Provenance(Model, frozen=True, kw_only=True):
     """How the target was built, and remarks bound to this capture.
 
     ``None`` where the target has no such thing (no gap).
+
+    In ``authors``, ``rewritten`` and ``removed`` the outer key is the id of an environment, ``environments``,
+    ``environments[ID].conda``, ``os_packages``, ``accelerator`` (CUDA libraries outside every environment) or
+    ``system``; the inner one is the name of what stands there, of an OS package of a foreign architecture
+    ``NAME:ARCHITECTURE``; the value is a layer's index. They are empty where layers could not be told apart.
     """
 
     image_id: str | None = None
@@ -339,6 +439,14 @@ class Provenance(Model, frozen=True, kw_only=True):
     repo_digests: tuple[str, ...] = ()
     """``NAME@sha256:…``, of registries that the image was pulled from or pushed to."""
     layers: tuple[Layer, ...] = ()
+    authors: dict[str, dict[str, int]] = {}
+    """The layer that first brought what is there, in the version that is there."""
+    rewritten: dict[str, dict[str, int]] = {}
+    """The layer that last wrote it, where that is a later one."""
+    removed: dict[str, dict[str, int]] = {}
+    """The layer that removed what is not there any more."""
+    times: dict[str, dict[str, str]] = {}
+    """When the container itself wrote what no layer of its image brought; UTC, RFC 3339."""
     engine: str | None = None
     """Address of the engine, where it is not the default one."""
     probe_sha256: str | None = None

@@ -32,6 +32,7 @@ import re
 import select
 import signal
 import stat
+import struct
 import subprocess
 import time
 import zlib
@@ -49,13 +50,40 @@ WALK_LIMIT = 2000000
 COMMAND_LIMIT = 1 << 20
 """Bytes kept of what a command prints."""
 COMMAND_SECONDS = 10
+ELF_LIMIT = 1 << 20
+"""Bytes read of one ELF file, however large it is."""
+ELF_FILES = 20000
+"""ELF files looked at for one answer."""
 
-# Any mark may stand in one of JSON's escapes. Userinfo ends at the last @: a password may hold others.
-USERINFO = re.compile(br"((?::|\\u003a)(?:\\?/|\\u002f){2})((?:[^/\s'\"\\<>]|\\u(?!002f)[0-9a-f]{4})*)(?:@|\\u0040)", re.I)
-USERINFO_CUT = re.compile(br"((?::|\\u003a)(?:\\?/|\\u002f){2})(?:[^/\s'\"\\<>]|\\u(?!002f)[0-9a-f]{4})*(?:\\(?:u[0-9a-f]{0,3})?)?\Z", re.I)
-QUERY_SECRET = re.compile(
-    br"([?&;][^=&#?;\s'\"]{0,80}(?:token|secret|passw|pwd|key|sig|auth|credential)[^=&#?;\s'\"]{0,80}=)[^&#;\s'\"]+", re.I
+
+# Secrets in URLs: group 1 comes before, group 2 is the secret; END stands for what ends a URL. Any mark may stand in
+# one of JSON's escapes. Userinfo ends at the last @: a password may hold others. No rule takes more than linear time.
+SLASH = br"(?:\\?/|\\u002f)"
+START = br"((?::|\\u003a)" + SLASH + br"{2}"
+WORD = br"(?:[^/END\\<>]|\\u(?!002f)[0-9a-f]{4})"
+PATH = SLASH + br"(?:[^:END\\<>]|\\/|\\u(?!003a)[0-9a-f]{4})*?"
+SECRETS = (
+    START + br")(" + WORD + br"*)(?<!/git)(?<!\\u002fgit)(?:@|\\u0040)",
+    # conda's token in a channel's path.
+    START + br"[^/END\\<>]*(?:" + PATH + br")??" + SLASH + br"t" + SLASH + br")(" + WORD + br"+)",
+    br"([?&;][^=&#?;END]{0,80}(?:token|secret|passw|pwd|key|sig|auth|credential)[^=&#?;END]{0,80}=)([^&#;END]+)",
+    # Where a text was cut.
+    START + br")(" + WORD + br"*(?:\\(?:u[0-9a-f]{0,3})?)?)\Z",
 )
+
+
+def overwritten(found):
+    """What a rule has found, its secret as so many asterisks."""
+    return found.group(1) + b"*" * len(found.group(2)) + found.group(0)[found.end(2) - found.start() :]
+
+
+def url_rules(end, instead):
+    return [(re.compile(rule.replace(b"END", end), re.I), put) for rule, put in zip(SECRETS, instead)]
+
+
+TEXT = url_rules(br"\s'\"", (br"\1", br"\1***", br"\1***", br"\1"))
+# What holds a NUL byte is no text: offsets in it have to stay, and a control character ends a URL.
+BINARY = url_rules(br"\s'\"\x00-\x1f\x7f", [overwritten] * len(SECRETS))
 
 # What another interpreter says of itself. Parses and runs on 2.7 as well. `site` is imported, never run:
 # under -S that executes nothing of the target's own.
@@ -110,11 +138,17 @@ def text(raw):
 
 
 def scrub(raw):
-    """Take credentials out of URLs (userinfo, query values named like a secret); a bare `git@` stays."""
-    if b":/" not in raw and b":\\" not in raw and b"\\u003" not in raw:
-        return raw
-    raw = USERINFO.sub(lambda m: m.group(0) if m.group(2) == b"git" else m.group(1), raw)
-    return QUERY_SECRET.sub(br"\1***", raw)
+    """Take credentials out of URLs (userinfo, conda's tokens, query values named like a secret); a bare `git@` stays."""
+    if b":/" in raw or b":\\" in raw or b"\\u003" in raw:
+        for rule, instead in (BINARY if b"\0" in raw else TEXT)[:-1]:
+            raw = rule.sub(instead, raw)
+    return raw
+
+
+def cut_url(raw):
+    """Take out the end of what was cut, if it lies in a URL: the `@` that tells what is secret may be gone."""
+    rule, instead = (BINARY if b"\0" in raw else TEXT)[-1]
+    return rule.sub(instead, raw)
 
 
 def problem(error):
@@ -129,36 +163,73 @@ def entry_type(mode):
     return "other"
 
 
+class Disk(object):
+    """The file system of this process; a host that reads layers puts one of its own in the same shape here."""
+
+    def mounts(self):
+        """Where something else than the root file system begins."""
+        return mount_points()
+
+    def is_image(self):
+        return in_container()
+
+    def scan(self, where):
+        """Name, and whether it is a directory and no link, of each entry."""
+        with os.scandir(where) as scan:
+            for entry in scan:
+                yield entry.name, entry.is_dir(follow_symlinks=False)
+
+    def names(self, where):
+        return os.listdir(where)
+
+    def lstat(self, path):
+        """Mode (with its type), size, and the target of a link."""
+        facts = os.lstat(path)
+        return facts.st_mode, facts.st_size, os.readlink(path) if stat.S_ISLNK(facts.st_mode) else None
+
+    def is_dir(self, path):
+        return os.path.isdir(path)
+
+    def real(self, path):
+        """Links resolved, if it is a file."""
+        return os.path.realpath(path) if os.path.isfile(path) else None
+
+    def open(self, path):
+        """Whether it is a regular file, its size, what reads it (length, offset) and what closes it."""
+        # O_NONBLOCK: a FIFO that carries the name of a metadata file must not stop the probe.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+        facts = os.fstat(handle)
+        return stat.S_ISREG(facts.st_mode), facts.st_size, lambda n, at: os.pread(handle, n, at), lambda: os.close(handle)
+
+
 class Answer(object):
     """Collects the answers to one request."""
 
-    def __init__(self, state):
+    file_limit, total_limit = FILE_LIMIT, TOTAL_LIMIT
+
+    def __init__(self, state, files=Disk()):
         self.state = state
-        self.out = {
-            "found": {},
-            "walk": None,
-            "files": {},
-            "listings": {},
-            "interpreters": {},
-            "process": None,
-            "commands": {},
-        }
+        self.on = files
+        self.begin()
+
+    def begin(self):
+        parts = ("found", "files", "listings", "interpreters", "commands", "searches", "elf")
+        self.out = dict((part, {}) for part in parts)
+        self.out.update(walk=None, process=None)
         self.scans = {}
-        self.room = TOTAL_LIMIT
+        self.room = self.total_limit
 
     # Wants, one method each.
 
     def walk(self, want):
         """Search below a root for names; mounts and the named trees are not entered, leaves are not opened."""
-        report = {"searched": True, "reason": None, "mounts": [], "denied": [], "entries": 0}
+        report = {"searched": True, "reason": None, "mounts": [], "denied": []}
         found = dict((key, []) for key in want["find"])
-        if want["search"] == "never" or (want["search"] == "container" and not in_container()):
+        if want["search"] == "never" or (want["search"] == "container" and not self.on.is_image()):
             report["searched"] = False
             self.state["found"] = found
             for key, patterns in want["otherwise"].items():
-                found[key] = [
-                    text(path) for pattern in patterns for path in self.expand(pattern) if os.path.lexists(path)
-                ]
+                found[key] = [text(path) for pattern in patterns for path in self.expand(pattern) if self.there(path)]
         else:
             self.search(want, found, report)
         self.out["walk"] = report
@@ -170,41 +241,60 @@ class Answer(object):
         leaves = set(os.fsencode(name) for name in want["leaves"])
         beside = dict((os.fsencode(name), os.fsencode(mark)) for name, mark in want.get("leaves_beside", {}).items())
         marks = set(beside.values())
-        mounts = mount_points()
-        stack = [os.fsencode(want["root"])]
+        mounts = self.on.mounts()
+        stack, entries = [os.fsencode(want["root"])], 0
         while stack:
             where, inner, seen = stack.pop(), [], set()
             try:
-                scan = os.scandir(where)
+                for name, directory in self.on.scan(where):
+                    entries += 1
+                    if name in marks:
+                        seen.add(name)
+                    shown = os.fsdecode(name)
+                    if anything.match(shown):
+                        for key, rule in names:
+                            if rule.match(shown):
+                                found[key].append(text(os.path.join(where, name)))
+                    if directory and name not in leaves:
+                        path = os.path.join(where, name)
+                        if path in mounts:
+                            report["mounts"].append(text(path))
+                        else:
+                            inner.append(path)
             except OSError as error:
                 if error.errno not in (errno.ENOENT, errno.ENOTDIR):
                     report["denied"].append(text(where))
-                continue
-            try:
-                with scan:
-                    for entry in scan:
-                        report["entries"] += 1
-                        name = entry.name
-                        if name in marks:
-                            seen.add(name)
-                        shown = os.fsdecode(name)
-                        if anything.match(shown):
-                            for key, rule in names:
-                                if rule.match(shown):
-                                    found[key].append(text(entry.path))
-                        if name not in leaves and entry.is_dir(follow_symlinks=False):
-                            if entry.path in mounts:
-                                report["mounts"].append(text(entry.path))
-                            else:
-                                inner.append(entry.path)
-            except OSError:
-                report["denied"].append(text(where))
             stack.extend(path for path in inner if beside.get(os.path.basename(path)) not in seen)
-            if report["entries"] > WALK_LIMIT:
+            if entries > WALK_LIMIT:
                 report["reason"] = "stopped after %d entries" % WALK_LIMIT
                 break
         report["mounts"].sort()
         report["denied"].sort()
+
+    def find(self, want):
+        """Search below directories for names, also where a walk does not enter; they are a group like those of a walk."""
+        report, entries = {"searched": True, "reason": None, "mounts": [], "denied": []}, 0
+        rule, leaves = re.compile(want["name"].encode("latin-1")), set(os.fsencode(name) for name in want["leaves"])
+        found, stack = set(), self.expand(want["at"])
+        while stack:
+            where = stack.pop()
+            try:
+                for name, directory in self.on.scan(where):
+                    entries += 1
+                    if directory:
+                        if name not in leaves:
+                            stack.append(os.path.join(where, name))
+                    elif rule.match(name):
+                        found.add(text(os.path.join(where, name)))
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+                    report["denied"].append(text(where))
+            if entries > WALK_LIMIT:
+                report["reason"] = "stopped after %d entries" % WALK_LIMIT
+                break
+        report["denied"].sort()
+        self.out["searches"][want["group"]] = report
+        self.out["found"][want["group"]] = self.state["found"][want["group"]] = sorted(found)
 
     def list(self, want):
         """The entries of each directory that the pattern matches."""
@@ -217,13 +307,22 @@ class Answer(object):
             if text(path) not in self.out["files"]:
                 self.out["files"][text(path)] = self.file(path, want)
 
+    def elf(self, want):
+        """What the dynamic linker is told by each ELF file that the pattern matches."""
+        for path in self.expand(want["at"]):
+            if text(path) in self.out["elf"]:
+                continue
+            if len(self.out["elf"]) >= ELF_FILES:
+                raise ValueError("more than %d ELF files" % ELF_FILES)
+            self.out["elf"][text(path)] = self.linked(path)
+
     def interpreter(self, want):
         """Each interpreter that the pattern matches says of itself what it is."""
         ran = self.state["interpreters"]
         for path in self.expand(want["at"]):
-            if not os.path.isfile(path):
+            real = self.on.real(path)
+            if real is None:
                 continue
-            real = os.path.realpath(path)
             if real not in ran:
                 ran[real] = self.ask(real)
             self.out["interpreters"][text(path)] = dict(ran[real], real=text(real))
@@ -243,12 +342,10 @@ class Answer(object):
         self.out["process"] = {
             "variables": variables,
             "home": text(os.fsencode(os.path.expanduser("~"))),
-            "uid": os.getuid(),
             "cwd": text(cwd),
             "executable": text(os.fsencode(sys.executable or "")),
             "kernel": names.release,
             "machine": names.machine,
-            "container": in_container(),
         }
 
     def command(self, want):
@@ -261,24 +358,27 @@ class Answer(object):
 
     def expand(self, pattern):
         """Paths that a pattern means: absolute, or `@NAME/…` below what a walk found; `*`, `?`, `[` match in one component."""
-        if pattern == "@self":
-            return [os.fsencode(sys.executable)] if sys.executable else []
-        if pattern.startswith("@prefix/"):
-            exe = os.fsencode(sys.executable or "")
-            roots = [os.path.dirname(os.path.dirname(exe)), os.fsencode(getattr(sys, "base_prefix", sys.prefix))]
-            rest = pattern[len("@prefix/") :]
-        elif pattern.startswith("@home/"):
-            roots, rest = [os.fsencode(os.path.expanduser("~"))], pattern[len("@home/") :]
-        elif pattern.startswith("@"):
-            name, _, rest = pattern[1:].partition("/")
-            roots = [path.encode("latin-1") for path in self.state["found"].get(name, ())]
-        else:
-            roots, rest = [b"/"], pattern.lstrip("/")
+        roots, rest = self.roots(pattern)
         rest = rest.encode("latin-1")
         paths = roots
         for part in rest.split(b"/") if rest else []:
             paths = [path for root in paths for path in self.step(root, part)]
         return sorted(set(paths))
+
+    def roots(self, pattern):
+        """Where a pattern begins, and what is left of it."""
+        exe = os.fsencode(sys.executable or "")
+        if pattern == "@self":
+            return [exe] if exe else [], ""
+        if pattern.startswith("@prefix/"):
+            base = os.fsencode(getattr(sys, "base_prefix", sys.prefix))
+            return [os.path.dirname(os.path.dirname(exe)), base], pattern[len("@prefix/") :]
+        if pattern.startswith("@home/"):
+            return [os.fsencode(os.path.expanduser("~"))], pattern[len("@home/") :]
+        if pattern.startswith("@"):
+            name, _, rest = pattern[1:].partition("/")
+            return [path.encode("latin-1") for path in self.state["found"].get(name, ())], rest
+        return [b"/"], pattern.lstrip("/")
 
     def step(self, root, part):
         if not any(mark in part for mark in (b"*", b"?", b"[")):
@@ -290,10 +390,17 @@ class Answer(object):
             if rule.match(text(name)) and not (name.startswith(b".") and not part.startswith((b".", b"[.")))
         ]
 
+    def there(self, path):
+        try:
+            self.on.lstat(path)
+        except OSError:
+            return False
+        return True
+
     def names(self, where):
         if where not in self.scans:
             try:
-                self.scans[where] = os.listdir(where)
+                self.scans[where] = self.on.names(where)
             except OSError:
                 self.scans[where] = []
         return self.scans[where]
@@ -303,43 +410,38 @@ class Answer(object):
             return
         entries, trouble = [], None
         try:
-            with os.scandir(path) as scan:
-                for entry in scan:
-                    try:
-                        facts = entry.stat(follow_symlinks=False)
-                        link = text(os.readlink(entry.path)) if stat.S_ISLNK(facts.st_mode) else None
-                    except OSError as error:
-                        # Gone meanwhile; or a directory whose names may be seen, and nothing else of it.
-                        trouble = "EACCES" if error.errno == errno.EACCES else trouble
-                        continue
-                    try:
-                        directory = entry.is_dir()
-                    except OSError:  # links in a circle
-                        directory = False
-                    entries.append([text(entry.name), entry_type(facts.st_mode), facts.st_size, directory, link])
+            names = self.on.names(path)
         except OSError as error:
             self.out["listings"][text(path)] = {"problem": problem(error), "entries": []}
             return
+        for name in names:
+            where = os.path.join(path, name)
+            try:
+                mode, size, link = self.on.lstat(where)
+            except OSError as error:
+                # Gone meanwhile; or a directory whose names may be seen, and nothing else of it.
+                trouble = "EACCES" if error.errno == errno.EACCES else trouble
+                continue
+            directory = stat.S_ISDIR(mode) if link is None else self.on.is_dir(where)
+            entries.append([text(name), entry_type(mode), size, directory, None if link is None else text(link)])
         entries.sort(key=lambda entry: entry[0])
         self.out["listings"][text(path)] = {"problem": trouble, "entries": entries}
 
     def file(self, path, want):
-        # O_NONBLOCK: a FIFO that carries the name of a metadata file must not stop the probe.
         try:
-            handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+            regular, size, read, close = self.on.open(path)
         except OSError as error:
             return {"problem": problem(error)}
         try:
-            facts = os.fstat(handle)
-            if not stat.S_ISREG(facts.st_mode):
+            if not regular:
                 return {"problem": "not a regular file"}
             if want.get("part") == "digest":
-                return self.digest(handle, facts.st_size)
-            limit = min(want.get("limit", WANT_LIMIT), FILE_LIMIT, max(self.room, 0))
+                return self.digest(read, size, want.get("keep"))
+            limit = min(want.get("limit", WANT_LIMIT), self.file_limit, max(self.room, 0))
             # A file below /proc has size 0 and contents all the same.
             raw, header = b"", want.get("part") == "header"
             while len(raw) <= limit:
-                piece = os.read(handle, min(1 << 16 if header else 1 << 20, limit + 1 - len(raw)))
+                piece = read(min(1 << 16 if header else 1 << 20, limit + 1 - len(raw)), len(raw))
                 if not piece:
                     break
                 raw += piece
@@ -348,29 +450,55 @@ class Answer(object):
         except OSError as error:
             return {"problem": problem(error)}
         finally:
-            os.close(handle)
+            close()
         cut = len(raw) > limit
         end = blank_line(raw) if header else None
         if end is not None:
             raw, cut = raw[:end], False
         raw = raw[:limit]
-        if cut:  # perhaps within a URL, before the @ that tells what is secret
-            raw = USERINFO_CUT.sub(br"\1", raw)
+        if cut:
+            raw = cut_url(raw)
         self.room -= len(raw)
-        return {"problem": None, "size": facts.st_size, "cut": cut, "content": text(scrub(raw))}
+        return {"problem": None, "size": size, "cut": cut, "content": text(scrub(raw))}
 
-    def digest(self, handle, size):
+    def digest(self, read, size, keep):
+        """SHA-256 and count of lines, and the lines that hold a text."""
         if size > DIGEST_LIMIT:
             return {"problem": "larger than the limit of %d bytes" % DIGEST_LIMIT, "size": size}
-        seen, lines, last = hashlib.sha256(), 0, b"\n"
+        seen, lines, at, rest, kept = hashlib.sha256(), 0, 0, b"", []
+        last, mark = b"\n", (keep or "").encode("latin-1")
         while True:
-            piece = os.read(handle, 1 << 20)
+            piece = read(1 << 20, at)
             if not piece:
                 break
+            at += len(piece)
             seen.update(piece)
             lines += piece.count(b"\n")
             last = piece[-1:]
-        return {"problem": None, "size": size, "sha256": seen.hexdigest(), "lines": lines + (last != b"\n")}
+            if mark:
+                whole, _, rest = (rest[-4096:] + piece).rpartition(b"\n")
+                kept += [line for line in whole.split(b"\n") if mark in line]
+        answer = {"problem": None, "size": size, "sha256": seen.hexdigest(), "lines": lines + (last != b"\n")}
+        if mark:
+            raw = b"\n".join(kept + [rest] if mark in rest else kept)[: max(self.room, 0)]
+            self.room -= len(raw)
+            answer["content"] = text(scrub(raw))
+        return answer
+
+    def linked(self, path):
+        try:
+            regular, size, read, close = self.on.open(path)
+        except OSError as error:
+            return {"problem": problem(error)}
+        try:
+            # Nothing beyond the end is asked for: offsets are whatever the file says.
+            part = lambda length, at: read(min(length, size - at), at) if at < size else b""
+            summary = Elf(part).summary if regular else {"problem": "not a regular file"}
+        except OSError as error:
+            summary = {"problem": problem(error)}
+        finally:
+            close()
+        return dict(summary, size=size, real=text(self.on.real(path) or path))
 
     def ask(self, real):
         """Run an interpreter, isolated, and let it describe itself; only a real program, never a wrapper script."""
@@ -397,15 +525,110 @@ class Answer(object):
             return {"problem": "does not start (exit code %s)" % code}
 
 
+class Elf(object):
+    """The summary of an ELF file (System V ABI, "Object Files" and "Program Loading and Dynamic Linking").
+
+    Only its headers, its dynamic section and the strings that this names are read, wherever they stand. What is
+    wrong is `problem`; what was read before that is kept.
+    """
+
+    def __init__(self, read):
+        self.read, self.left, self.window = read, ELF_LIMIT, (0, b"")
+        self.summary = {"problem": None}
+        try:
+            self.headers()
+        except (ValueError, struct.error) as error:
+            self.summary["problem"] = "not a valid ELF file: %s" % error
+
+    def some(self, length, at):
+        """Up to so many bytes of the file; a window from where was read last is kept."""
+        start, held = self.window
+        if not start <= at <= at + length <= start + len(held):
+            ask = max(length, 4096)
+            self.left -= ask
+            if self.left < 0:
+                raise ValueError("too scattered: more than %d bytes to read" % ELF_LIMIT)
+            start, held = self.window = at, self.read(ask, at)
+        return held[at - start : at - start + length]
+
+    def bytes(self, length, at, what):
+        raw = self.some(length, at)
+        if len(raw) < length:
+            raise ValueError("%s outside the file" % what)
+        return raw
+
+    def headers(self):
+        ident = self.bytes(20, 0, "a header")
+        if ident[:4] != b"\x7fELF":
+            raise ValueError("bad magic number")
+        if ident[4] not in (1, 2) or ident[5] not in (1, 2):
+            raise ValueError("bad class or byte order")
+        wide, order = ident[4] == 2, "<" if ident[5] == 1 else ">"
+        kind = order + ("HHIQQQIHHH" if wide else "HHIIIIIHHH")
+        _, machine, _, _, table, _, flags, _, entry, count = struct.unpack(
+            kind, self.bytes(struct.calcsize(kind), 16, "a header")
+        )
+        self.summary.update(bits=64 if wide else 32, order=order, machine=machine, flags=flags)
+        kind = order + ("IIQQQQQQ" if wide else "IIIIIIII")
+        if count and entry != struct.calcsize(kind):
+            raise ValueError("program headers of %d bytes" % entry)
+        if count * entry > 1 << 16:
+            raise ValueError("%d program headers" % count)
+        raw = self.bytes(count * entry, table, "program headers") if count else b""
+        segments = []
+        for at in range(0, len(raw), entry or 1):
+            told = struct.unpack_from(kind, raw, at)
+            # Type, offset, address, size in the file.
+            segments.append((told[0], told[2], told[3], told[5]) if wide else (told[0], told[1], told[2], told[4]))
+        for kind, offset, _, length in segments:
+            if kind == 3:  # PT_INTERP
+                self.summary["interpreter"] = text(self.bytes(min(length, 4096), offset, "the interpreter").split(b"\0")[0])
+        for kind, offset, _, length in segments:
+            if kind == 2:  # PT_DYNAMIC
+                self.dynamic(offset, length, order + ("QQ" if wide else "II"), [one for one in segments if one[0] == 1])
+
+    def dynamic(self, offset, length, kind, loads):
+        if length > 1 << 16:
+            raise ValueError("a dynamic section of %d bytes" % length)
+        raw = self.bytes(length, offset, "the dynamic section")
+        single, strings = {}, []
+        for at in range(0, len(raw) - struct.calcsize(kind) + 1, struct.calcsize(kind)):
+            tag, value = struct.unpack_from(kind, raw, at)
+            if tag == 0:
+                break
+            if tag in (1, 14, 15, 29):  # DT_NEEDED, DT_SONAME, DT_RPATH, DT_RUNPATH
+                strings.append((tag, value))
+            single[tag] = value
+        self.summary["nodeflib"] = bool(single.get(0x6FFFFFFB, 0) & 0x800)  # DT_FLAGS_1, DF_1_NODEFLIB
+        if not strings:
+            return
+        table, room = single.get(5), single.get(10, 0)  # DT_STRTAB, DT_STRSZ
+        starts = [at + table - address for _, at, address, size in loads if table and address <= table < address + size]
+        if not starts:
+            raise ValueError("the string table is in no segment")
+        found = {}
+        for value in sorted(set(value for _, value in strings)):
+            if value >= room:
+                raise ValueError("a string outside the string table")
+            found[value] = self.string(starts[0] + value, room - value)
+        for tag, key in ((1, "needed"), (14, "soname"), (15, "rpath"), (29, "runpath")):
+            values = [found[value] for each, value in strings if each == tag]
+            if values:
+                self.summary[key] = values if tag == 1 else values[-1]
+
+    def string(self, at, room):
+        for length in (256, 4096):  # most are short
+            raw = self.some(min(length, room), at)
+            if b"\0" in raw:
+                return text(scrub(raw[: raw.index(b"\0") + 1])[:-1])
+        raise ValueError("a string without an end")
+
+
 def run(argv):
     """Exit code, output and, where it did not end well within its limits, what the matter is."""
     try:
         ran = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
         )
     except OSError as error:
         return None, b"", problem(error)
@@ -487,11 +710,10 @@ def in_container():
     return False
 
 
-def answer(request, state):
+def answer(request, collected):
     """Answer each want; one that fails spoils no other."""
-    collected = Answer(state)
     collected.out["failed"] = []
-    began = time.time()
+    began = int(time.time())
     for want in request["wants"]:
         try:
             getattr(collected, want["want"])(want)
@@ -499,8 +721,7 @@ def answer(request, state):
             said = "%s: %s" % (type(error).__name__, error)
             collected.out["failed"].append([want, said.encode("ascii", "backslashreplace").decode("ascii")])
     collected.out["wants"] = request["wants"]
-    collected.out["time"] = int(began)
-    collected.out["seconds"] = round(time.time() - began, 3)
+    collected.out["time"] = began
     return collected.out
 
 
@@ -518,14 +739,14 @@ def session(stdin, stdout):
         if hasattr(signal, "alarm"):
             signal.alarm(request["seconds"])
         # Markers come reversed: an echo of the request is no answer.
-        stdout.write(frame(answer(request, state), request["marker"][::-1], 1))
+        stdout.write(frame(answer(request, Answer(state)), request["marker"][::-1], 1))
         stdout.flush()
 
 
 def by_hand(request):
     """Answer the request that stands in this file, for `evidence:FILE`."""
     marker = "reprocheck-evidence-" + hashlib.sha256(os.urandom(32)).hexdigest()
-    sys.stdout.write(frame(answer(request, {"found": {}, "interpreters": {}}), marker, 9))
+    sys.stdout.write(frame(answer(request, Answer({"found": {}, "interpreters": {}})), marker, 9))
     sys.stdout.flush()
 
 

@@ -9,8 +9,8 @@ from io import BytesIO
 
 from docker.errors import NotFound
 
+from reprocheck import redact
 from reprocheck.model.evidence import Answer, AnyWant, Document, FileEvidence, Read
-from reprocheck.targets import redact
 from reprocheck.targets.engine import Engine, talking
 
 _LINKS = 40

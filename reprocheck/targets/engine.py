@@ -20,11 +20,12 @@ from docker.context.config import get_current_context_name
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.tls import TLSConfig
 
+from reprocheck import redact
+from reprocheck.archives.history import instructions
 from reprocheck.errors import EngineError, TargetError
 from reprocheck.model.evidence import EngineFacts
 from reprocheck.model.snapshot import Layer
-from reprocheck.targets import redact
-from reprocheck.targets.history import instructions
+from reprocheck.targets.configuration import settings
 
 T = TypeVar("T")
 
@@ -35,10 +36,12 @@ _ANSWER_SECONDS = 60
 class Engine:
     """A container engine that answers (Docker Engine API; Podman speaks it too)."""
 
-    def __init__(self, client: APIClient, address: str | None) -> None:
+    def __init__(self, client: APIClient, address: str | None, *, local: bool) -> None:
         self.client = client
         self.address = address
         """``None`` for the default one."""
+        self.local = local
+        """Whether it is reached by a socket of this machine: its files may be here."""
 
     def image(self, reference: str) -> dict[str, Any]:
         """What the engine says of an image, by tag, id or digest; nothing is ever pulled.
@@ -92,7 +95,6 @@ class Engine:
     def _facts(
         self, image: Mapping[str, Any], config: Mapping[str, Any], *, state: str | None, name: str | None = None
     ) -> EngineFacts:
-        entrypoint, cmd = _words(config.get("Entrypoint")), _words(config.get("Cmd"))
         tags = image.get("RepoTags") or []
         variant = image.get("Variant")
         platform = "/".join(filter(None, (image.get("Os"), image.get("Architecture"), variant)))
@@ -102,17 +104,18 @@ class Engine:
             repo_digests=tuple(sorted(image.get("RepoDigests") or [])),
             platform=platform,
             state=state,
-            user=config.get("User") or "",
-            entrypoint=redact.command(entrypoint),
-            cmd=redact.command(cmd),
-            command_sha256=redact.command_digest(entrypoint, cmd),
-            exposed_ports=tuple(sorted(config.get("ExposedPorts") or {})),
-            labels=redact.labels(config.get("Labels") or {}),
-            volumes=tuple(sorted(config.get("Volumes") or {})),
-            workdir=config.get("WorkingDir") or "",
-            variables=redact.variables(config.get("Env") or []),
             layers=self._layers(image),
             address=self.address,
+            **settings(
+                user=config.get("User"),
+                entrypoint=_words(config.get("Entrypoint")),
+                cmd=_words(config.get("Cmd")),
+                env=config.get("Env"),
+                exposed_ports=config.get("ExposedPorts"),
+                labels=config.get("Labels"),
+                volumes=config.get("Volumes"),
+                workdir=config.get("WorkingDir"),
+            ),
         )
 
     def _layers(self, image: Mapping[str, Any]) -> tuple[Layer, ...]:
@@ -165,7 +168,8 @@ def connect(address: str | None = None) -> Engine:
         except Exception as error:  # noqa: BLE001 - the SDK raises its own, requests' and the transport's errors
             tried.append(redact.url(f"{origin} {candidate}: {_reason(error)}"))
             continue
-        return Engine(client, None if candidate == _DEFAULT_SOCKET else redact.url(candidate))
+        named = None if candidate == _DEFAULT_SOCKET else redact.url(candidate)
+        return Engine(client, named, local=candidate.startswith(("unix://", "/")))
     raise EngineError(
         f"no container engine answers ({'; '.join(tried)}); start one, or name it with --engine unix:///path/to.sock"
     )

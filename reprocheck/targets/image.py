@@ -1,205 +1,63 @@
-"""``image:``: the target's own interpreter runs the probe in a throw-away container.
-
-No network, no capabilities, no new privileges, a read-only root, limits on memory, processes and time; no
-entrypoint, no health check. The container carries a label with its owner and is removed whatever happens:
-by this run, or, after a ``kill -9``, by the next.
-"""
+"""``image:``: an image of the engine, by the first route that this machine lets it be read by."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-
-from docker.errors import APIError
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 from reprocheck.errors import TargetError
-from reprocheck.model.evidence import Answer, AnyWant, Document
+from reprocheck.model.evidence import Document
 from reprocheck.model.snapshot import Subject
 from reprocheck.targets import probe
 from reprocheck.targets.address import Address
-from reprocheck.targets.engine import Engine, attempt, talking
-from reprocheck.targets.interpreters import CLEARED, candidates
-from reprocheck.targets.owner import LABEL, mine, sweep, undisturbed
-from reprocheck.targets.session import header, started_as
-from reprocheck.targets.stream import Stream
-
-_MEMORY = 1 << 30
-_PROCESSES = 64
-_KILLED = 137
-_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-class ThrowAwaySession:
-    """A conversation with a probe in a container of its own."""
-
-    def __init__(self, document: Document, engine: Engine, image_id: str, seconds: float) -> None:
-        self.document = document
-        self._engine = engine
-        self._image = image_id
-        self._seconds = seconds
-        self._container = ""
-        self._stream: Stream | None = None
-        self._talk: probe.Conversation | None = None
-
-    @property
-    def _name(self) -> str:
-        return self.document.header.target
-
-    def answer(self, wants: Sequence[AnyWant]) -> Answer:
-        """Ask the probe; the first round finds the interpreter.
-
-        Raises:
-            TargetError: no Python that can be used.
-        """
-        if self._talk is not None:
-            try:
-                return self._talk.ask(wants)
-            except probe.Lost:
-                raise self._ended() from None
-        old: str | None = None
-        for executable in self._candidates():
-            self.close()
-            if not self._start(executable):
-                continue
-            try:
-                return started_as(executable, self._first(wants))
-            except probe.Lost:
-                version = probe.too_old(self._exit_code(), self._stderr())
-                if version is None:
-                    raise self._ended() from None
-                old = old or version
-        if old:
-            raise TargetError(probe.too_old_message(self._name, old))
-        raise TargetError(f"{self._name}: no Python found (searched PATH and the usual places)")
-
-    def close(self) -> None:
-        """Remove the container, with its anonymous volumes."""
-        with undisturbed():
-            if self._stream is not None:
-                self._stream.close()
-                self._stream = None
-            if self._container:
-                container, self._container = self._container, ""
-                attempt(lambda: self._engine.client.remove_container(container, v=True, force=True))
-
-    def _first(self, wants: Sequence[AnyWant]) -> Answer:
-        if self._stream is None:
-            raise probe.Lost
-        talk = probe.Conversation(self._stream, self._name, self._seconds)
-        answer = talk.ask(wants)
-        self._talk = talk
-        return answer
-
-    def _start(self, executable: str) -> bool:
-        """Make and start a container; ``False`` when the image has no such program."""
-        client = self._engine.client
-        with talking(self._name):
-            host = client.create_host_config(
-                network_mode="none",
-                cap_drop=["ALL"],
-                security_opt=["no-new-privileges"],
-                read_only=True,
-                mem_limit=_MEMORY,
-                pids_limit=_PROCESSES,
-            )
-            with undisturbed():
-                created = client.create_container(
-                    self._image,
-                    entrypoint=[executable],
-                    command=probe.arguments(),
-                    environment=list(CLEARED),
-                    stdin_open=True,
-                    healthcheck={"test": ["NONE"]},
-                    labels={LABEL: mine()},
-                    host_config=host,
-                )
-                self._container = created["Id"]
-            self._stream = Stream(
-                client.attach_socket(self._container, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
-            )
-            try:
-                client.start(self._container)
-            except APIError as error:
-                said = str(error.explanation)
-                if any(sign in said for sign in ("no such file", "executable file not found", "permission denied")):
-                    return False
-                raise TargetError(
-                    f"{self._name}: a throw-away container can't be started ({said.splitlines()[0]})"
-                ) from error
-        return True
-
-    def _candidates(self) -> Iterator[str]:
-        """What ``PATH`` finds; then the others that the image has, asked of the container that did not start."""
-        yield "python3"
-        yield from self._others()
-
-    def _others(self) -> list[str]:
-        engine = self.document.engine
-        variables = engine.variables if engine else {}
-        directories = (variables.get("PATH") or _DEFAULT_PATH).split(":")
-        found = []
-        for candidate in candidates(variables):
-            places = [candidate] if "/" in candidate else [f"{place}/{candidate}" for place in directories]
-            found += [place for place in places if place not in found and self._has(place)]
-        return found
-
-    def _has(self, path: str) -> bool:
-        told = attempt(lambda: self._engine.client.get_archive(self._container, path))
-        if told is None:
-            return False
-        stream, _ = told
-        stream.close()  # ends the transfer
-        return True
-
-    def _stderr(self) -> bytes:
-        return self._stream.stderr if self._stream is not None else b""
-
-    def _exit_code(self) -> int | None:
-        told = attempt(lambda: self._engine.client.wait(self._container, timeout=5))
-        return told["StatusCode"] if told else None
-
-    def _ended(self) -> TargetError:
-        if self._container:
-            told = attempt(lambda: self._engine.client.inspect_container(self._container))
-            if told is None:
-                return TargetError(f"{self._name}: its throw-away container vanished while it was being read")
-            if told["State"].get("OOMKilled"):
-                return TargetError(
-                    f"{self._name}: the probe was killed at the throw-away container's limit of "
-                    f"{_MEMORY >> 20} MiB of memory"
-                )
-            if told["State"].get("ExitCode") == _KILLED:
-                # Not by itself: the first process of a container is out of reach of its own signals.
-                return TargetError(
-                    f"{self._name}: its throw-away container was killed from outside while it was being read; try again"
-                )
-        last = self._stderr().decode("utf-8", "replace").strip().splitlines()[-1:] or ["it printed nothing"]
-        return TargetError(
-            f"{self._name}: its Python ended without an answer (exit code {self._exit_code()}: {last[0]})"
-        )
+from reprocheck.targets.configuration import variable
+from reprocheck.targets.engine import Engine
+from reprocheck.targets.save import saved
+from reprocheck.targets.session import Session, header, routed
+from reprocheck.targets.static import StaticSession
+from reprocheck.targets.storage import Unreadable, open_storage, refused
+from reprocheck.targets.throw_away import ThrowAwaySession
+from reprocheck.targets.traced import Traced
 
 
 @contextmanager
 def open_image(
-    address: Address, connect: Callable[[], Engine], *, seconds: float = probe.SECONDS
-) -> Iterator[ThrowAwaySession]:
-    """Find the image, sweep what dead runs left, and be ready to start.
+    address: Address,
+    engine: Engine,
+    *,
+    route: str | None = None,
+    no_exec: bool = False,
+    seconds: float = probe.SECONDS,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Iterator[Session]:
+    """Find the image and choose the route: the engine's storage, else a throw-away container, else the save stream.
 
     Raises:
-        TargetError: there is no such image.
+        TargetError: there is no such image, or the route that was asked for can't be taken.
     """
-    engine = connect()
     inspected = engine.image(address.value)
     facts = engine.image_facts(inspected)
+    home = variable((inspected.get("Config") or {}).get("Env"), "HOME")
     document = Document(
-        header=header(str(address), "throw-away container", executed=True),
+        header=header(str(address), "", executed=False),
         subject=Subject(kind="image", name=address.value, platform=facts.platform),
         engine=facts,
-        probe_sha256=probe.program_sha256(),
     )
-    sweep(engine)
-    session = ThrowAwaySession(document, engine, inspected["Id"], seconds)
-    try:
-        yield session
-    finally:
-        session.close()
+    with ExitStack() as stack:
+        if route in {None, "storage"}:
+            try:
+                tree = stack.enter_context(open_storage(inspected, local=engine.local))
+            except Unreadable as reason:
+                if route == "storage":
+                    raise refused(str(address), str(reason)) from None
+            else:
+                static = StaticSession(routed(document, "engine storage"), tree, user=facts.user, home=home)
+                yield Traced(static, tree)
+                return
+        if no_exec and route == "container":
+            raise TargetError(f"{address}: can't be read in a container: nothing of it may be run; leave out --route")
+        if no_exec or route == "save":
+            tell(f"{address}: the engine sends {inspected['Size'] / 1e9:.1f} GB, all of which is read")
+            yield saved(document, engine, user=facts.user, home=home)
+        else:
+            yield stack.enter_context(ThrowAwaySession.open(document, engine, inspected["Id"], seconds))

@@ -16,8 +16,10 @@ from reprocheck.model.snapshot import Header
 class Session(Protocol):
     """A way into one target; used in rounds, since answers lead to questions."""
 
-    document: Document
-    """Header, subject and what the engine says; no answers yet (all of them, for saved evidence)."""
+    @property
+    def document(self) -> Document:
+        """Header, subject and what the engine says; no answers yet (all of them, for saved evidence)."""
+        ...
 
     def answer(self, wants: Sequence[AnyWant]) -> Answer | None:
         """Answer what this route can; ``None`` when it can answer nothing more."""
@@ -30,6 +32,12 @@ def started_as(executable: str, answer: Answer) -> Answer:
         return answer
     process = msgspec.structs.replace(answer.process, started_as=executable)
     return msgspec.structs.replace(answer, process=process)
+
+
+def routed(document: Document, route: str, *, executed: bool = False, probe_sha256: str | None = None) -> Document:
+    """A document whose route is known by now."""
+    told = msgspec.structs.replace(document.header, route=route, executed=executed)
+    return msgspec.structs.replace(document, header=told, probe_sha256=probe_sha256)
 
 
 def header(target: str, route: str, *, executed: bool, time: float | None = None) -> Header:

@@ -75,7 +75,7 @@ def test_a_virtual_environment_made_of_copies_does_not_pass_for_the_original(tmp
     plant(tmp_path, FILES)
     programs = {"/opt/venv/bin/python3": interpreter(), "/usr/local/bin/python3.9": interpreter()}
     found = environments.read(Tree(tmp_path, interpreters=programs).evidence()).fields["environments"]
-    assert {one.id: one.python and one.python.executable for one in found} == {
+    assert {one.id: one.python.executable for one in found if one.python} == {
         "/usr/local": "/usr/local/bin/python3.9",
         "/opt/venv": "/opt/venv/bin/python3",
     }

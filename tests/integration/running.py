@@ -90,7 +90,14 @@ def started(
         stdout=subprocess.PIPE if stdout is None else stdout,
         stderr=subprocess.PIPE,
         cwd=cwd or ROOT,
-        env={**os.environ, "TMPDIR": str(scratch), "COLUMNS": "100", "LC_ALL": "C.UTF-8", **(env or {})},
+        env={
+            **os.environ,
+            "TMPDIR": str(scratch),
+            "XDG_CACHE_HOME": str(scratch.parent / "cache"),
+            "COLUMNS": "100",
+            "LC_ALL": "C.UTF-8",
+            **(env or {}),
+        },
     )
     try:
         yield process

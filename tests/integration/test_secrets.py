@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import threading
@@ -16,6 +17,8 @@ from docker.models.containers import Container
 
 from tests.images.build import BUILD_ARGS, RECIPES
 from tests.integration.running import BASELINE, Bench, Ran, finish, inside, put, started
+from tests.integration.test_six_ways import save
+from tests.packing import layout
 
 pytestmark = pytest.mark.engine
 
@@ -115,6 +118,46 @@ def test_no_secret_is_in_an_output_or_file(
         assert document["variables"]["CUDA_MIRROR"] == "https://example.invalid/cuda?token=***"
 
 
+@pytest.fixture(scope="module")
+def saved(
+    engine: docker.DockerClient, image: Image, target: Container, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tuple[str, ...]]:
+    """The words for each way to read the image, or the container, that runs nothing of it or only its Python."""
+    work = tmp_path_factory.mktemp("saved")
+    archive = save(engine, image("secrets"), work)
+    named, root = f"image:{image('secrets')}", work / "root"
+    return {
+        "container": (named, "--route", "container"),
+        "storage": (named, "--route", "storage"),
+        "save": (named, "--route", "save"),
+        "container's storage": (f"container:{target.name}", "--no-exec"),
+        "archive": (f"archive:{archive}",),
+        "layout": (f"oci:{layout(archive, root, 'gzip')}",),
+    }
+
+
+@pytest.mark.parametrize("way", ["container", "storage", "save", "container's storage", "archive", "layout"])
+def test_no_secret_is_in_what_any_route_tells_or_keeps(
+    saved: dict[str, tuple[str, ...]], run_reprocheck: Run, tmp_path: Path, way: str
+) -> None:
+    if "storage" in way and os.getuid() != 0:
+        pytest.skip("only root can read the engine's storage")
+    for words in (
+        ("capture", *saved[way], "--format", "json", "--evidence", tmp_path / "e", "--debug"),
+        ("capture", *saved[way]),
+        ("lock", *saved[way], "-o", tmp_path / "b", "--force", "--allow-gaps", "environments"),
+        ("verify", *saved[way], "--baseline", tmp_path / "b", "--all"),
+    ):
+        ran = run_reprocheck(*words).ended(0)
+        assert WORD not in ran.stdout + ran.stderr, words
+    (environment, *_) = json.loads((tmp_path / "b").read_bytes())["environments"]
+    assert "cloned" in {one["name"] for one in environment["packages"]}, "what has the secrets was read"
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert any("cache" in file.parts for file in files) == (way == "layout"), "the layer cache is looked into as well"
+    for file in files:
+        assert WORD.encode() not in file.read_bytes(), file.name
+
+
 def test_no_secret_is_in_what_is_told_of_an_image_of_buildkit(
     image: Image, bench: Bench, run_reprocheck: Run, tmp_path: Path
 ) -> None:
@@ -182,11 +225,12 @@ def _watched(ours: Callable[[], int]) -> Iterator[set[str]]:
 
 @pytest.mark.parametrize("kind", ["image", "container"])
 def test_no_secret_is_in_the_arguments_of_a_process(image: Image, target: Container, tmp_path: Path, kind: str) -> None:
+    route = "container" if kind == "image" else "exec"
     name = image("secrets") if kind == "image" else str(target.name)
     (tmp_path / "scratch").mkdir()
     pid: list[int] = []
     with _watched(lambda: pid[0] if pid else 0) as seen:
-        words = ("capture", f"{kind}:{name}", "--format", "json")
+        words = ("capture", f"{kind}:{name}", "--route", route, "--format", "json")
         with started(sys.executable, words, scratch=tmp_path / "scratch") as process:
             pid.append(process.pid)
             finish(process).ended(0)

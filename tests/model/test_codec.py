@@ -532,3 +532,9 @@ def test_files_are_read_in_the_plainest_locale(tmp_path: Path) -> None:
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
     subprocess.run([sys.executable, "-c", program, path], check=True, env=plainest)
+
+
+@pytest.mark.parametrize("raw", [b"", b"[1", b"[x]", b'["a"]', b"[1e999]"])
+def test_the_advice_is_the_callers(raw: bytes) -> None:
+    with pytest.raises(DataError, match=r"; do this instead$"):
+        codec.decode(raw, list[int], "here", advice="do this instead")

@@ -20,11 +20,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from reprocheck import by_hand
+from reprocheck import by_hand, redact
 from reprocheck.errors import TargetError
 from reprocheck.pipeline import capture
 from reprocheck.probe import collect
-from reprocheck.targets import probe, redact
+from reprocheck.targets import probe
 from reprocheck.targets.address import Address
 from reprocheck.targets.resolve import Access
 from tests import interpreters
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 SOURCE = probe.program().decode("utf-8")
 TREE = ast.parse(SOURCE)
 ALLOWED = set(
-    "base64 errno fnmatch hashlib json os re select signal stat subprocess sys time zlib".split()  # noqa: SIM905
+    "base64 errno fnmatch hashlib json os re select signal stat struct subprocess sys time zlib".split()  # noqa: SIM905
 )
 LIMIT = 32 << 10
 HANG = 60.0
@@ -279,7 +279,7 @@ def ask(*wants: dict[str, Any], found: dict[str, list[str]] | None = None) -> di
     """The answer of the code in this process, after JSON."""
     state: dict[str, Any] = {"found": found or {}, "interpreters": {}}
     request = {"wants": list(wants), "marker": "", "seconds": 60}
-    told: dict[str, Any] = json.loads(json.dumps(collect.answer(request, state)))  # type: ignore[no-untyped-call]
+    told: dict[str, Any] = json.loads(json.dumps(collect.answer(request, collect.Answer(state))))
     return told
 
 
@@ -352,7 +352,7 @@ def test_no_limit_is_beyond_the_probes_own(tmp_path: Path) -> None:
 
 
 def test_all_files_of_an_answer_have_a_limit_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collect, "TOTAL_LIMIT", 25)
+    monkeypatch.setattr(collect.Answer, "total_limit", 25)
     for name in "abcd":
         (tmp_path / name).write_bytes(b"x" * 10)
     told = read(f"{tmp_path}/*")
@@ -472,7 +472,8 @@ def test_a_working_directory_that_is_gone(tmp_path: Path) -> None:
     gone.mkdir()
     code = f"import os; os.chdir({str(gone)!r}); os.rmdir({str(gone)!r}); import sys; sys.path.insert(0, sys.argv[1])\n"
     code += "import collect, json; want = {'want': 'process', 'variables': []}\n"
-    code += "out = collect.answer({'wants': [want]}, {'found': {}, 'interpreters': {}}); print(json.dumps(out))"
+    code += "state = {'found': {}, 'interpreters': {}}\n"
+    code += "print(json.dumps(collect.answer({'wants': [want]}, collect.Answer(state))))"
     ran = subprocess.run(
         [sys.executable, "-ISB", "-c", code, str(Path(collect.__file__).parent)], capture_output=True, check=True
     )
@@ -485,7 +486,8 @@ def test_variables_are_withheld_unless_listed(monkeypatch: pytest.MonkeyPatch) -
     # The process's environment as it was handed over, so another process it is.
     code = "import sys, json; sys.path.insert(0, sys.argv[1]); import collect\n"
     code += "want = {'want': 'process', 'variables': json.loads(sys.argv[2])}\n"
-    code += "out = collect.answer({'wants': [want]}, {'found': {}, 'interpreters': {}}); print(json.dumps(out))"
+    code += "state = {'found': {}, 'interpreters': {}}\n"
+    code += "print(json.dumps(collect.answer({'wants': [want]}, collect.Answer(state))))"
     monkeypatch.setenv("MY_SECRET", "hunter2")
     monkeypatch.setenv("NVIDIA_API_KEY", "hunter2")
     monkeypatch.setenv("CUDA_CACHE_PATH", "https://user:hunter2@host/x")
@@ -519,7 +521,7 @@ def test_a_command_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     told = ask({"want": "command", "argv": [str(slow)]})["commands"][str(slow)]
     assert time.monotonic() - began < HANG
     assert told["problem"].startswith("no answer in")
-    assert not group_alive(int((tmp_path / "pid").read_text()))
+    assert gone(tmp_path)
 
 
 def test_a_command_that_prints_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -533,7 +535,7 @@ def test_a_command_that_prints_without_end(tmp_path: Path, monkeypatch: pytest.M
     told = ask({"want": "command", "argv": [str(loud)]})["commands"][str(loud)]
     assert time.monotonic() - began < HANG
     assert "more than 1000 bytes" in told["problem"]
-    assert not group_alive(int((tmp_path / "pid").read_text()))
+    assert gone(tmp_path)
 
 
 def test_an_interpreter_that_is_a_script_is_not_run(tmp_path: Path) -> None:
@@ -602,7 +604,7 @@ def test_a_walk_enters_no_mounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_mounts_of_this_machine() -> None:
-    points = collect.mount_points()  # type: ignore[no-untyped-call]
+    points = collect.mount_points()
     assert b"/proc" in points
     assert b"/" not in points
 
@@ -643,7 +645,7 @@ def test_a_directory_without_permission(tmp_path: Path) -> None:
     ]
     request = json.dumps({"wants": wants}).encode()
     code = SOURCE.partition("\nREQUEST = None\n")[0]
-    code += "\nprint(json.dumps(answer(json.loads(sys.argv[1]), {'found': {}, 'interpreters': {}})))\n"
+    code += "\nprint(json.dumps(answer(json.loads(sys.argv[1]), Answer({'found': {}, 'interpreters': {}}))))\n"
     ordinary: dict[str, Any] = {"user": 65534, "group": 65534, "extra_groups": []} if os.getuid() == 0 else {}
     base = interpreters.debian_python() if os.getuid() == 0 else Path(sys.executable)
     try:
@@ -685,13 +687,36 @@ URLS = [
     ("https://g.c/@scope/package", "https://g.c/@scope/package"),
     ("https://g.c/x\nmail me@example.org", "https://g.c/x\nmail me@example.org"),
     ("file:///srv/x", "file:///srv/x"),
+    # conda's tokens in the path of a channel.
+    ("https://conda.anaconda.org/t/tk-1-2/main/linux-64", "https://conda.anaconda.org/t/***/main/linux-64"),
+    ("https://u:p@h.org:8080/t/tk-1/main", "https://h.org:8080/t/***/main"),
+    ("https://h.org/repo/x/t/tk-1/t/main", "https://h.org/repo/x/t/***/t/main"),
+    ("https://h.org/t/tk-1", "https://h.org/t/***"),
+    ("https://h.org/x/t/", "https://h.org/x/t/"),
+    ('"https:\\/\\/h.org\\/t\\/tk-1\\/main"', '"https:\\/\\/h.org\\/t\\/***\\/main"'),
+    (
+        '"https:\\u002f\\u002Fh.org\\u002ft\\u002ftk-1\\u002fmain"',
+        '"https:\\u002f\\u002Fh.org\\u002ft\\u002f***\\u002fmain"',
+    ),
+    ("https://h.org/at/tk-1 /t/tk-1 see https://h.org", "https://h.org/at/tk-1 /t/tk-1 see https://h.org"),
+    ("/srv/t/x/y", "/srv/t/x/y"),
+    # What holds a NUL byte is no text: its length stays, and a URL ends at a control character.
+    ("\0https://u:pass@h.org/x\0", "\0https://******@h.org/x\0"),
+    ("\0ssh://git@h.org/x", "\0ssh://git@h.org/x"),
+    ("https://h.org/t/tk-1-2/main\0", "https://h.org/t/******/main\0"),
+    ("https://h.org/x?token=abc&y=1\0", "https://h.org/x?token=***&y=1\0"),
+    ("https://h.org\0user@x", "https://h.org\0user@x"),
+    ("\0https://h.org\x1fuser@x", "\0https://h.org\x1fuser@x"),
+    ("\0https://h.org/t/ab\x01cd/x", "\0https://h.org/t/**\x01cd/x"),
+    ("\0https://h.org/x?a\x01token=abc\x02d", "\0https://h.org/x?a\x01token=abc\x02d"),
+    ("\0https://h.org/x?token=abc\x02d", "\0https://h.org/x?token=***\x02d"),
 ]
 
 
 @pytest.mark.parametrize(("given", "shown"), URLS)
 def test_both_rules_take_credentials_out_of_urls(given: str, shown: str) -> None:
     assert redact.url(given) == shown
-    assert collect.scrub(given.encode()) == shown.encode()  # type: ignore[no-untyped-call]
+    assert collect.scrub(given.encode()) == shown.encode()
 
 
 PIECES = st.sampled_from(
@@ -705,6 +730,9 @@ PIECES = st.sampled_from(
         "git",
         "g.c",
         "/",
+        "/t/",
+        "\0",
+        "\x01",
         "?",
         "token=",
         "sig=",
@@ -723,18 +751,36 @@ PIECES = st.sampled_from(
 @given(st.lists(PIECES, max_size=12).map("".join))
 def test_both_rules_agree_and_once_is_enough(text: str) -> None:
     once = redact.url(text)
-    assert collect.scrub(text.encode()) == once.encode()  # type: ignore[no-untyped-call]
+    assert collect.scrub(text.encode()) == once.encode()
     assert redact.url(once) == once
 
 
-@pytest.mark.parametrize("piece", ["a", "?", "://", "token", ":/", "&key", "@", "://@", ";;", "?a=b"])
-def test_no_text_takes_the_rules_long(piece: str) -> None:
+@given(st.lists(PIECES, max_size=12).map("".join))
+def test_what_is_no_text_keeps_its_length(text: str) -> None:
+    raw = b"\0" + text.encode()
+    assert len(collect.scrub(raw)) == len(collect.cut_url(raw)) == len(raw)
+    assert collect.cut_url(raw).decode() == redact.cut_url("\0" + text)
+
+
+@pytest.mark.parametrize("first", ["http://x ", "\0http://x "])
+@pytest.mark.parametrize(
+    "piece",
+    ["a", "?", "://", "token", ":/", "&key", "@", "://@", ";;", "?a=b", "/t", "/t/", "://a/t", "\\u003a//", "\\/t"],
+)
+def test_no_text_takes_the_rules_long(first: str, piece: str) -> None:
     """A file of a megabyte is nothing; quadratic time would be hours."""
-    text = "http://x " + piece * ((1 << 20) // len(piece))
+    text = first + piece * ((1 << 20) // len(piece))
     began = time.monotonic()
     redact.url(text)
-    collect.scrub(text.encode())  # type: ignore[no-untyped-call]
+    collect.scrub(text.encode())
     assert time.monotonic() - began < HANG
+
+
+def test_a_file_that_is_no_text_is_cut_where_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"\0\1see https://user:hunter2@host/x")
+    (file,) = read(str(path), limit=26).values()
+    assert (file["content"], file["cut"]) == ("\0\1see https://" + "*" * 12, True)
 
 
 def test_credentials_do_not_leave_in_any_file(tmp_path: Path) -> None:

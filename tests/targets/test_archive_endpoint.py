@@ -117,6 +117,15 @@ def test_no_credential_is_left_wherever_it_is_cut(text: str) -> None:
     assert read(tar(raw)).content == "index-url = " + text.replace("user:hunter2@", "")
 
 
+def test_a_credential_in_a_file_that_is_no_text_leaves_its_length() -> None:
+    raw = b"\0\1https://user:hunter2@host/x\2\0"
+    for limit in range(len(raw) + 1):
+        content = read(tar(raw), limit=limit).content
+        assert content is not None
+        assert (len(content), "hunt" in content, "user" in content) == (limit, False, False)
+    assert read(tar(raw)).content == "\0\1https://" + "*" * 12 + "@host/x\2\0"
+
+
 def test_other_wants_stay_open() -> None:
     whole = Read(at="/a")
     wants: list[AnyWant] = [

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reprocheck.targets.history import instruction, instructions
+from reprocheck.archives.history import from_config, instruction, instructions
+from reprocheck.archives.manifest import HistoryEntry
 
 SECRET = "hunter2"
 
@@ -49,6 +50,30 @@ def test_each_layer_has_its_instruction(
     history: list[Entry], layers: int, made: list[tuple[str | None, int | None]]
 ) -> None:
     assert instructions(history, layers) == made
+
+
+def entry(text: str | None, *, empty: bool | None = None) -> HistoryEntry:
+    return HistoryEntry(created_by=text, empty_layer=empty)
+
+
+def test_a_configurations_own_history_is_exact() -> None:
+    history = [
+        entry("/bin/sh -c #(nop) ADD file:abc in / "),
+        entry("ENV A=1", empty=True),
+        entry("WORKDIR /work"),
+        entry("RUN /bin/sh -c true # buildkit"),
+        entry("RUN |1 TOKEN=hidden /bin/sh -c pip3 install six # buildkit", empty=False),
+        entry(None),
+        entry('CMD ["bash"]', empty=True),
+    ]
+    made = ("ADD file:abc in /", "WORKDIR /work", "RUN true", "RUN pip3 install six", None)
+    assert from_config(history, 5) == made
+    assert from_config([], 0) == ()
+
+
+@pytest.mark.parametrize("layers", [0, 1, 3])
+def test_a_configurations_history_of_something_else_claims_nothing(layers: int) -> None:
+    assert from_config([entry("RUN a"), entry("RUN b"), entry("USER c", empty=True)], layers) is None
 
 
 # History: what both builders write, as the author wrote it.

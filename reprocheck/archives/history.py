@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 
-from reprocheck.targets import redact
+from reprocheck import redact
+from reprocheck.archives.manifest import HistoryEntry
 
 _EMPTY = frozenset(
     {"ARG", "CMD", "ENTRYPOINT", "ENV", "EXPOSE", "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD", "SHELL"}
@@ -50,6 +52,18 @@ def instructions(history: list[tuple[str, int]], layers: int) -> list[tuple[str 
         return [(None, None)] * layers
     below, above = entries[: doubtful[0]], entries[doubtful[-1] + 1 :]
     return [*below, *[(None, None)] * (layers - len(below) - len(above)), *above]
+
+
+def from_config(history: Sequence[HistoryEntry], layers: int) -> tuple[str | None, ...] | None:
+    """Instruction of each layer, from the history of an image configuration, secrets masked.
+
+    It says of each entry whether it made a layer. ``None`` where that does not come out even: the specification
+    leaves the history optional, and tools that cut or add layers don't always keep it.
+    """
+    made = [entry for entry in history if not entry.empty_layer]
+    if len(made) != layers:
+        return None
+    return tuple(instruction(entry.created_by or "") for entry in made)
 
 
 def _word(text: str | None) -> str:

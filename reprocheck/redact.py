@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 MASK = "***"
 
@@ -37,32 +37,50 @@ _ALLOWED_LABELS = re.compile(
     r"|description|base\.name|base\.digest|ref\.name)$|com\.nvidia\.[a-z.]*version$|dev\.reprocheck\..*$|maintainer$"
 )
 
-# Any mark may stand in one of JSON's escapes. Userinfo ends at the last @: a password may hold others.
-_USERINFO = re.compile(
-    r"((?::|\\u003a)(?:\\?/|\\u002f){2})((?:[^/\s'\"\\<>]|\\u(?!002f)[0-9a-f]{4})*)(?:@|\\u0040)",
-    re.ASCII | re.IGNORECASE,
+# Secrets in URLs: group 1 comes before, group 2 is the secret; END stands for what ends a URL. Any mark may stand in
+# one of JSON's escapes. Userinfo ends at the last @: a password may hold others. No rule takes more than linear time.
+_SLASH = r"(?:\\?/|\\u002f)"
+_START = rf"((?::|\\u003a){_SLASH}{{2}}"
+_WORD = r"(?:[^/END\\<>]|\\u(?!002f)[0-9a-f]{4})"
+_PATH = rf"{_SLASH}(?:[^:END\\<>]|\\/|\\u(?!003a)[0-9a-f]{{4}})*?"
+_SECRETS = (
+    rf"{_START})({_WORD}*)(?<!/git)(?<!\\u002fgit)(?:@|\\u0040)",
+    # conda's token in a channel's path (conda/common/url.py, split_anaconda_token).
+    rf"{_START}[^/END\\<>]*(?:{_PATH})??{_SLASH}t{_SLASH})({_WORD}+)",
+    r"([?&;][^=&#?;END]{0,80}(?:token|secret|passw|pwd|key|sig|auth|credential)[^=&#?;END]{0,80}=)([^&#;END]+)",
+    # Where a text was cut.
+    rf"{_START})({_WORD}*(?:\\(?:u[0-9a-f]{{0,3}})?)?)\Z",
 )
-_USERINFO_CUT = re.compile(
-    r"((?::|\\u003a)(?:\\?/|\\u002f){2})(?:[^/\s'\"\\<>]|\\u(?!002f)[0-9a-f]{4})*(?:\\(?:u[0-9a-f]{0,3})?)?\Z",
-    re.ASCII | re.IGNORECASE,
-)
-_QUERY_SECRET = re.compile(
-    r"([?&;][^=&#?;\s'\"]{0,80}(?:token|secret|passw|pwd|key|sig|auth|credential)[^=&#?;\s'\"]{0,80}=)[^&#;\s'\"]+",
-    re.IGNORECASE | re.ASCII,
-)
+_Instead = str | Callable[[re.Match[str]], str]
+
+
+def _overwritten(found: re.Match[str]) -> str:
+    """What a rule has found, its secret as so many asterisks."""
+    return found[1] + "*" * len(found[2]) + found[0][found.end(2) - found.start() :]
+
+
+def _url_rules(end: str, instead: Iterable[_Instead]) -> list[tuple[re.Pattern[str], _Instead]]:
+    flags = re.ASCII | re.IGNORECASE
+    return [(re.compile(rule.replace("END", end), flags), put) for rule, put in zip(_SECRETS, instead, strict=True)]
+
+
+_TEXT = _url_rules(r"\s'\"", (r"\1", rf"\1{MASK}", rf"\1{MASK}", r"\1"))
+# What holds a NUL byte is no text: offsets in it have to stay, and a control character ends a URL.
+_BINARY = _url_rules(r"\s'\"\x00-\x1f\x7f", [_overwritten] * len(_SECRETS))
 
 
 def url(text: str) -> str:
     """Take credentials out of every URL in a text; a bare ``git@`` stays."""
-    if ":/" not in text and ":\\" not in text and "\\u003" not in text:
-        return text
-    text = _USERINFO.sub(lambda m: m[0] if m[2] == "git" else m[1], text)
-    return _QUERY_SECRET.sub(rf"\1{MASK}", text)
+    if ":/" in text or ":\\" in text or "\\u003" in text:
+        for rule, instead in (_BINARY if "\0" in text else _TEXT)[:-1]:
+            text = rule.sub(instead, text)
+    return text
 
 
 def cut_url(text: str) -> str:
     """Take out the end of a text that was cut, if it lies in a URL: the ``@`` that tells what is secret may be gone."""
-    return _USERINFO_CUT.sub(r"\1", text)
+    rule, instead = (_BINARY if "\0" in text else _TEXT)[-1]
+    return rule.sub(instead, text)
 
 
 def is_shown(name: str) -> bool:

@@ -1,0 +1,133 @@
+"""A layer that lies on disk as a directory: of the engine's storage (overlayfs documentation), or an unpacked root."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from reprocheck.layers.entry import Entry
+
+_OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
+_UNREADABLE = ("trusted.overlay.redirect", "user.overlay.redirect")
+"""A directory that the kernel has renamed: its contents lie elsewhere."""
+_NO_FOLLOW = os.O_NOFOLLOW | os.O_CLOEXEC
+_HANDLES = 32
+"""Directories on the way to the last one that stay open: the next is mostly beside it or in it."""
+
+
+class Directory:
+    """An unpacked root file system as the one layer. No link of it is ever followed by the kernel."""
+
+    overlay = False
+
+    def __init__(self, path: Path) -> None:
+        self._root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.root = self._entry(os.fstat(self._root), self._root, b"")
+        self._read: dict[bytes, Mapping[bytes, Entry]] = {}
+        self._way: list[tuple[bytes, int]] = []
+
+    def close(self) -> None:
+        """Let go of the directory."""
+        self._leave(0)
+        os.close(self._root)
+
+    def directory(self, path: bytes) -> Mapping[bytes, Entry]:
+        """The entries of a directory, by name.
+
+        Raises:
+            OSError: it can't be read.
+        """
+        if path in self._read:
+            return self._read[path]
+        try:
+            handle = self._open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except (FileNotFoundError, NotADirectoryError):
+            return self._read.setdefault(path, {})
+        entries: dict[bytes, Entry] = {}
+        try:
+            with os.scandir(handle) as scan:
+                for found in scan:
+                    name = os.fsencode(found.name)
+                    try:
+                        entries[name] = self._entry(found.stat(follow_symlinks=False), handle, name)
+                    except FileNotFoundError:  # gone meanwhile
+                        continue
+        finally:
+            os.close(handle)
+        self._read[path] = entries
+        return entries
+
+    def read(self, path: bytes, entry: Entry, start: int, length: int) -> bytes:  # noqa: ARG002 - a layer's shape
+        """Bytes of a file's contents.
+
+        Raises:
+            OSError: they can't be read, or it is no file any more.
+        """
+        # O_NONBLOCK: what was a file may be a FIFO by now.
+        handle = self._open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise OSError(errno.ESTALE, "it is no file any more", path)
+            return os.pread(handle, length, start)
+        finally:
+            os.close(handle)
+
+    def fetch(self, wanted: Iterable[tuple[bytes, Entry]], sampled: Iterable[tuple[bytes, Entry]] = ()) -> None:
+        """Nothing: files are at hand."""
+
+    def _open(self, path: bytes, flags: int) -> int:
+        """Open below the root, step by step: a link that was put in the way meanwhile is not followed."""
+        *above, last = path.split(b"/") if path else [b"."]
+        return os.open(last, flags | _NO_FOLLOW, dir_fd=self._enter(above))
+
+    def _enter(self, steps: Sequence[bytes]) -> int:
+        """A handle of a directory. The ones on the way stay open: what is asked next is mostly beside it or in it."""
+        kept = 0
+        for (name, _), step in zip(self._way, steps, strict=False):
+            if name != step:
+                break
+            kept += 1
+        self._leave(kept)
+        for step in steps[kept:]:
+            above = self._way[-1][1] if self._way else self._root
+            handle = os.open(step, os.O_PATH | os.O_DIRECTORY | _NO_FOLLOW, dir_fd=above)
+            if len(self._way) >= _HANDLES:
+                self._leave(0)
+            self._way.append((step, handle))
+        return self._way[-1][1] if self._way else self._root
+
+    def _leave(self, kept: int) -> None:
+        """Close the handles of the way but for the first ones."""
+        while len(self._way) > kept:
+            os.close(self._way.pop()[1])
+
+    def _entry(self, facts: os.stat_result, above: int, name: bytes) -> Entry:
+        mode, size, mtime = stat.S_IMODE(facts.st_mode), facts.st_size, int(facts.st_mtime)
+        if stat.S_ISREG(facts.st_mode):
+            return Entry("file", mode, size, mtime)
+        if stat.S_ISDIR(facts.st_mode):
+            return Entry("dir", mode, 0, mtime, b"", -1, self.overlay and self._hides(above, name))
+        if stat.S_ISLNK(facts.st_mode):
+            return Entry("link", mode, 0, mtime, os.readlink(name, dir_fd=above))
+        if self.overlay and stat.S_ISCHR(facts.st_mode) and facts.st_rdev == 0:
+            return Entry("whiteout")
+        return Entry("other", mode, 0, mtime)
+
+    def _hides(self, above: int, name: bytes) -> bool:
+        path = b"/proc/self/fd/%d/%s" % (above, name)
+        try:
+            names = os.listxattr(path)
+        except OSError:
+            return False
+        if any(one in names for one in _UNREADABLE):
+            raise OSError(errno.EREMOTE, "the kernel has moved this directory within its storage", name)
+        return any(one in names and os.getxattr(path, one) in {b"y", b"x"} for one in _OPAQUE)
+
+
+class OverlayDirectory(Directory):
+    """A layer of the engine's overlay storage: whiteouts are character devices 0/0, opaque directories bear a mark."""
+
+    overlay = True

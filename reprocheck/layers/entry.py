@@ -1,0 +1,69 @@
+"""What a layer is: directories with entries, some of which hide what lies below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+EntryType = Literal["file", "dir", "link", "other", "whiteout"]
+
+
+SPARSE = -2
+"""Offset of a file whose contents a tar has only in pieces, without the holes: they are not read."""
+
+
+class Entry(Struct, frozen=True, gc=False, array_like=True):
+    """One name in one directory of one layer."""
+
+    type: EntryType
+    """``other``: a device, FIFO or socket. ``whiteout``: there is nothing of this name, in the layers below neither."""
+    mode: int = 0
+    """Permission bits."""
+    size: int = 0
+    """Bytes of a file's contents; 0 for all else."""
+    mtime: int = 0
+    """Seconds since the epoch."""
+    link: bytes = b""
+    """Target of a symbolic link, as it stands."""
+    offset: int = -1
+    """Where a file's contents begin in the uncompressed layer; -1 where they are found by name, ``SPARSE`` where
+    they are stored in pieces."""
+    opaque: bool = False
+    """A directory: what the layers below have in it is hidden."""
+
+
+ROOT = Entry(type="dir", mode=0o755)
+
+
+class Layer(Protocol):
+    """One layer. Paths have no leading slash; the root is ``b""``."""
+
+    @property
+    def root(self) -> Entry:
+        """The root directory itself."""
+        ...
+
+    def directory(self, path: bytes) -> Mapping[bytes, Entry]:
+        """The entries of a directory in this layer alone, by name; empty where it has no such directory.
+
+        Raises:
+            OSError: the directory can't be read.
+        """
+        ...
+
+    def read(self, path: bytes, entry: Entry, start: int, length: int) -> bytes:
+        """Bytes of a file's contents, fewer only at its end.
+
+        Raises:
+            OSError: they can't be read.
+        """
+        ...
+
+    def fetch(self, wanted: Iterable[tuple[bytes, Entry]], sampled: Iterable[tuple[bytes, Entry]] = ()) -> None:
+        """Make ready what will be read: a compressed layer passes over its stream once for all of them.
+
+        Of the ``sampled`` ones only the parts that its sampler chooses.
+        """
+        ...

@@ -1,0 +1,286 @@
+"""A layer that is a tar: one that can be seeked, or one that is compressed and comes by as a stream."""
+
+from __future__ import annotations
+
+import errno
+import os
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from typing import Protocol
+
+from reprocheck.layers.builder import IndexBuilder
+from reprocheck.layers.entry import SPARSE, Entry
+from reprocheck.layers.index import LayerIndex
+from reprocheck.layers.problem import Problem
+from reprocheck.layers.tar import Sampler, Seekable, Stream, Wanted, walk, walk_stream
+
+KEPT_FILE = 16 << 20
+"""Bytes of one file that are kept of a stream."""
+KEPT_ALL = 128 << 20
+"""Bytes that are kept of one stream in all."""
+_CHUNK = 1 << 18
+
+
+class Reader(Stream, Protocol):
+    """The uncompressed bytes of a layer, from the first one on."""
+
+    def close(self) -> None:
+        """Give up what it holds."""
+        ...
+
+
+class _Watched:
+    """A stream that is not asked again once it has failed."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self.broken = False
+
+    def read(self, size: int, /) -> bytes:
+        try:
+            return self._stream.read(size)
+        except OSError:
+            self.broken = True
+            raise
+
+
+class PlainLayer:
+    """A layer whose contents are read where they are."""
+
+    def __init__(self, source: Seekable, index: LayerIndex) -> None:
+        self.index = index
+        self._source = source
+
+    @classmethod
+    def open(cls, source: Seekable) -> PlainLayer:
+        """Walk a tar. What is wrong with it stands in the problems of the index."""
+        builder = IndexBuilder()
+        for member in walk(source, builder.report):
+            builder.add(member)
+        return cls(source, builder.finish())
+
+    @property
+    def root(self) -> Entry:
+        """The root directory itself."""
+        return self.index.root
+
+    def directory(self, path: bytes) -> Mapping[bytes, Entry]:
+        """The entries of a directory in this layer alone."""
+        return self.index.directory(path)
+
+    def read(self, path: bytes, entry: Entry, start: int, length: int) -> bytes:
+        """Bytes of a file's contents, fewer only at its end.
+
+        Raises:
+            OSError: it is no file, it is sparse, or its bytes can't be read.
+        """
+        length = _readable(path, entry, start, length)
+        found = self._source.read_at(entry.offset + start, length) if length else b""
+        if len(found) < length:
+            raise OSError(errno.EIO, "the layer ends within the file", path)
+        return found
+
+    def fetch(self, wanted: Iterable[tuple[bytes, Entry]], sampled: Iterable[tuple[bytes, Entry]] = ()) -> None:
+        """Nothing has to be made ready."""
+
+
+class StreamedLayer:
+    """A layer whose contents were kept as they came by; others cost one more pass over the stream."""
+
+    def __init__(
+        self,
+        index: LayerIndex,
+        kept: Mapping[int, bytes],
+        reopen: Callable[[], Reader],
+        *,
+        sample: Sampler | None = None,
+        kept_file: int = KEPT_FILE,
+        kept_all: int = KEPT_ALL,
+    ) -> None:
+        self.index = index
+        self.passes = 0
+        """How often the stream was read."""
+        self._sample = sample
+        self._kept = dict(kept)
+        self._starts = sorted(self._kept)
+        self._held = sum(map(len, self._kept.values()))
+        self._reopen = reopen
+        self._kept_file = kept_file
+        self._kept_all = kept_all
+        self._broken: str | None = None
+
+    @classmethod
+    def open(
+        cls,
+        reopen: Callable[[], Reader],
+        wanted: Wanted,
+        *,
+        sample: Sampler | None = None,
+        sampled: Wanted | None = None,
+        kept_file: int = KEPT_FILE,
+        kept_all: int = KEPT_ALL,
+    ) -> StreamedLayer:
+        """Read a stream to its end, and keep the contents that are wanted; of what is sampled, parts.
+
+        What is wrong with the tar stands in the problems of the index. The rest of the stream is read even then, so
+        that a reader that checks a digest comes to its end.
+
+        Raises:
+            OSError: the stream can't be opened.
+        """
+        builder = IndexBuilder()
+        kept: dict[int, bytes] = {}
+        room = kept_all
+
+        def fits(name: bytes, size: int) -> bool:
+            return size <= min(kept_file, room) and wanted(name, size)
+
+        def keep(offset: int, contents: bytes) -> None:
+            nonlocal room
+            if len(contents) <= room:
+                kept[offset] = contents
+                room -= len(contents)
+
+        def parts(name: bytes, size: int, contents: Stream) -> Mapping[int, bytes]:
+            return sample(name, size, contents) if sample and sampled and sampled(name, size) else {}
+
+        with closing(reopen()) as opened:
+            stream = _Watched(opened)
+            for member in walk_stream(stream, builder.report, wanted=fits, keep=keep, sample=parts):
+                builder.add(member)
+            try:
+                while not stream.broken and stream.read(_CHUNK):
+                    pass
+            except OSError as error:
+                reason = f"layer can't be read to its end: {error.strerror or error}"
+                builder.report(Problem("", reason, lost=True))
+        layer = cls(builder.finish(), kept, reopen, sample=sample, kept_file=kept_file, kept_all=kept_all)
+        layer.passes = 1
+        return layer
+
+    @property
+    def root(self) -> Entry:
+        """The root directory itself."""
+        return self.index.root
+
+    @property
+    def kept(self) -> Mapping[int, bytes]:
+        """Contents and parts of contents that need no pass, by their offset in the layer."""
+        return self._kept
+
+    def directory(self, path: bytes) -> Mapping[bytes, Entry]:
+        """The entries of a directory in this layer alone."""
+        return self.index.directory(path)
+
+    def read(self, path: bytes, entry: Entry, start: int, length: int) -> bytes:
+        """Bytes of a file's contents, fewer only at its end.
+
+        Raises:
+            OSError: it is no file, it is sparse, or these bytes are not there: never fetched, larger than what is
+                kept, or not among the parts that were chosen (both EFBIG).
+        """
+        length = _readable(path, entry, start, length)
+        if not length:
+            return b""
+        at = entry.offset + start
+        for begin in (entry.offset, self._starts[bisect_right(self._starts, at) - 1] if self._starts else 0):
+            piece = self._kept.get(begin, b"")
+            if begin <= at and at + length <= begin + len(piece):
+                return piece[at - begin : at - begin + length]
+        if entry.offset in self._kept:
+            raise OSError(errno.EFBIG, "these bytes of it were not kept", path)
+        if entry.size > self._kept_file:
+            raise OSError(errno.EFBIG, f"{entry.size} bytes, more than the {self._kept_file} that are kept", path)
+        raise OSError(errno.EIO, self._broken or "its contents were not kept", path)
+
+    def fetch(self, wanted: Iterable[tuple[bytes, Entry]], sampled: Iterable[tuple[bytes, Entry]] = ()) -> None:
+        """Keep the contents of more files, with one more pass if any of them is missing; reading says what failed."""
+        missing: dict[int, tuple[int, bytes | None]] = {}
+        if self._sample is not None:
+            for path, entry in sampled:
+                if entry.type == "file" and entry.size and entry.offset not in self._kept:
+                    missing[entry.offset] = (entry.size, path)
+        for _, entry in wanted:
+            if entry.type == "file" and 0 < entry.size <= self._kept_file and not self._is_whole(entry):
+                missing[entry.offset] = (entry.size, None)
+        missing.pop(SPARSE, None)
+        if not missing:
+            return
+        self.passes += 1
+        taken: dict[int, bytes] = {}
+        try:
+            with closing(self._reopen()) as stream:
+                self._take(stream, sorted(missing.items()), taken)
+                # A reader that checks a digest raises at its end: nothing is taken from a stream that is another one.
+                while stream.read(_CHUNK):
+                    pass
+        except OSError as error:
+            self._broken = f"layer can't be read again: {error.strerror or error}"
+        self._kept.update(taken)
+        self._starts = sorted(self._kept)
+        self._held += sum(map(len, taken.values()))
+
+    def _is_whole(self, entry: Entry) -> bool:
+        return len(self._kept.get(entry.offset, b"")) >= entry.size
+
+    def _take(
+        self, stream: Reader, missing: list[tuple[int, tuple[int, bytes | None]]], taken: dict[int, bytes]
+    ) -> None:
+        """Take files from a stream: whole ones, and parts of those that have a name."""
+        room = self._kept_all - self._held
+        at = 0
+        for offset, (size, sampled) in missing:
+            if sampled is None and size > room:
+                self._broken = f"more than the {self._kept_all} bytes that are kept of a layer"
+                continue
+            while at < offset and (passed := stream.read(min(offset - at, _CHUNK))):
+                at += len(passed)
+            contents = _Contents(stream, size)
+            if sampled is not None and self._sample is not None:
+                parts = self._sample(sampled, size, contents)
+            else:
+                parts = {0: contents.whole()}
+            at += size - contents.left
+            if sampled is None and contents.left:
+                raise OSError(errno.EIO, f"it ends at byte {at}")
+            for start, part in parts.items():
+                if len(part) > room:
+                    self._broken = f"more than the {self._kept_all} bytes that are kept of a layer"
+                    break
+                taken[offset + start] = part
+                room -= len(part)
+
+
+class _Contents:
+    """The next bytes of a stream, so many and no more."""
+
+    def __init__(self, stream: Stream, size: int) -> None:
+        self._stream = stream
+        self.left = size
+
+    def read(self, size: int, /) -> bytes:
+        piece = self._stream.read(min(size, self.left)) if self.left else b""
+        self.left -= len(piece)
+        return piece
+
+    def whole(self) -> bytes:
+        """All that the stream has of them."""
+        return b"".join(iter(lambda: self.read(_CHUNK), b""))
+
+
+def _readable(path: bytes, entry: Entry, start: int, length: int) -> int:
+    """How many bytes there are to read.
+
+    Raises:
+        OSError: none, ever.
+    """
+    if entry.type != "file":
+        code = errno.EISDIR if entry.type == "dir" else errno.EINVAL
+        raise OSError(code, os.strerror(code) if entry.type == "dir" else "not a regular file", path)
+    if start < 0 or length < 0:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), path)
+    length = max(0, min(length, entry.size - start))
+    if length and entry.offset == SPARSE:
+        raise OSError(errno.ENODATA, "stored as a sparse file, which is not read", path)
+    return length

@@ -1,0 +1,197 @@
+"""The merged view of a stack of layers, as the kernel's overlay file system shows it (overlayfs documentation).
+
+Nothing is merged ahead: a directory is put together when it is asked for, from the layers that have a say in
+it. Links are followed inside the tree, never outside: ``..`` of the root is the root.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from reprocheck.layers.entry import Entry, Layer
+
+LINKS = 40
+"""As many links as the kernel follows for one path (path_resolution(7))."""
+_NAME_MAX = 255
+_PATH_MAX = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An entry, where it stands, and the layer that it is of."""
+
+    path: bytes
+    """Without a leading slash and without links on the way; the root is ``b""``."""
+    entry: Entry
+    layer: int
+    """Position of the layer that last wrote it, from 0 for the lowest."""
+
+
+class Tree:
+    """A file system of layers, the lowest first."""
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self.layers = tuple(layers)
+        # The kernel takes no notice of an opaque mark on the root of a layer: all roots are merged.
+        self._shares: dict[bytes, tuple[int, ...]] = {b"": tuple(reversed(range(len(self.layers))))}
+        self._merged: dict[bytes, dict[bytes, tuple[Entry, int]]] = {}
+        self._below: dict[int, Tree] = {}
+
+    def find(self, path: bytes, *, follow: bool = True) -> Place:
+        """The entry that a path leads to; the last link is left alone unless it is to be followed.
+
+        Raises:
+            OSError: ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG, or what the layer's own reading raised.
+        """
+        left = _steps(path)
+        place = self._root()
+        above: list[Place] = []
+        links = 0
+        while left:
+            name = left.pop()
+            if place.entry.type != "dir":
+                raise _error(errno.ENOTDIR, path)
+            if name == b".":
+                continue
+            if name == b"..":
+                place = above.pop() if above else self._root()
+                continue
+            entry, layer = self._entry(place.path, name, path)
+            if entry.type == "link" and (left or follow):
+                links += 1
+                if links > LINKS:
+                    raise _error(errno.ELOOP, path)
+                if entry.link.startswith(b"/"):
+                    place, above = self._root(), []
+                left += _steps(entry.link)
+                continue
+            above.append(place)
+            place = Place(place.path + b"/" + name if place.path else name, entry, layer)
+        return place
+
+    def directory(self, path: bytes) -> Mapping[bytes, tuple[Entry, int]]:
+        """The entries of a directory and the layer of each, by name; ``path`` has no links on its way.
+
+        Raises:
+            OSError: a layer's part of it can't be read.
+        """
+        merged = self._merged.get(path)
+        if merged is None:
+            merged = {}
+            hidden: set[bytes] = set()
+            for layer in self._share(path):
+                for name, entry in self.layers[layer].directory(path).items():
+                    if name in merged or name in hidden:
+                        continue
+                    if entry.type == "whiteout":
+                        hidden.add(name)
+                    else:
+                        merged[name] = (entry, layer)
+            self._merged[path] = merged
+        return merged
+
+    def read(self, place: Place, start: int, length: int) -> bytes:
+        """Bytes of a file's contents, fewer only at its end.
+
+        Raises:
+            OSError: they can't be read.
+        """
+        return self.layers[place.layer].read(place.path, place.entry, start, length)
+
+    def fetch(self, places: Sequence[Place], sampled: Sequence[Place] = ()) -> None:
+        """Make ready what will be read, layer by layer; of the ``sampled`` ones parts alone."""
+        wanted: dict[int, tuple[list[tuple[bytes, Entry]], list[tuple[bytes, Entry]]]] = {}
+        for part, asked in enumerate((places, sampled)):
+            for place in asked:
+                wanted.setdefault(place.layer, ([], []))[part].append((place.path, place.entry))
+        for number in sorted(wanted):
+            self.layers[number].fetch(*wanted[number])
+
+    def _entry(self, directory: bytes, name: bytes, path: bytes) -> tuple[Entry, int]:
+        if len(name) > _NAME_MAX or len(path) >= _PATH_MAX:
+            raise _error(errno.ENAMETOOLONG, path)
+        found = self.directory(directory).get(name)
+        if found is None:
+            raise _error(errno.ENOENT, path)
+        return found
+
+    def below(self, layer: int) -> Tree:
+        """The file system as it was before this layer."""
+        tree = self._below.get(layer)
+        if tree is None:
+            tree = self._below[layer] = Tree(self.layers[:layer])
+        return tree
+
+    def since(self, place: Place) -> int:
+        """The layer that first wrote an entry which was of its type and in its place ever since."""
+        since = place.layer
+        while since > 0:
+            try:
+                earlier = self.below(since).find(place.path, follow=False)
+            except OSError:
+                break
+            if earlier.entry.type != place.entry.type or earlier.path != place.path:
+                break
+            since = earlier.layer
+        return since
+
+    def removed(self, path: bytes) -> dict[bytes, int]:
+        """Names that lower layers had in a directory and that are there no more; the layer that took each away."""
+        there = self.directory(path)
+        gone: dict[bytes, int] = {}
+        had: set[bytes] = set()
+        for number, layer in enumerate(self.layers):
+            entries = layer.directory(path)
+            opaque = self._is_opaque(number, path)
+            for name in had if opaque else had & entries.keys():
+                if name not in there and (opaque or entries[name].type == "whiteout"):
+                    gone[name] = number
+            had |= {name for name, entry in entries.items() if entry.type != "whiteout"}
+        return gone
+
+    def _is_opaque(self, layer: int, path: bytes) -> bool:
+        if not path:
+            return False
+        above, _, name = path.rpartition(b"/")
+        entry = self.layers[layer].directory(above).get(name)
+        return entry is not None and entry.opaque
+
+    def _root(self) -> Place:
+        layers = self._shares[b""]
+        return Place(b"", self.layers[layers[0]].root if layers else Entry(type="dir"), layers[0] if layers else 0)
+
+    def _share(self, path: bytes) -> tuple[int, ...]:
+        """The layers that have a say in a directory, the highest first."""
+        unknown = []
+        while (known := self._shares.get(path)) is None:
+            unknown.append(path)
+            path = path.rpartition(b"/")[0]
+        for path in reversed(unknown):
+            above, _, name = path.rpartition(b"/")
+            having = []
+            for layer in known:
+                entry = self.layers[layer].directory(above).get(name)
+                if entry is None:
+                    continue
+                if entry.type != "dir":
+                    break
+                having.append(layer)
+                if entry.opaque:
+                    break
+            known = self._shares[path] = tuple(having)
+        return known
+
+
+def _steps(path: bytes) -> list[bytes]:
+    """The components of a path, the first one last; a slash at the end asks for a directory, as ``.`` does."""
+    steps = [part for part in path.split(b"/") if part]
+    if steps and path.endswith(b"/"):
+        steps.append(b".")
+    return steps[::-1]
+
+
+def _error(code: int, path: bytes) -> OSError:
+    return OSError(code, os.strerror(code), path)
