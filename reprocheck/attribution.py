@@ -39,6 +39,7 @@ def _place(finding: Finding) -> tuple[str, str]:
     """Group and name under which the provenance has a finding's subject."""
     subject = finding.subject
     group = {
+        "conda-package": f"environments[{subject.environment}].conda",
         "os-package": "os_packages",
         "os": "system",
         "python": "environments",

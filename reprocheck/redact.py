@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 MASK = "***"
 
@@ -37,60 +37,50 @@ _ALLOWED_LABELS = re.compile(
     r"|description|base\.name|base\.digest|ref\.name)$|com\.nvidia\.[a-z.]*version$|dev\.reprocheck\..*$|maintainer$"
 )
 
-
-def _url_rules(ends: str) -> list[re.Pattern[str]]:
-    """Where secrets stand in URLs, and where those that were cut end; ``ends``: characters that end a URL.
-
-    Group 1 is what comes before the secret, group 2 the secret. No rule takes longer than linear time.
-    """
-    # Any mark may stand in one of JSON's escapes. Userinfo ends at the last @: a password may hold others.
-    slash = r"(?:\\?/|\\u002f)"
-    start = rf"(?::|\\u003a){slash}{{2}}"
-    word = rf"(?:[^/{ends}\\<>]|\\u(?!002f)[0-9a-f]{{4}})"
-    path = rf"{slash}(?:[^:{ends}\\<>]|\\/|\\u(?!003a)[0-9a-f]{{4}})*?"
-    secretive = "(?:token|secret|passw|pwd|key|sig|auth|credential)"
-    query = rf"[^=&#?;{ends}]{{0,80}}"
-    rules = (
-        rf"({start})({word}*)(@|\\u0040)",
-        # conda's token in a channel's path (conda/common/url.py, split_anaconda_token).
-        rf"({start}[^/{ends}\\<>]*(?:{path})??{slash}t{slash})({word}+)",
-        rf"([?&;]{query}{secretive}{query}=)([^&#;{ends}]+)",
-        rf"({start})({word}*(?:\\(?:u[0-9a-f]{{0,3}})?)?)\Z",
-    )
-    return [re.compile(rule, re.ASCII | re.IGNORECASE) for rule in rules]
-
-
-_SPACE = r"\s'\""
-_USERINFO, _CHANNEL_TOKEN, _QUERY_SECRET, _USERINFO_CUT = _url_rules(_SPACE)
-*_BINARY_SECRETS, _BINARY_CUT = _url_rules(_SPACE + r"\x00-\x1f\x7f")
-
-
-def url(text: str) -> str:
-    """Take credentials out of every URL in a text; a bare ``git@`` stays.
-
-    What holds a NUL byte is no text: offsets in it have to stay, so there they are overwritten.
-    """
-    if ":/" not in text and ":\\" not in text and "\\u003" not in text:
-        return text
-    if "\0" in text:
-        for rule in _BINARY_SECRETS:
-            text = rule.sub(_overwritten, text)
-        return text
-    text = _USERINFO.sub(lambda m: m[0] if m[2] == "git" else m[1], text)
-    text = _CHANNEL_TOKEN.sub(rf"\1{MASK}", text)
-    return _QUERY_SECRET.sub(rf"\1{MASK}", text)
-
-
-def cut_url(text: str) -> str:
-    """Take out the end of a text that was cut, if it lies in a URL: the ``@`` that tells what is secret may be gone."""
-    return _BINARY_CUT.sub(_overwritten, text) if "\0" in text else _USERINFO_CUT.sub(r"\1", text)
+# Secrets in URLs: group 1 comes before, group 2 is the secret; END stands for what ends a URL. Any mark may stand in
+# one of JSON's escapes. Userinfo ends at the last @: a password may hold others. No rule takes more than linear time.
+_SLASH = r"(?:\\?/|\\u002f)"
+_START = rf"((?::|\\u003a){_SLASH}{{2}}"
+_WORD = r"(?:[^/END\\<>]|\\u(?!002f)[0-9a-f]{4})"
+_PATH = rf"{_SLASH}(?:[^:END\\<>]|\\/|\\u(?!003a)[0-9a-f]{{4}})*?"
+_SECRETS = (
+    rf"{_START})({_WORD}*)(?<!/git)(?<!\\u002fgit)(?:@|\\u0040)",
+    # conda's token in a channel's path (conda/common/url.py, split_anaconda_token).
+    rf"{_START}[^/END\\<>]*(?:{_PATH})??{_SLASH}t{_SLASH})({_WORD}+)",
+    r"([?&;][^=&#?;END]{0,80}(?:token|secret|passw|pwd|key|sig|auth|credential)[^=&#?;END]{0,80}=)([^&#;END]+)",
+    # Where a text was cut.
+    rf"{_START})({_WORD}*(?:\\(?:u[0-9a-f]{{0,3}})?)?)\Z",
+)
+_Instead = str | Callable[[re.Match[str]], str]
 
 
 def _overwritten(found: re.Match[str]) -> str:
     """What a rule has found, its secret as so many asterisks."""
-    if found[2] == "git":
-        return found[0]
-    return found[1] + "*" * len(found[2]) + found[0][len(found[1]) + len(found[2]) :]
+    return found[1] + "*" * len(found[2]) + found[0][found.end(2) - found.start() :]
+
+
+def _url_rules(end: str, instead: Iterable[_Instead]) -> list[tuple[re.Pattern[str], _Instead]]:
+    flags = re.ASCII | re.IGNORECASE
+    return [(re.compile(rule.replace("END", end), flags), put) for rule, put in zip(_SECRETS, instead, strict=True)]
+
+
+_TEXT = _url_rules(r"\s'\"", (r"\1", rf"\1{MASK}", rf"\1{MASK}", r"\1"))
+# What holds a NUL byte is no text: offsets in it have to stay, and a control character ends a URL.
+_BINARY = _url_rules(r"\s'\"\x00-\x1f\x7f", [_overwritten] * len(_SECRETS))
+
+
+def url(text: str) -> str:
+    """Take credentials out of every URL in a text; a bare ``git@`` stays."""
+    if ":/" in text or ":\\" in text or "\\u003" in text:
+        for rule, instead in (_BINARY if "\0" in text else _TEXT)[:-1]:
+            text = rule.sub(instead, text)
+    return text
+
+
+def cut_url(text: str) -> str:
+    """Take out the end of a text that was cut, if it lies in a URL: the ``@`` that tells what is secret may be gone."""
+    rule, instead = (_BINARY if "\0" in text else _TEXT)[-1]
+    return rule.sub(instead, text)
 
 
 def is_shown(name: str) -> bool:

@@ -95,7 +95,10 @@ def about(kind: SubjectKind, name: str, environment: str | None = None, *suffers
         (about("os-package", "numpy"), "RUN a"),
         (about("python", "python", "/opt"), "RUN b"),
         (about("environment", "/opt", "/opt"), "RUN b"),
-        (about("os", "debian"), None),
+        (about("conda-package", "numpy", "/usr"), "RUN d"),
+        (about("conda-package", "early", "/usr"), None),
+        (about("os", "os"), "RUN b"),
+        (about("os", "libc"), None),
         (about("variable", "numpy", "/usr"), None),
         (about("cuda", "nccl /usr/lib/libnccl.so.2"), "RUN b"),
         (about("cuda", "cudnn {prefix}/libcudnn.so.8", "/opt"), "RUN c"),
@@ -112,6 +115,8 @@ def test_layers_that_were_read_tell(told: Finding, brought: str | None) -> None:
         "/opt": {"numpy": 1, "cudnn {prefix}/libcudnn.so.8": 2},
         "accelerator": {"nccl /usr/lib/libnccl.so.2": 1},
         "environments": {"/opt": 1},
+        "environments[/usr].conda": {"numpy": 3},
+        "system": {"os": 1},
         "os_packages": {"numpy": 0},
     }
     assert traced(told, authors, {"/usr": {"gone": 3}}) == brought

@@ -29,6 +29,12 @@ class Traces:
             if evidence.layer != evidence.since:
                 self.rewritten.setdefault(group, {})[name] = evidence.layer
 
+    def since(self, group: str, name: str, layer: int, evidence: FileEvidence) -> None:
+        """Take down the layer that brought something, one of many in a file."""
+        self.authors.setdefault(group, {})[name] = layer
+        if layer == evidence.layer and evidence.mtime is not None:
+            self.written.setdefault(group, {})[name] = evidence.mtime
+
     def gone(self, group: str, name: str, layer: int) -> None:
         """Take down the layer that removed something."""
         self.removed.setdefault(group, {})[name] = layer

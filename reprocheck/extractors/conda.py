@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import msgspec
 
 from reprocheck import redact
-from reprocheck.extractors.base import in_one_pass
+from reprocheck.extractors.base import Traces, in_one_pass
 from reprocheck.model.evidence import AnyWant, Evidence, List, Read, shown
 from reprocheck.model.snapshot import CondaPackage, Gap
 from reprocheck.model.text import escape
@@ -47,7 +47,7 @@ def prefixes(evidence: Evidence) -> Iterator[str]:
             yield posixpath.dirname(directory)
 
 
-def read(prefix: str, what: str, evidence: Evidence) -> tuple[tuple[CondaPackage, ...], list[Gap]]:
+def read(prefix: str, what: str, evidence: Evidence, traces: Traces) -> tuple[tuple[CondaPackage, ...], list[Gap]]:
     """The packages of a prefix, by name, and what could not be read of them; ``what``: the environment's path."""
     directory = f"{prefix}/conda-meta"
     listing = evidence.listings.get(directory)
@@ -63,9 +63,15 @@ def read(prefix: str, what: str, evidence: Evidence) -> tuple[tuple[CondaPackage
         package, problem = _package(path, evidence)
         if package is not None:
             found.append(package)
+            traces.of(f"{what}.conda", package.name, evidence.files.get(path))
         if problem is not None:
             item = f"{what}.conda[{package.name}]" if package else f"{what}.conda"
             gaps.append(Gap(what=item, where=shown(path), reason=problem))
+    there = {package.name for package in found}
+    for name, layer in listing.removed.items():
+        gone = from_file_name(shown(name)) if name.endswith(_SUFFIX) else None
+        if gone is not None and gone.name not in there:
+            traces.gone(f"{what}.conda", gone.name, layer)
     return tuple(sorted(found, key=lambda one: (one.name, one.version, one.build))), gaps
 
 

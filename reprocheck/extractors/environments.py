@@ -113,7 +113,7 @@ def _environment(
 ) -> Environment:
     what = f"environments[{place.id}]"
     layout = layout_of(place, evidence)
-    managed, unread = conda.read(place.prefix, what, evidence) if place.kind == "conda" else ((), [])
+    managed, unread = conda.read(place.prefix, what, evidence, traces) if place.kind == "conda" else ((), [])
     gaps += unread
     if not place.has_python:
         return Environment(id=place.id, kind=place.kind, on_path=active, conda=managed)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
-from reprocheck.extractors.base import Facts, in_one_pass
-from reprocheck.extractors.databases import Found, apk, dpkg, rpm
+from reprocheck.extractors.base import Facts, Traces, in_one_pass
+from reprocheck.extractors.databases import Found, apk, dpkg, history, rpm
 from reprocheck.extractors.system import os_release
 from reprocheck.model.evidence import AnyWant, Evidence, FileEvidence, Read, shown
+from reprocheck.model.os_names import called, native
 from reprocheck.model.snapshot import Coverage, FactClass, Gap, Note, OsPackage
 
 CLASS: FactClass = "os_packages"
@@ -42,18 +44,20 @@ _ABSENT = frozenset({"ENOENT", "ENOTDIR"})
 def wants(evidence: Evidence) -> Sequence[AnyWant]:
     """The small databases at once; of rpm's, which are large and have several names, first what they are."""
     first: list[AnyWant] = [
-        Read(at=_DPKG, limit=_LIMIT),
+        Read(at=_DPKG, limit=_LIMIT, versions=True),
         _EACH_PIECE,
-        *(Read(at=path, limit=_LIMIT) for path in _APK),
+        *(Read(at=path, limit=_LIMIT, versions=True) for path in _APK),
         *(Read(at=path + _LOG, limit=0) for path in _RPM if path.endswith(".sqlite")),
     ]
-    if in_one_pass(evidence):
-        return [*first, *(Read(at=path, limit=_RPM_LIMIT) for path in _RPM)]
-    return [
-        *first,
-        *(Read(at=path, part="digest") for path in _RPM),
-        *(Read(at=path, limit=_RPM_LIMIT) for path in _distinct(evidence)),
-    ]
+    digests = [Read(at=path, part="digest") for path in _RPM]
+    unanswered = bool(evidence.document.answers) and not any(map(evidence.asked, digests))
+    if in_one_pass(evidence) or unanswered:
+        return [*first, *map(_whole, _RPM)]
+    return [*first, *digests, *map(_whole, _distinct(evidence))]
+
+
+def _whole(path: str) -> Read:
+    return Read(at=path, limit=_RPM_LIMIT, versions=True)
 
 
 def _distinct(evidence: Evidence) -> list[str]:
@@ -79,15 +83,21 @@ def read(evidence: Evidence) -> Facts:
         return Facts(coverage=Coverage(state="not-read"), gaps=(gap,))
     packages: dict[tuple[str, str, str, str], OsPackage] = {}
     gaps: list[Gap] = []
+    databases: list[_Database] = []
     for path, parse in _databases(evidence):
         file = evidence.files[path]
         if file.problem in _ABSENT:
             continue
+        there: list[OsPackage] = []
+        problems: list[str] = []
         for package, problem in _told(file, evidence.content(path), parse):
             if package is not None:
-                packages[package.manager, package.name, package.architecture, package.version] = package
+                there.append(package)
             if problem is not None:
-                gaps.append(Gap(what=CLASS, where=shown(path), reason=problem))
+                problems.append(problem)
+        packages.update({(one.manager, one.name, one.architecture, one.version): one for one in there})
+        gaps += [Gap(what=CLASS, where=shown(path), reason=problem) for problem in problems]
+        databases.append(_Database(file, there, list(_states(file, there, problems, parse))))
     gaps += _unmerged(evidence)
     notes: list[Note] = []
     if not packages:
@@ -95,6 +105,7 @@ def read(evidence: Evidence) -> Facts:
     return Facts(
         coverage=Coverage(state="partial" if gaps else "complete"),
         fields={"os_packages": tuple(packages[key] for key in sorted(packages))},
+        traces=_traces(databases),
         gaps=tuple(gaps),
         notes=tuple(notes),
     )
@@ -138,6 +149,12 @@ def _told(file: FileEvidence, raw: bytes | None, parse: Callable[[bytes], Iterat
     if raw is None:
         yield None, "its contents were not collected"
         return
+    yield from _entries(raw, parse)
+    if file.cut:
+        yield None, f"longer than the limit: {len(raw):,} of its {file.size:,} bytes were read"
+
+
+def _entries(raw: bytes, parse: Callable[[bytes], Iterator[Found]]) -> Iterator[Found]:
     damaged = 0
     for number, (package, problem) in enumerate(parse(raw)):
         if number >= _MOST or damaged >= _MOST_DAMAGE:
@@ -147,8 +164,59 @@ def _told(file: FileEvidence, raw: bytes | None, parse: Callable[[bytes], Iterat
         yield package, problem if damaged <= _NAMED else None
     if damaged > _NAMED:
         yield None, f"and {damaged - _NAMED:,} more damaged entries"
-    if file.cut:
-        yield None, f"longer than the limit: {len(raw):,} of its {file.size:,} bytes were read"
+
+
+class _Database(NamedTuple):
+    file: FileEvidence
+    packages: Sequence[OsPackage]
+    states: Sequence[history.State]
+    """Empty where the file has no earlier version."""
+
+
+def _states(
+    file: FileEvidence,
+    packages: Sequence[OsPackage],
+    problems: Sequence[str],
+    parse: Callable[[bytes], Iterator[Found]],
+) -> Iterator[history.State]:
+    """A database layer by layer, as it is now last."""
+    if file.layer is None or not file.versions:
+        return
+    for version in file.versions:
+        raw = version.content
+        entries = [] if raw is None else list(_entries(raw.encode("latin-1"), parse))
+        there = _versions(one for one, _ in entries if one is not None)
+        whole = raw is not None and all(problem is None for _, problem in entries)
+        yield history.State(version.layer, there, whole=whole)
+    yield history.State(file.layer, _versions(packages), whole=not problems)
+
+
+def _versions(packages: Iterable[OsPackage]) -> dict[history.Key, frozenset[str]]:
+    found: dict[history.Key, frozenset[str]] = {}
+    for one in packages:
+        key = one.name, one.architecture
+        found[key] = found.get(key, frozenset()) | {one.version}
+    return found
+
+
+def _traces(databases: Sequence[_Database]) -> Traces:
+    """Which layer brought each package, in the version that is there, and which removed those that are gone."""
+    traces = Traces()
+    keys = {(one.name, one.architecture) for database in databases for one in database.packages}
+    keys |= {key for database in databases for state in database.states for key in state.packages}
+    home = native(architecture for _, architecture in keys)
+    for database in databases:
+        if not database.states:
+            for one in database.packages:
+                traces.of(CLASS, called(one.name, one.architecture, home), database.file)
+        for (name, architecture), layer in history.brought(database.states).items():
+            traces.since(CLASS, called(name, architecture, home), layer, database.file)
+    there = {called(one.name, one.architecture, home) for database in databases for one in database.packages}
+    for database in databases:
+        for (name, architecture), layer in history.dropped(database.states).items():
+            if (gone := called(name, architecture, home)) not in there:
+                traces.gone(CLASS, gone, layer)
+    return traces
 
 
 def _unmerged(evidence: Evidence) -> Iterator[Gap]:

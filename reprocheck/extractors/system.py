@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Sequence
 
-from reprocheck.extractors.base import Facts
+from reprocheck.extractors.base import Facts, Traces
 from reprocheck.extractors.configuration import configured_variables
 from reprocheck.model.evidence import AnyWant, Evidence, Interpreter, Read
 from reprocheck.model.snapshot import Coverage, FactClass, Gap, Libc, OsRelease, System
@@ -53,7 +53,14 @@ def read(evidence: Evidence) -> Facts:
         for name, (value, where, reason) in reasons.items()
         if value is None
     )
-    return Facts(coverage=Coverage(state="partial" if gaps else "complete"), fields={"system": system}, gaps=gaps)
+    traces = Traces()
+    traces.of(CLASS, "os", next((evidence.files[path] for path in _FILES if evidence.content(path) is not None), None))
+    return Facts(
+        coverage=Coverage(state="partial" if gaps else "complete"),
+        fields={"system": system},
+        traces=traces,
+        gaps=gaps,
+    )
 
 
 def parse_os_release(raw: bytes) -> dict[str, str]:

@@ -113,7 +113,8 @@ class FileVersion(Struct, frozen=True, kw_only=True):
 
     layer: int
     """Position of the layer that wrote it."""
-    content: str
+    content: str | None
+    """``None``: it can't be read, or is longer than was asked for, or all of them together are too long."""
 
 
 class FileEvidence(Struct, frozen=True, kw_only=True):

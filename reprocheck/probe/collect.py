@@ -55,32 +55,35 @@ ELF_LIMIT = 1 << 20
 ELF_FILES = 20000
 """ELF files looked at for one answer."""
 
-def url_rules(ends):
-    """Where secrets stand in URLs, and where those that were cut end; `ends`: characters that end a URL, as in `[]`.
 
-    Group 1 is what comes before the secret, group 2 the secret. No rule takes longer than linear time.
-    """
-    # Any mark may stand in one of JSON's escapes. Userinfo ends at the last @: a password may hold others.
-    slash = br"(?:\\?/|\\u002f)"
-    start = br"(?::|\\u003a)" + slash + br"{2}"
-    word = br"(?:[^/" + ends + br"\\<>]|\\u(?!002f)[0-9a-f]{4})"
-    path = slash + br"(?:[^:" + ends + br"\\<>]|\\/|\\u(?!003a)[0-9a-f]{4})*?"
-    secretive = br"(?:token|secret|passw|pwd|key|sig|auth|credential)"
-    query = br"[^=&#?;" + ends + br"]{0,80}"
-    rules = (
-        br"(" + start + br")(" + word + br"*)(@|\\u0040)",
-        # conda's token in a channel's path.
-        br"(" + start + br"[^/" + ends + br"\\<>]*(?:" + path + br")??" + slash + br"t" + slash + br")(" + word + br"+)",
-        br"([?&;]" + query + secretive + query + br"=)([^&#;" + ends + br"]+)",
-        br"(" + start + br")(" + word + br"*(?:\\(?:u[0-9a-f]{0,3})?)?)\Z",
-    )
-    return [re.compile(rule, re.I) for rule in rules]
+# Secrets in URLs: group 1 comes before, group 2 is the secret; END stands for what ends a URL. Any mark may stand in
+# one of JSON's escapes. Userinfo ends at the last @: a password may hold others. No rule takes more than linear time.
+SLASH = br"(?:\\?/|\\u002f)"
+START = br"((?::|\\u003a)" + SLASH + br"{2}"
+WORD = br"(?:[^/END\\<>]|\\u(?!002f)[0-9a-f]{4})"
+PATH = SLASH + br"(?:[^:END\\<>]|\\/|\\u(?!003a)[0-9a-f]{4})*?"
+SECRETS = (
+    START + br")(" + WORD + br"*)(?<!/git)(?<!\\u002fgit)(?:@|\\u0040)",
+    # conda's token in a channel's path.
+    START + br"[^/END\\<>]*(?:" + PATH + br")??" + SLASH + br"t" + SLASH + br")(" + WORD + br"+)",
+    br"([?&;][^=&#?;END]{0,80}(?:token|secret|passw|pwd|key|sig|auth|credential)[^=&#?;END]{0,80}=)([^&#;END]+)",
+    # Where a text was cut.
+    START + br")(" + WORD + br"*(?:\\(?:u[0-9a-f]{0,3})?)?)\Z",
+)
 
 
-SPACE = br"\s'\""
-USERINFO, CHANNEL_TOKEN, QUERY_SECRET, USERINFO_CUT = url_rules(SPACE)
-BINARY_SECRETS = url_rules(SPACE + br"\x00-\x1f\x7f")
-BINARY_CUT = BINARY_SECRETS.pop()
+def overwritten(found):
+    """What a rule has found, its secret as so many asterisks."""
+    return found.group(1) + b"*" * len(found.group(2)) + found.group(0)[found.end(2) - found.start() :]
+
+
+def url_rules(end, instead):
+    return [(re.compile(rule.replace(b"END", end), re.I), put) for rule, put in zip(SECRETS, instead)]
+
+
+TEXT = url_rules(br"\s'\"", (br"\1", br"\1***", br"\1***", br"\1"))
+# What holds a NUL byte is no text: offsets in it have to stay, and a control character ends a URL.
+BINARY = url_rules(br"\s'\"\x00-\x1f\x7f", [overwritten] * len(SECRETS))
 
 # What another interpreter says of itself. Parses and runs on 2.7 as well. `site` is imported, never run:
 # under -S that executes nothing of the target's own.
@@ -135,32 +138,17 @@ def text(raw):
 
 
 def scrub(raw):
-    """Take credentials out of URLs (userinfo, conda's tokens, query values named like a secret); a bare `git@` stays.
-
-    What holds a NUL byte is no text: offsets in it have to stay, so there they are overwritten.
-    """
-    if b":/" not in raw and b":\\" not in raw and b"\\u003" not in raw:
-        return raw
-    if b"\0" in raw:
-        for rule in BINARY_SECRETS:
-            raw = rule.sub(overwritten, raw)
-        return raw
-    raw = USERINFO.sub(lambda m: m.group(0) if m.group(2) == b"git" else m.group(1), raw)
-    raw = CHANNEL_TOKEN.sub(br"\1***", raw)
-    return QUERY_SECRET.sub(br"\1***", raw)
+    """Take credentials out of URLs (userinfo, conda's tokens, query values named like a secret); a bare `git@` stays."""
+    if b":/" in raw or b":\\" in raw or b"\\u003" in raw:
+        for rule, instead in (BINARY if b"\0" in raw else TEXT)[:-1]:
+            raw = rule.sub(instead, raw)
+    return raw
 
 
 def cut_url(raw):
     """Take out the end of what was cut, if it lies in a URL: the `@` that tells what is secret may be gone."""
-    return BINARY_CUT.sub(overwritten, raw) if b"\0" in raw else USERINFO_CUT.sub(br"\1", raw)
-
-
-def overwritten(found):
-    """What a rule has found, its secret as so many asterisks."""
-    if found.group(2) == b"git":
-        return found.group(0)
-    rest = found.group(0)[len(found.group(1)) + len(found.group(2)) :]
-    return found.group(1) + b"*" * len(found.group(2)) + rest
+    rule, instead = (BINARY if b"\0" in raw else TEXT)[-1]
+    return rule.sub(instead, raw)
 
 
 def problem(error):
@@ -225,17 +213,9 @@ class Answer(object):
         self.begin()
 
     def begin(self):
-        self.out = {
-            "found": {},
-            "walk": None,
-            "files": {},
-            "listings": {},
-            "interpreters": {},
-            "process": None,
-            "commands": {},
-            "searches": {},
-            "elf": {},
-        }
+        parts = ("found", "files", "listings", "interpreters", "commands", "searches", "elf")
+        self.out = dict((part, {}) for part in parts)
+        self.out.update(walk=None, process=None)
         self.scans = {}
         self.room = self.total_limit
 
@@ -648,11 +628,7 @@ def run(argv):
     """Exit code, output and, where it did not end well within its limits, what the matter is."""
     try:
         ran = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
         )
     except OSError as error:
         return None, b"", problem(error)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import msgspec
 
+from reprocheck.errors import ReprocheckError
 from reprocheck.layers.tree import Place, Tree
 from reprocheck.model.evidence import Answer, AnyWant, Command, Document, Find, Process, Walk
 from reprocheck.probe import collect
@@ -27,7 +28,11 @@ class StaticSession:
         self._answers = _Answers(files, (home or home_of(tree, user)).encode("latin-1"))
 
     def answer(self, wants: Sequence[AnyWant]) -> Answer | None:
-        """Answer what files can tell; there is no process to ask and no program is run."""
+        """Answer what files can tell; there is no process to ask and no program is run.
+
+        Raises:
+            ReprocheckError: a layer is not what its digest says, or was lost on the way.
+        """
         # Searches come first: what is read in this round is where they have found something.
         asked = sorted(
             (want for want in wants if not isinstance(want, (Process, Command))),
@@ -51,13 +56,20 @@ class _Answers(collect.Answer):
         self._home = home
         self._reads: list[str] = []
         self._objects: list[str] = []
+        self._refused: ReprocheckError | None = None
 
     def to(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """One round."""
+        """One round.
+
+        Raises:
+            ReprocheckError: a layer is not what its digest says, or was lost on the way.
+        """
         self.begin()
         self._reads = [want["at"] for want in request["wants"] if want["want"] == "read"]
         self._objects = [want["at"] for want in request["wants"] if want["want"] == "elf"]
         out: dict[str, Any] = collect.answer(request, self)
+        if self._refused is not None:
+            raise self._refused  # the probe's code takes what is raised for one want that failed
         return {**out, "home": self._home.decode("latin-1")}
 
     def read(self, want: Mapping[str, Any]) -> None:
@@ -75,7 +87,8 @@ class _Answers(collect.Answer):
         whole, self._reads = self._reads, []
         objects, self._objects = self._objects, []
         if whole or objects:
-            self._tree.fetch(self._files(whole), self._files(objects))
+            with self._refusing():
+                self._tree.fetch(self._files(whole), self._files(objects))
 
     def _files(self, patterns: Sequence[str]) -> list[Place]:
         places = []
@@ -86,6 +99,15 @@ class _Answers(collect.Answer):
                     if place.entry.type == "file":
                         places.append(place)
         return places
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Remember what ends the whole reading."""
+        try:
+            yield
+        except ReprocheckError as error:
+            self._refused = self._refused or error
+            raise
 
     def roots(self, pattern: str) -> tuple[list[bytes], str]:
         """Nothing runs here: there is neither ``@self`` nor ``@prefix``."""
@@ -99,7 +121,8 @@ class _Answers(collect.Answer):
     def ask(self, real: bytes) -> dict[str, Any]:
         """What the files of an interpreter tell of it."""
         try:
-            facts = interpreter_files.facts_of(self._tree, real)
+            with self._refusing():
+                facts = interpreter_files.facts_of(self._tree, real)
         except interpreter_files.Unknown as unknown:
             return {"problem": str(unknown)}
         except OSError as error:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from reprocheck.layers.tree import Tree
+from reprocheck.layers.tree import Place, Tree
 from reprocheck.model.evidence import Answer, AnyWant, Document, ElfEvidence, FileEvidence, FileVersion, Read
 from reprocheck.probe import collect
 from reprocheck.targets.session import Session
+
+_VERSIONS_LIMIT = 64 << 20
+"""Bytes of all earlier versions in one answer; those of the highest layers come first."""
 
 
 class Traced:
@@ -31,9 +34,10 @@ class Traced:
         if told is None:
             return None
         versioned = {want.at: want.limit for want in wants if isinstance(want, Read) and want.versions}
+        versions = self._versions({path: limit for path, limit in versioned.items() if path in told.files})
         return msgspec.structs.replace(
             told,
-            files={path: self._file(path, file, versioned.get(path)) for path, file in told.files.items()},
+            files={path: self._file(path, file, versions.get(path, ())) for path, file in told.files.items()},
             listings={
                 path: listing if listing.problem else msgspec.structs.replace(listing, removed=self._removed(path))
                 for path, listing in told.listings.items()
@@ -44,12 +48,10 @@ class Traced:
             elf={path: self._object(one) for path, one in told.elf.items()},
         )
 
-    def _file(self, path: str, file: FileEvidence, limit: int | None) -> FileEvidence:
+    def _file(self, path: str, file: FileEvidence, versions: tuple[FileVersion, ...]) -> FileEvidence:
         if file.problem is not None:
             return file
-        layers = self._layers(path)
-        versions = tuple(self._versions(path, layers["layer"], limit)) if layers and limit is not None else ()
-        return msgspec.structs.replace(file, **layers, mtime=self._mtime(path), versions=versions)
+        return msgspec.structs.replace(file, **self._layers(path), mtime=self._mtime(path), versions=versions)
 
     def _object(self, one: ElfEvidence) -> ElfEvidence:
         if not one.real:
@@ -80,16 +82,39 @@ class Traced:
             return {}
         return {name.decode("latin-1"): layer for name, layer in removed.items()}
 
-    def _versions(self, path: str, layer: int, limit: int) -> Iterator[FileVersion]:
-        """What the file held in lower layers, the lowest first."""
-        below = []
+    def _versions(self, limits: Mapping[str, int]) -> dict[str, tuple[FileVersion, ...]]:
+        """What files held in lower layers, the lowest first; ``limits``: bytes of each, by path."""
+        below = {path: list(self._below(path)) for path in limits}
+        room = _VERSIONS_LIMIT
+        carried = set()
+        for path, places in below.items():
+            for place in places:
+                if place.entry.type == "file" and place.entry.size <= min(limits[path], room):
+                    room -= place.entry.size
+                    carried.add(place)
+        self._tree.fetch(list(carried))
+        return {
+            path: tuple(
+                FileVersion(layer=place.layer, content=self._content(place) if place in carried else None)
+                for place in reversed(places)
+            )
+            for path, places in below.items()
+        }
+
+    def _below(self, path: str) -> Iterator[Place]:
+        """Where a file was in lower layers, the highest first, as far down as it was there without a break."""
+        layer = self._layers(path).get("layer", 0)
         while layer > 0:
             try:
                 place = self._tree.below(layer).find(path.encode("latin-1"))
             except OSError:
-                break
-            below.append(place)
+                return
+            yield place
             layer = place.layer
-        for place in reversed(below):
-            raw = collect.scrub(self._tree.read(place, 0, limit))
-            yield FileVersion(layer=place.layer, content=raw.decode("latin-1"))
+
+    def _content(self, place: Place) -> str | None:
+        try:
+            raw: bytes = collect.scrub(self._tree.read(place, 0, place.entry.size))
+        except OSError:
+            return None
+        return raw.decode("latin-1")

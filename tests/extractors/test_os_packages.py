@@ -311,6 +311,16 @@ def test_rpm_with_changes_that_are_not_merged(tmp_path: Path) -> None:
     assert os_packages.read(Tree(tmp_path / "root").evidence()).gaps == ()
 
 
+def test_rpm_where_no_digest_is_to_be_had(tmp_path: Path) -> None:
+    """The engine's archive endpoint gives single files whole, and answers nothing else."""
+    tree = Tree(plant(tmp_path, {f"{RPM}/Packages": rpm.bdb([rpm.header("a")])}), kind="container")
+    evidence = Evidence(tree.document)
+    for _ in range(2):
+        whole = [one for one in os_packages.wants(evidence) if isinstance(one, Read) and one.part == "whole"]
+        evidence.add(tree.answer([one for one in whole if "*" not in one.at]))
+    assert [one.name for one in os_packages.read(evidence).fields["os_packages"]] == ["a"]
+
+
 @pytest.mark.parametrize("name", ["rpmdb.sqlite", "Packages.db", "Packages"])
 def test_rpm_with_a_credential_arrives_whole(name: str, tmp_path: Path) -> None:
     """Offsets in it stay right, where the secret is taken out."""
