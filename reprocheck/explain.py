@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 from reprocheck.errors import UsageError
 from reprocheck.graph import Graph, build
 from reprocheck.model.report import IntroducedBy
-from reprocheck.model.snapshot import Model
+from reprocheck.model.snapshot import Files, Model
 
 if TYPE_CHECKING:
     from reprocheck.graph import Edge
@@ -79,6 +79,7 @@ class PackageExplanation(Model, frozen=True, kw_only=True):
     installer: str | None
     requested: bool | None
     problems: tuple[str, ...]
+    files: Files
     copies: tuple[Copy, ...]
     required_by: tuple[Requirer, ...]
     paths: tuple[tuple[str, ...], ...]
@@ -144,6 +145,7 @@ def _explain(
         installer=package.installer,
         requested=package.requested,
         problems=package.problems,
+        files=package.files,
         copies=tuple(Copy(version=copy.version, location=copy.location) for copy in copies if copy is not package),
         required_by=tuple(_requirer(graph, edge) for edge in graph.requirers_of(package.name)),
         paths=graph.paths_to(package.name),

@@ -64,8 +64,6 @@ def gap_level(gap: Gap) -> Level | None:
     if head != "environments":
         return next((level for name, level in CLASS_LEVELS.items() if name == head), "framework")
     if match := _PACKAGE.match(gap.what):
-        if match["fact"] == "files":
-            return "bits"
         is_framework = match["name"] in FRAMEWORKS and match["fact"] in {None, "version"}
         return "framework" if is_framework else "packages"
     if match := _PYTHON_FACT.match(gap.what):

@@ -23,6 +23,7 @@ from reprocheck.model.evidence import (
     List,
     ProcessEvidence,
     Read,
+    Record,
     Walk,
     unanswered,
 )
@@ -119,6 +120,7 @@ class Tree:
             ),
             files={self._inside(path): file for path, file in told.files.items()},
             listings={self._inside(path): listing for path, listing in told.listings.items()},
+            records={self._inside(path): record for path, record in told.records.items()},
             interpreters={
                 path: InterpreterEvidence(real=path, problem=facts)
                 if isinstance(facts, str)
@@ -142,7 +144,7 @@ class Tree:
     def _moved(self, want: AnyWant) -> AnyWant | None:
         if isinstance(want, Walk):
             return msgspec.structs.replace(want, root=self._start, search="always")
-        if isinstance(want, (List, Read)):
+        if isinstance(want, (List, Read, Record)):
             if want.at.startswith("@home/"):
                 at = self._start + self._process.home + want.at.removeprefix("@home")
             elif want.at.startswith("@prefix"):

@@ -25,6 +25,7 @@ def verify(target: str, baseline: Path, question: Question, outputs: Outputs, ac
     from reprocheck.pipeline import capture, compare, load_baseline
     from reprocheck.targets.resolve import resolve
 
+    access.deep = access.deep or question.level == "bits"
     locked, file = load_baseline(baseline)
     after = capture(resolve(target, access), access)
     return outputs.deliver(compare(locked, after, question, file))
@@ -40,6 +41,7 @@ def diff(before: str, after: str | None, question: Question, outputs: Outputs, a
     from reprocheck.pipeline import capture, compare
     from reprocheck.targets.resolve import image_of, resolve
 
+    access.deep = access.deep or question.level == "bits"
     one = resolve(before, access)
     first, second = (image_of(one, access), one) if after is None else (one, resolve(after, access))
     return outputs.deliver(compare(capture(first, access), capture(second, access), question))

@@ -34,6 +34,11 @@ _ACCESS = (
         metavar="SECONDS",
         help="How long the target's Python may take to answer.",
     ),
+    click.option(
+        "--deep",
+        is_flag=True,
+        help="Compare files with their recorded hashes, not by size alone; --level bits does so too.",
+    ),
     click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."),
 )
 
@@ -68,10 +73,11 @@ def access_options(function: Function) -> Function:
     """How targets are reached; the command takes ``access``."""
 
     @functools.wraps(function)
-    def command(*, engine: str | None, python: Path | None, timeout: float, **words: Any) -> Any:
+    def command(*, engine: str | None, python: Path | None, timeout: float, deep: bool, **words: Any) -> Any:
         from reprocheck.targets.resolve import Access
 
-        return function(access=Access(engine_address=engine, python=python, seconds=timeout, tell=say), **words)
+        access = Access(engine_address=engine, python=python, seconds=timeout, deep=deep, tell=say)
+        return function(access=access, **words)
 
     return _with(_ACCESS, command)
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 
 from packaging.utils import canonicalize_name
 
-from reprocheck.extractors import metadata
-from reprocheck.model.evidence import AnyWant, Evidence, FileEvidence, List, Read, shown
+from reprocheck.extractors import integrity, metadata
+from reprocheck.model.evidence import AnyWant, Evidence, FileEvidence, List, Read, Record, shown
 from reprocheck.model.snapshot import Files
 from reprocheck.targets import redact
 
@@ -39,9 +39,11 @@ class Distribution:
     problems: tuple[str, ...] = ()
     unread: str | None = None
     """Why the metadata could not be read (whole)."""
+    uncompared: str | None = None
+    """Why its files could not be compared with RECORD (all of them)."""
 
 
-def wants(directory: str) -> list[AnyWant]:
+def wants(directory: str, *, deep: bool) -> list[AnyWant]:
     """What to ask of one directory; ``directory`` is a pattern (``@site``, or a literal path)."""
     return [
         List(at=directory),
@@ -50,7 +52,7 @@ def wants(directory: str) -> list[AnyWant]:
         Read(at=f"{directory}/*.dist-info/INSTALLER", limit=_SMALL),
         Read(at=f"{directory}/*.dist-info/REQUESTED", limit=_SMALL),
         Read(at=f"{directory}/*.dist-info/direct_url.json", limit=_SMALL),
-        Read(at=f"{directory}/*.dist-info/RECORD", part="digest"),
+        Record(at=f"{directory}/*.dist-info/RECORD", deep=deep),
         Read(at=f"{directory}/*.egg-info", part="header", limit=_HEADER_LIMIT),
         Read(at=f"{directory}/*.egg-info/PKG-INFO", part="header", limit=_HEADER_LIMIT),
         Read(at=f"{directory}/*.egg-info/requires.txt", limit=_SMALL),
@@ -139,7 +141,7 @@ def _wheel(path: str, evidence: Evidence) -> Distribution:
     wheel = evidence.content(f"{path}/WHEEL")
     tags, build = metadata.parse_wheel(wheel) if wheel is not None else ((), None)
     origin, editable, odd = _origin(path, installer, evidence)
-    record = evidence.files.get(f"{path}/RECORD")
+    compared = integrity.read(f"{path}/RECORD", installer, evidence)
     return replace(
         one,
         requires=known.requires if known else None,
@@ -149,8 +151,9 @@ def _wheel(path: str, evidence: Evidence) -> Distribution:
         editable=editable,
         tags=tags,
         build=build,
-        files=Files(count=record.lines, record_sha256=record.sha256) if record else Files(),
-        problems=one.problems + odd,
+        files=compared.files,
+        problems=one.problems + odd + compared.problems,
+        uncompared=compared.reason,
     )
 
 

@@ -44,7 +44,7 @@ def wants(evidence: Evidence) -> Sequence[AnyWant]:
         Interpreter(at="@self"),
         Interpreter(at="@python"),
         Read(at="@venv", limit=1 << 16),
-        *distributions.wants("@site"),
+        *distributions.wants("@site", deep=evidence.document.deep),
         # So that a directory that is not there is known not to be, without another round.
         *(List(at=at) for at in _LIBRARIES),
         *(Interpreter(at=literal(path)) for path in path_candidates(evidence)),
@@ -61,7 +61,7 @@ def _follow(place: Place, evidence: Evidence) -> Iterator[AnyWant]:
     directories = dict.fromkeys((*pythonpath.site_directories(layout), *pythonpath.search_path(layout, tree)))
     for directory in (*directories, *tree.unknown):
         if directory not in evidence.listings and not directory.endswith(".zip"):
-            yield from distributions.wants(literal(directory))
+            yield from distributions.wants(literal(directory), deep=evidence.document.deep)
 
 
 def read(evidence: Evidence) -> Facts:
@@ -79,7 +79,7 @@ def read(evidence: Evidence) -> Facts:
         gaps.append(Gap(what=CLASS, where=where, reason="no Python environment was found"))
     unfound, aside = remarks(CLASS, evidence)
     return Facts(
-        coverage=Coverage(state="partial" if gaps or unfound else "complete"),
+        coverage=Coverage(state="partial" if gaps or unfound else "complete", version=2),
         fields={"environments": tuple(sorted(environments, key=lambda one: one.id))},
         traces=traces,
         gaps=(*gaps, *unfound),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -14,6 +15,9 @@ _OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
 _UNREADABLE = ("trusted.overlay.redirect", "user.overlay.redirect")
 """A directory that the kernel has renamed: its contents lie elsewhere."""
 _NO_FOLLOW = os.O_NOFOLLOW | os.O_CLOEXEC
+_ON_THE_WAY = os.O_PATH | os.O_DIRECTORY | _NO_FOLLOW
+_HELD = 32
+"""Directories that are held open at most."""
 
 
 class Directory:
@@ -25,9 +29,13 @@ class Directory:
         self._root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.root = self._entry(os.fstat(self._root), self._root, b"")
         self._read: dict[bytes, Mapping[bytes, Entry]] = {}
+        self._way: list[tuple[bytes, int]] = []
+        self._lock = threading.Lock()
 
     def close(self) -> None:
         """Let go of the directory."""
+        while self._way:
+            os.close(self._way.pop()[1])
         os.close(self._root)
 
     def directory(self, path: bytes) -> Mapping[bytes, Entry]:
@@ -76,16 +84,32 @@ class Directory:
 
     def _open(self, path: bytes, flags: int) -> int:
         """Open below the root, step by step: a link that was put in the way meanwhile is not followed."""
-        handle = os.dup(self._root)
         parts = path.split(b"/") if path else [b"."]
-        for position, part in enumerate(parts):
+        held = parts[:-1][:_HELD]
+        with self._lock:
+            handle = os.dup(self._above(held))
+        for position, part in enumerate(parts[len(held) :], len(held)):
             last = position == len(parts) - 1
             above = handle
             try:
-                handle = os.open(part, (flags if last else os.O_PATH | os.O_DIRECTORY) | _NO_FOLLOW, dir_fd=above)
+                handle = os.open(part, flags | _NO_FOLLOW if last else _ON_THE_WAY, dir_fd=above)
             finally:
                 os.close(above)
         return handle
+
+    def _above(self, parts: list[bytes]) -> int:
+        """The directory that these steps lead to; it stays open, as the next that is asked for is mostly near it."""
+        shared = 0
+        for part, (held, _) in zip(parts, self._way, strict=False):
+            if part != held:
+                break
+            shared += 1
+        while len(self._way) > shared:
+            os.close(self._way.pop()[1])
+        for part in parts[shared:]:
+            above = self._way[-1][1] if self._way else self._root
+            self._way.append((part, os.open(part, _ON_THE_WAY, dir_fd=above)))
+        return self._way[-1][1] if self._way else self._root
 
     def _entry(self, facts: os.stat_result, above: int, name: bytes) -> Entry:
         mode, size, mtime = stat.S_IMODE(facts.st_mode), facts.st_size, int(facts.st_mtime)

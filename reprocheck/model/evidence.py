@@ -61,6 +61,19 @@ class Read(Want, frozen=True, kw_only=True):
     """Its versions in lower layers too, where layers can be told apart."""
 
 
+class Record(Want, frozen=True, kw_only=True):
+    """Each RECORD that ``at`` matches: its digest, and how far the files that it names agree with it.
+
+    They are compared where they are: the rows of a large environment are ten times as many bytes as all other
+    metadata.
+    """
+
+    at: str
+    """As in :class:`List`; the RECORD of a ``.dist-info`` directory."""
+    deep: bool = False
+    """Compare hashes too, not sizes alone."""
+
+
 class Interpreter(Want, frozen=True, kw_only=True):
     """What each Python interpreter that ``at`` matches says of itself, run with ``-I -S -B``."""
 
@@ -81,7 +94,7 @@ class Command(Want, frozen=True, kw_only=True):
     argv: tuple[str, ...]
 
 
-AnyWant = Walk | List | Read | Interpreter | Process | Command
+AnyWant = Walk | List | Read | Record | Interpreter | Process | Command
 
 
 class FileVersion(Struct, frozen=True, kw_only=True):
@@ -129,6 +142,43 @@ class Listing(Struct, frozen=True, kw_only=True):
     entries: tuple[Entry, ...] = ()
     removed: dict[str, int] = {}
     """Names that a lower layer had, and the layer that took them away."""
+
+
+class RecordEvidence(Struct, frozen=True, kw_only=True):
+    """One RECORD and the files that it names (PyPA, "Recording installed projects").
+
+    Names of files are those of its rows, ``.`` and ``..`` resolved.
+    """
+
+    problem: str | None = None
+    """Why it was not read; or, where there is a digest, why not all that it names was compared."""
+    size: int = 0
+    sha256: str | None = None
+    lines: int | None = None
+    deep: bool = False
+    """Hashes were compared."""
+    rows: int | None = None
+    """Well-formed ones; ``None``: they were not looked at."""
+    bad: int = 0
+    """Rows that are not well-formed."""
+    first_bad: str | None = None
+    """Which, what is wrong with it, and how it begins."""
+    outside: int = 0
+    """Rows that name a file outside of the environment, which is not looked at."""
+    first_outside: str | None = None
+    unreadable: int = 0
+    """Rows whose file can't be looked at."""
+    first_unreadable: str | None = None
+    checked: int = 0
+    """Rows whose file is the same, modified or missing."""
+    unverifiable: int = 0
+    """Rows that state something which could not be compared."""
+    modified: tuple[str, ...] = ()
+    """Files of another size, another hash, or another type."""
+    missing: tuple[str, ...] = ()
+    """Files that are not there."""
+    unnamed: int = 0
+    """How many more are modified or missing."""
 
 
 class WalkReport(Struct, frozen=True, kw_only=True):
@@ -202,6 +252,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     walk: WalkReport | None = None
     files: dict[str, FileEvidence] = {}
     listings: dict[str, Listing] = {}
+    records: dict[str, RecordEvidence] = {}
     interpreters: dict[str, InterpreterEvidence] = {}
     process: ProcessEvidence | None = None
     home: str | None = None
@@ -243,6 +294,8 @@ class Document(Struct, frozen=True, kw_only=True):
     schema: str = SCHEMA
     header: Header
     subject: Subject
+    deep: bool = False
+    """Whether the contents of files are asked for as well."""
     engine: EngineFacts | None = None
     probe_sha256: str | None = None
     answers: tuple[Answer, ...] = ()
@@ -257,6 +310,7 @@ class Evidence:
         self.walk: WalkReport | None = None
         self.files: dict[str, FileEvidence] = {}
         self.listings: dict[str, Listing] = {}
+        self.records: dict[str, RecordEvidence] = {}
         self.interpreters: dict[str, InterpreterEvidence] = {}
         self.process: ProcessEvidence | None = None
         self.home: str | None = None
@@ -312,6 +366,7 @@ class Evidence:
         self.found.update(answer.found)
         self.files.update(answer.files)
         self.listings.update(answer.listings)
+        self.records.update(answer.records)
         self.interpreters.update(answer.interpreters)
         self.commands.update(answer.commands)
         self.walk = answer.walk or self.walk

@@ -136,11 +136,17 @@ class Files(Model, frozen=True, kw_only=True):
     record_sha256: str | None = None
     """SHA-256 of RECORD as it stands, hex."""
     checked: Literal["none", "sizes", "hashes"] = "none"
-    """How the files were compared with RECORD; this version compares none."""
+    """How the files were compared with RECORD; ``hashes``: with ``--deep``."""
     modified: tuple[str, ...] = ()
-    """Files that differ from RECORD."""
+    """Files that differ from RECORD, named as it names them; sorted. Scripts are compared without their first line,
+    which installers rewrite; bytecode in ``__pycache__`` is not compared."""
     missing: tuple[str, ...] = ()
-    """Files of RECORD that are not there."""
+    """Files of RECORD that are not there; sorted."""
+    unnamed: int = 0
+    """How many more are modified or missing than are named."""
+    unverifiable: int = 0
+    """Rows of RECORD that could not be compared: the size is not stated, the hash is none that can be trusted, a
+    script was rewritten."""
 
 
 class Package(Model, frozen=True, kw_only=True):

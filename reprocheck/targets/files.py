@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from reprocheck.layers.entry import Entry
 from reprocheck.layers.tree import Tree
@@ -18,6 +18,8 @@ class TreeFiles:
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
+        self._real: dict[bytes, bytes] = {}
+        """Directories that were found, links resolved."""
 
     def mounts(self) -> frozenset[bytes]:
         """None: a tree has no mounts."""
@@ -40,6 +42,25 @@ class TreeFiles:
         """Mode (with its type), size, and the target of a link."""
         entry = self.tree.find(path, follow=False).entry
         return _TYPES[entry.type] | entry.mode, _size(entry), entry.link if entry.type == "link" else None
+
+    def facts(self, where: bytes, names: Sequence[bytes]) -> list[tuple[int, int] | str]:
+        """Type and size of files of one directory, links followed; of each that can't be told, the error's name."""
+        try:
+            entries = self._entries(where)
+        except OSError as error:
+            return [_name(error)] * len(names)
+        return [self._fact(where, name, entries) for name in names]
+
+    def _fact(self, where: bytes, name: bytes, entries: Mapping[bytes, tuple[Entry, int]]) -> tuple[int, int] | str:
+        if name not in entries:
+            return "ENOENT"
+        entry, _ = entries[name]
+        if entry.type == "link":
+            try:
+                entry = self.tree.find(where + b"/" + name).entry
+            except OSError as error:
+                return _name(error)
+        return _TYPES[entry.type], entry.size
 
     def is_dir(self, path: bytes) -> bool:
         """Whether it is a directory, links followed."""
@@ -65,11 +86,30 @@ class TreeFiles:
 
         return place.entry.type == "file", place.entry.size, read, _nothing
 
+    def _entries(self, where: bytes) -> Mapping[bytes, tuple[Entry, int]]:
+        """The entries of a directory; who asks for one after the other need not go all the way each time."""
+        above, _, name = where.rpartition(b"/")
+        if above in self._real:
+            real = self._real[above]
+            entry, _ = self.tree.directory(real).get(name, (None, 0))
+            if entry is not None and entry.type == "dir":
+                self._real[where] = real + b"/" + name if real else name
+        if where not in self._real:
+            place = self.tree.find(where)
+            if place.entry.type != "dir":
+                raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), where)
+            self._real[where] = place.path
+        return self.tree.directory(self._real[where])
+
     def _directory(self, where: bytes) -> dict[bytes, tuple[Entry, int]]:
         place = self.tree.find(where)
         if place.entry.type != "dir":
             raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), where)
         return dict(self.tree.directory(place.path))
+
+
+def _name(error: OSError) -> str:
+    return errno.errorcode.get(error.errno or 0, type(error).__name__)
 
 
 def _nothing() -> None:

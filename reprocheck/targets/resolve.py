@@ -33,6 +33,8 @@ class Access:
     seconds: float = probe.SECONDS
     route: str | None = None
     """The one route to take; ``None``: the first that this machine lets a target be read by."""
+    deep: bool = False
+    """Compare the contents of files too."""
     tell: Callable[[str], None] = lambda _: None
     """Where it is said which engine answered, if it is not the default one."""
     _engine: Engine | None = field(default=None, init=False)
