@@ -23,7 +23,7 @@ engine:                            ## make sure that a container engine answers
 images: $(READY) engine            ## build the test images that do not stand yet
 	$(BIN)/python -m tests.images.build
 
-benchmarks: $(READY) images        ## the ratios of the design
+benchmarks: $(READY) images        ## how long it takes, by floors and peers of the same run
 	$(BIN)/python -m benchmarks
 
 docs: $(READY)                     ## the reference, from the code

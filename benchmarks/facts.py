@@ -25,6 +25,8 @@ class Facts:
     """Names."""
     layers: tuple[str, ...]
     """diff_id of each."""
+    route: str | None = None
+    """How the snapshot says that it was read."""
 
 
 def stated(container: str, image: str) -> Facts:
@@ -61,15 +63,18 @@ def captured(snapshot: bytes) -> Facts:
         os_packages=frozenset((one["name"], one["version"]) for one in document["os_packages"]),
         variables=frozenset(document["variables"]),
         layers=tuple(one["diff_id"] for one in document["provenance"]["layers"]),
+        route=document["header"]["route"],
     )
 
 
-def check(name: str, found: Facts, expected: Facts) -> None:
+def check(name: str, found: Facts, expected: Facts, route: str) -> None:
     """Compare what was captured with what the target's own tools say.
 
     Raises:
-        WrongAnswerError: they differ, or either is empty.
+        WrongAnswerError: they differ, or either is empty; or it was read by another route than is measured.
     """
+    if found.route != route:
+        raise WrongAnswerError(f"{name}: read by way of {found.route}, where {route} is measured")
     for what in ("packages", "os_packages", "variables", "layers"):
         ours, theirs = set(getattr(found, what)), set(getattr(expected, what))
         # An engine may set variables of its own in a container.

@@ -46,6 +46,10 @@ class Command:
     """Reads the seconds out of what was printed, where the process itself is not what is measured."""
     check: Callable[[bytes], None] | None = None
     """Looks at what was printed, each time. Raises :class:`WrongAnswerError`."""
+    before: Callable[[], None] | None = None
+    """Is done before each run, and not timed."""
+    once: bool = False
+    """Run a single time, after all rounds: it takes minutes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,13 +81,18 @@ def measure(commands: Sequence[Command], repetitions: int, tell: Callable[[str],
         BenchmarkError: a command failed or gave a wrong answer.
     """
     runs: dict[str, list[tuple[float, int]]] = {command.name: [] for command in commands}
+    turns = [command for command in commands if not command.once]
     for repetition in range(repetitions + 1):
         tell(f"round {repetition} of {repetitions}" if repetition else "warm-up")
-        begin = repetition % len(commands)
-        for command in (*commands[begin:], *commands[:begin]):
+        begin = repetition % len(turns)
+        for command in (*turns[begin:], *turns[:begin]):
             once = run(command)
             if repetition:
                 runs[command.name].append(once)
+    for command in commands:
+        if command.once:
+            tell(command.name)
+            runs[command.name].append(run(command))
     return {
         name: Samples(seconds=tuple(seconds for seconds, _ in one), peak=max(peak for _, peak in one))
         for name, one in runs.items()
@@ -100,6 +109,8 @@ def run(command: Command) -> tuple[float, int]:
     Raises:
         BenchmarkError: it failed or gave a wrong answer.
     """
+    if command.before is not None:
+        command.before()
     user = command.user
     home = {} if user is None else {"HOME": str(user.home)}
     with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:

@@ -8,8 +8,15 @@ from typing import Literal
 
 from benchmarks.measure import Samples
 
-Kind = Literal["times", "more", "seconds", "bytes"]
-"""``times``: median by median; ``more``: least less least; ``seconds``: the least; ``bytes``: the most.
+Kind = Literal["times", "faster", "more", "growth", "seconds", "bytes"]
+"""What the figure is.
+
+- ``times``: median by median.
+- ``faster``: the same upside down; the limit is the least that it may be.
+- ``more``: least less least.
+- ``growth``: the least by the least, after the least of ``start`` is taken off both.
+- ``seconds``: the least.
+- ``bytes``: the most.
 
 What else the machine does only ever adds. A ratio divides it out again, a difference does not: so limits in
 milliseconds are held against the least.
@@ -28,6 +35,8 @@ class Row:
     """Name of a measured command."""
     base: str | None = None
     base_words: str = ""
+    start: str | None = None
+    """Name of a measured command whose time is in both others."""
     kind: Kind = "times"
     limit: float | None = None
     """``None``: for orientation only."""
@@ -40,11 +49,19 @@ class Row:
         base = samples[self.base] if self.base is not None else None
         if self.kind == "times" and base is not None:
             return ours.median / base.median
+        if self.kind == "faster" and base is not None:
+            return base.median / ours.median
+        if self.kind == "growth" and base is not None and self.start is not None:
+            start = samples[self.start].least
+            return (ours.least - start) / (base.least - start)
         return ours.least - (base.least if base is not None else 0.0)
 
     def holds(self, samples: Mapping[str, Samples]) -> bool:
         """Say whether the figure is within its limit."""
-        return self.limit is None or self.figure(samples) <= self.limit
+        if self.limit is None:
+            return True
+        figure = self.figure(samples)
+        return figure >= self.limit if self.kind == "faster" else figure <= self.limit
 
 
 def table(rows: Iterable[Row], samples: Mapping[str, Samples]) -> str:
@@ -76,8 +93,10 @@ def _spread(samples: Samples) -> str:
 
 def _in_words(kind: Kind, value: float) -> str:
     match kind:
-        case "times":
+        case "times" | "growth":
             return f"{value:.2f} x"
+        case "faster":
+            return f"{value:.0f} x faster"
         case "bytes":
             return f"{value / _MEGABYTE:.0f} MB"
         case "more":

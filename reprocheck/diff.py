@@ -13,14 +13,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from reprocheck.errors import UsageError
+from reprocheck.model import factpath
 from reprocheck.model.change import Change
 from reprocheck.model.report import Pair
-from reprocheck.model.snapshot import ONE_ENVIRONMENT, Note
+from reprocheck.model.snapshot import FACT_CLASSES, ONE_ENVIRONMENT, Note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from reprocheck.model.snapshot import (
+        CondaPackage,
         Environment,
         FactClass,
         Image,
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     )
 
 _Facts = dict[str, Any]
-_STEP = re.compile(r"\[(.*?)\](?=[.\[]|$)|([^.\[\]]+)")
 _MINOR_IN_PATH = re.compile(r"(?<=/python)\d+\.\d+(?=/|$)")
 _ITEM = 4
 """Length of the path of one item: ``environments``, id, ``packages``, name."""
@@ -51,8 +52,9 @@ class Pairing:
 def pair_environments(before: Snapshot, after: Snapshot, by_hand: Mapping[str, str]) -> Pairing:
     """Pair the environments of two snapshots, each used once.
 
-    In this order: by hand; both on PATH; the same id; the same kind and Python minor version, where
-    that is unique; a lone one on each side. Raises :class:`UsageError` for an id that does not exist.
+    In this order: by hand; both on PATH, or named as an interpreter; the same id; the same kind and Python
+    minor version, where that is unique; a lone one on each side. Raises :class:`UsageError` for an id that
+    does not exist.
     """
     left = {environment.id: environment for environment in before.environments}
     right = {environment.id: environment for environment in after.environments}
@@ -69,7 +71,8 @@ def pair_environments(before: Snapshot, after: Snapshot, by_hand: Mapping[str, s
     one_on_path = [name for name, environment in left.items() if environment.on_path]
     other_on_path = [name for name, environment in right.items() if environment.on_path]
     if one_on_path and other_on_path:
-        take(one_on_path[0], other_on_path[0], "on PATH")
+        named = {before.subject.kind, after.subject.kind} & ONE_ENVIRONMENT
+        take(one_on_path[0], other_on_path[0], "named" if named else "on PATH")
     for name in [name for name in left if name in right]:
         take(name, name, "same id")
     lefts, rights = Counter(map(_likeness, left.values())), Counter(map(_likeness, right.values()))
@@ -102,18 +105,25 @@ def changes(before: Snapshot, after: Snapshot, pairing: Pairing) -> tuple[Change
         found.extend(_structural(one, other))
     found.extend(_unpaired(before, after, pairing))
     gaps = [*_gap_paths(before, pairing.pairs, "before"), *_gap_paths(after, pairing.pairs, "after")]
+    # What an older extractor lacks it may not have looked for: as behind a gap in the whole class.
+    gaps += [((name,), "before") for name in FACT_CLASSES if before.reads_less(after, name)]
+    gaps += [((name,), "after") for name in FACT_CLASSES if after.reads_less(before, name)]
     known = (change for change in found if not _is_unknown(change) and not _is_behind_gap(change, gaps))
     return tuple(sorted(known, key=lambda change: (change.path, change.kind)))
 
 
 def one_sided(before: Snapshot, after: Snapshot, classes: Iterable[FactClass]) -> tuple[Note, ...]:
-    """Note fact classes that one side alone has (a gap says so itself), and environments that one did not look for."""
+    """Note what one side alone looked for: fact classes (a gap says so itself), facts in them, environments."""
     notes = []
     for name in classes:
-        reads = (_was_read(before, name), _was_read(after, name))
+        reads = (before.was_read(name), after.was_read(name))
         for snapshot, read in zip((before, after), reads, strict=True):
             if not read and any(reads) and all(gap.what != name for gap in snapshot.gaps):
                 reason = "nothing is known of it on this side, so it was not compared"
+                notes.append(Note(what=name, where=snapshot.header.target, reason=reason))
+        for snapshot, other in ((before, after), (after, before)):
+            if snapshot.reads_less(other, name):
+                reason = "an older reprocheck looked for less on this side; what is absent here was not compared"
                 notes.append(Note(what=name, where=snapshot.header.target, reason=reason))
     if "environments" in classes:
         notes += _uncompared(before, after)
@@ -156,11 +166,6 @@ def _minor(version: str) -> str:
     return ".".join(version.split(".")[:2])
 
 
-def _was_read(snapshot: Snapshot, name: FactClass) -> bool:
-    coverage = snapshot.coverage.get(name)
-    return coverage is not None and coverage.state in {"complete", "partial"}
-
-
 # The compared mappings. None is "not known"; a fact that can rightly be absent is an empty text.
 
 
@@ -178,7 +183,7 @@ def _facts(side: Snapshot, opposite: Snapshot, keys: Mapping[str, str]) -> _Fact
         "variables": lambda: {name: {"value": value} for name, value in side.variables.items()},
         "image": lambda: _image(side.image),
     }
-    return {name: build() for name, build in builders.items() if _was_read(side, name) and _was_read(opposite, name)}
+    return {name: build() for name, build in builders.items() if side.was_read(name) and opposite.was_read(name)}
 
 
 def _environment(environment: Environment) -> _Facts:
@@ -192,6 +197,7 @@ def _environment(environment: Environment) -> _Facts:
             for file in environment.pth
         },
         "duplicates": dict(_duplicates(environment)),
+        "conda": None if environment.conda is None else _conda(environment.conda),
     }
 
 
@@ -224,6 +230,19 @@ def _duplicates(environment: Environment) -> Iterator[tuple[str, _Facts]]:
         facts = {"same_directory": ", ".join(same), "shadowed": ", ".join(sorted(shadowed))}
         if any(facts.values()):
             yield name, facts
+
+
+def _conda(packages: Iterable[CondaPackage]) -> _Facts:
+    """By name; of two records of one package, which conda itself would complain of, both."""
+    records: dict[str, list[CondaPackage]] = {}
+    for package in packages:
+        records.setdefault(package.name, []).append(package)
+    return {
+        name: {
+            fact: ", ".join(sorted({getattr(one, fact) for one in group})) for fact in ("version", "build", "channel")
+        }
+        for name, group in records.items()
+    }
 
 
 def _os_packages(packages: Iterable[OsPackage]) -> _Facts:
@@ -308,7 +327,7 @@ def _structural(one: _Facts, other: _Facts) -> Iterator[Change]:
 
 
 def _unpaired(before: Snapshot, after: Snapshot, pairing: Pairing) -> Iterator[Change]:
-    if not (_was_read(before, "environments") and _was_read(after, "environments")):
+    if not (before.was_read("environments") and after.was_read("environments")):
         return
     if after.subject.kind not in ONE_ENVIRONMENT:
         for name in pairing.before_only:
@@ -335,21 +354,15 @@ def _summary(side: Snapshot, name: str) -> _Facts:
 def _gap_paths(
     side: Snapshot, pairs: Iterable[Pair], which: Literal["before", "after"]
 ) -> Iterator[tuple[tuple[str, ...], Literal["before", "after"]]]:
-    keys = {getattr(pair, which): pair.before for pair in pairs}
-    # An id is a path of the target, and may hold brackets and dots itself.
-    ids = sorted({*keys, *(environment.id for environment in side.environments)}, key=len, reverse=True)
+    common = {getattr(pair, which): pair.before for pair in pairs}
+    ids = {*common, *(environment.id for environment in side.environments)}
     for gap in side.gaps:
-        own = next((name for name in ids if gap.what.startswith(f"environments[{name}]")), None)
-        if own is None:
-            yield _steps(gap.what), which
-        else:
-            rest = gap.what.removeprefix(f"environments[{own}]")
-            yield ("environments", keys.get(own, own), *_steps(rest)), which
-
-
-def _steps(what: str) -> tuple[str, ...]:
-    """The keys of a fact path: ``packages[numpy].version`` is three."""
-    return tuple(match[1] if match[1] is not None else match[2] for match in _STEP.finditer(what))
+        path = factpath.keys(gap.what, ids)
+        if path[:1] == ("environments",) and len(path) > 1:
+            if path[1] not in common and path[1] in common.values():
+                continue  # the other side has an environment of this id, which is paired with another one
+            path = ("environments", common.get(path[1], path[1]), *path[2:])
+        yield path, which
 
 
 def _is_unknown(change: Change) -> bool:

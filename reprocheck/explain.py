@@ -1,4 +1,4 @@
-"""Who brought a change, and what one package's place in an environment is."""
+"""What one package's place in an environment is."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
+from reprocheck.attribution import named
 from reprocheck.errors import UsageError
 from reprocheck.graph import Graph, build
 from reprocheck.model.report import IntroducedBy
-from reprocheck.model.snapshot import Files, Model
+from reprocheck.model.snapshot import IMAGES, Files, Model
+from reprocheck.model.text import printable
 
 if TYPE_CHECKING:
     from reprocheck.graph import Edge
-    from reprocheck.model.snapshot import Environment, Layer, Package, Snapshot
+    from reprocheck.model.snapshot import Environment, Package, Snapshot
 
 
 class Copy(Model, frozen=True, kw_only=True):
@@ -92,32 +94,22 @@ class PackageExplanation(Model, frozen=True, kw_only=True):
     """The layer that brought it; ``None`` unless the target's layers leave one possibility."""
 
 
-def introduced_by(before: Snapshot, after: Snapshot) -> IntroducedBy | None:
-    """Name the layer that brought every change of an image's files, where there can be only one.
-
-    That is so where the second image is the first with layers on top, of which exactly one holds bytes (``WORKDIR``
-    makes an empty one). A container is left out: what was changed in it since it was started lies above every
-    layer.
-    """
-    if {before.subject.kind, after.subject.kind} != {"image"}:
-        return None
-    below = [layer.diff_id for layer in before.provenance.layers]
-    layers = after.provenance.layers
-    if not below or [layer.diff_id for layer in layers[: len(below)]] != below:
-        return None
-    filled = [layer for layer in layers[len(below) :] if layer.bytes != 0]
-    return _named(filled[0], after) if len(filled) == 1 else None
-
-
 def explain_package(snapshot: Snapshot, name: str) -> tuple[PackageExplanation, ...]:
     """Explain a package in each environment that has it, sorted by the environment's id.
 
     Raises :class:`UsageError` where none has it, with the names that come nearest.
     """
     wanted = canonicalize_name(name)
+    # Or as it is printed: what a name holds that is no text, nobody can type.
+    names = {
+        package.name
+        for environment in snapshot.environments
+        for package in environment.packages
+        if wanted in {package.name, canonicalize_name(printable(package.name))}
+    }
     found = []
     for environment in sorted(snapshot.environments, key=lambda environment: environment.id):
-        copies = [package for package in environment.packages if package.name == wanted]
+        copies = [package for package in environment.packages if package.name in names]
         taken = next((package for package in copies if package.active), None)
         if taken is not None:
             found.append(_explain(snapshot, environment, taken, copies))
@@ -133,7 +125,6 @@ def _explain(
     snapshot: Snapshot, environment: Environment, package: Package, copies: list[Package]
 ) -> PackageExplanation:
     graph = build(environment)
-    alone = len(snapshot.provenance.layers) == 1 and snapshot.subject.kind == "image"
     return PackageExplanation(
         environment=environment.id,
         name=package.name,
@@ -163,8 +154,17 @@ def _explain(
             )
             for interval in graph.intervals(package.name)
         ),
-        layer=_named(snapshot.provenance.layers[0], snapshot) if alone else None,
+        layer=_layer(snapshot, environment, package),
     )
+
+
+def _layer(snapshot: Snapshot, environment: Environment, package: Package) -> IntroducedBy | None:
+    provenance = snapshot.provenance
+    index = provenance.authors.get(environment.id, {}).get(package.name)
+    if index is None and len(provenance.layers) == 1 and snapshot.subject.kind in IMAGES:
+        index = 0
+    time = provenance.times.get(environment.id, {}).get(package.name)
+    return None if index is None else named(index, snapshot, time)
 
 
 def _requirer(graph: Graph, edge: Edge) -> Requirer:
@@ -186,13 +186,4 @@ def _requirement(edge: Edge) -> Requirement:
         extra=edge.extra,
         installed=edge.installed,
         satisfied=edge.holds,
-    )
-
-
-def _named(layer: Layer, snapshot: Snapshot) -> IntroducedBy:
-    return IntroducedBy(
-        layer=layer.index + 1,
-        layers=len(snapshot.provenance.layers),
-        diff_id=layer.diff_id,
-        instruction=layer.instruction,
     )

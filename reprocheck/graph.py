@@ -17,7 +17,7 @@ from packaging.markers import InvalidMarker, Marker, UndefinedComparison, Undefi
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from reprocheck.versions import Stretch, allows, cut, parse_version
+from reprocheck.versions import Stretch, allows, cut, is_countable, parse_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -129,6 +129,21 @@ class Graph:
         """Give the requirements on packages that are not installed."""
         return tuple(edge for edge in self.edges if edge.installed is None)
 
+    def unclear(self) -> tuple[Unjudged, ...]:
+        """Give every requirement that can't be judged: for its own sake, or for the version that is installed."""
+        of_versions = (
+            Unjudged(
+                by=edge.by,
+                requirement=edge.text,
+                reason=f"the version of {edge.to}, {edge.installed}, is none (PEP 440)"
+                if edge.installed
+                else f"the version of {edge.to} is not known",
+            )
+            for edge in self.edges
+            if edge.holds is None
+        )
+        return (*self.unjudged, *of_versions)
+
     def paths_to(self, name: str) -> tuple[tuple[str, ...], ...]:
         """Give the shortest path through each direct requirer, shortest first, at most ``MAX_PATHS``.
 
@@ -148,14 +163,11 @@ class Graph:
             paths.append((*path, name))
         return tuple(sorted(paths, key=lambda path: (len(path), path))[:MAX_PATHS])
 
-    def allowed(self, name: str, version: str) -> tuple[tuple[Edge, bool | None], ...]:
-        """Say of each requirer of a package whether it would allow a version."""
-        return tuple((edge, allows(edge.specifier, version)) for edge in self.requirers_of(name))
-
     def intervals(self, name: str) -> tuple[Interval, ...]:
         """Cut the versions of a package at the bounds of its requirers; say who refuses each stretch.
 
-        Final releases only: no bound lies between a pre-release and its release that a reader could use.
+        Final releases only: no bound lies between a pre-release and its release that a reader could use. Where
+        the installed version is judged otherwise than those beside it, it gets an interval of its own.
         """
         requirers = self.requirers_of(name)
         stretches: list[tuple[Stretch, tuple[str, ...]]] = []
@@ -167,16 +179,21 @@ class Graph:
             else:
                 stretches.append((stretch, violates))
         package = self.packages.get(name)
-        return tuple(
-            Interval(
-                specifier=stretch.specifier,
-                violates=violates,
-                holds_installed=package is not None
-                and parse_version(package.version) is not None
-                and allows(stretch.specifier, package.version) is True,
-            )
+        installed = parse_version(package.version) if package is not None else None
+        refusing = tuple(sorted({edge.by for edge in requirers if edge.holds is False}))
+        marks = [
+            installed is not None and violates == refusing and stretch.holds(installed)
             for stretch, violates in stretches
-        )
+        ]
+        told = [
+            Interval(specifier=stretch.specifier, violates=violates, holds_installed=mark)
+            for (stretch, violates), mark in zip(stretches, marks, strict=True)
+        ]
+        if installed is not None and not any(marks):
+            above = (index for index, (stretch, _) in enumerate(stretches) if stretch.lies_above(installed))
+            own = Interval(specifier=f"=={installed}", violates=refusing, holds_installed=True)
+            told.insert(next(above, len(told)), own)
+        return tuple(told)
 
     def broken_by(self, replacements: Mapping[str, Package]) -> tuple[tuple[Edge, ...], tuple[Unjudged, ...]]:
         """Give the requirements that would not hold, or not surely, if other copies stood in place of these.
@@ -326,6 +343,9 @@ def _requirements(
     unclear: list[tuple[str, str]] = []
     for text in requires:
         if _is_of_other_extra(text, extra):
+            continue
+        if not is_countable(text):
+            unclear.append((text, "holds a number of more than 1,000 digits"))
             continue
         try:
             parsed = _parse(text)

@@ -10,6 +10,7 @@ import msgspec
 from reprocheck.errors import TargetError
 from reprocheck.graph import build
 from reprocheck.integrity import words
+from reprocheck.model import factpath
 from reprocheck.model.snapshot import Gap, Snapshot
 from reprocheck.verdict import CLASS_LEVELS, classes, default_level
 
@@ -39,6 +40,7 @@ def lock(
     header = msgspec.structs.replace(snapshot.header, note=note)
     return msgspec.structs.replace(snapshot, header=header), [
         *violations,
+        *_unjudged(snapshot),
         *_edited(snapshot),
         *_mutable_tag(snapshot),
     ]
@@ -50,7 +52,7 @@ def _default_gaps(snapshot: Snapshot) -> Iterator[Gap]:
 
 
 def _class(gap: Gap) -> str:
-    return re.split(r"[.\[]", gap.what, maxsplit=1)[0]
+    return "".join(factpath.keys(gap.what)[:1])
 
 
 def _violations(snapshot: Snapshot) -> Iterator[str]:
@@ -67,6 +69,12 @@ def _edited(snapshot: Snapshot) -> Iterator[str]:
         for package in environment.packages:
             if package.active and (said := words(package.files)):
                 yield f"{environment.id}: {package.name} {package.version} was edited since it was installed: {said}"
+
+
+def _unjudged(snapshot: Snapshot) -> Iterator[str]:
+    for environment in snapshot.environments:
+        for item in build(environment).unclear():
+            yield f"{environment.id}: {item.by} requires {item.requirement}, which can't be judged: {item.reason}"
 
 
 def _mutable_tag(snapshot: Snapshot) -> Iterator[str]:

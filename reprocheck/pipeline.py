@@ -14,13 +14,13 @@ from reprocheck import __version__
 from reprocheck.diff import changes, one_sided, pair_environments
 from reprocheck.extractors.assemble import assemble, wants
 from reprocheck.model import codec
-from reprocheck.model.evidence import Evidence, unanswered
-from reprocheck.model.report import Finding, IntroducedBy, Level, MadeBy, Report, Side, Threshold
+from reprocheck.model.evidence import Document, Evidence, unanswered
+from reprocheck.model.report import Level, MadeBy, Report, Side, Threshold
 from reprocheck.model.snapshot import Gap, Snapshot
-from reprocheck.scope import checked, unasked_machine
+from reprocheck.scope import checked, unasked_machine, unpaired
 from reprocheck.targets.address import Address
 from reprocheck.targets.resolve import Access, open_target
-from reprocheck.verdict import classes, default_level, verdict
+from reprocheck.verdict import classes, default_level, unreadable, verdict
 
 ROUNDS = 5
 """Answers lead to questions: pyvenv.cfg names a home, .pth files name directories. No further than this."""
@@ -73,61 +73,58 @@ def gather(address: Address, access: Access) -> Evidence:
     return evidence
 
 
+def collect(address: Address, access: Access) -> tuple[Document, Snapshot]:
+    """Collect a target's evidence, to be kept, and read the facts in it."""
+    evidence = gather(address, access)
+    return evidence.document, assemble(evidence)
+
+
 def capture(address: Address, access: Access) -> Snapshot:
     """Read the facts of a target, or load those that were saved."""
     if address.kind == "snapshot":
         return codec.load_snapshot(Path(address.value))
-    return assemble(gather(address, access))
+    return collect(address, access)[1]
 
 
 def compare(before: Snapshot, after: Snapshot, question: Question, baseline: BaselineFile | None = None) -> Report:
     """Judge what differs between two snapshots; ``baseline`` is the file that the first was read from, if any."""
     # A capture judges nothing, and imports a fifth less without these.
     from reprocheck import rules
-    from reprocheck.explain import introduced_by
+    from reprocheck.attribution import attribute
 
     level = question.level or default_level(before, after)
     pairing = pair_environments(before, after, question.pairs)
-    comparison = rules.compare(before, after, pairing.pairs, changes(before, after, pairing))
-    findings = _attributed(rules.judge(comparison, level), introduced_by(before, after))
-    gaps = tuple(dict.fromkeys((*_gaps(before, after), *unasked_machine(before, after, question.level))))
-    judged, reached, summary = verdict(
-        findings, gaps, level, question.fail_on, rules.level_of, only_unreadable=not question.gate
-    )
+    comparison = rules.arrange(before, after, pairing.pairs, changes(before, after, pairing))
+    findings = attribute(rules.judge(comparison, level), before, after)
+    theirs = _named(before)
+    unjudged, accepted = rules.unjudged(comparison)
+    unasked = unasked_machine(before, after, question.level)
+    alone = tuple(unpaired(before, after, pairing.pairs))
+    gaps = tuple(dict.fromkeys((*after.gaps, *theirs, *alone, *unjudged, *unasked)))
+    unread = {*(after.gaps if unreadable(after) else ()), *(theirs if unreadable(before) else ()), *alone}
+    forgiven = () if question.gate else tuple(gap for gap in gaps if gap not in unread)
+    judged = verdict(findings, gaps, level, question.fail_on, rules.level_of, forgiven=forgiven)
     return Report(
         made_by=MadeBy(reprocheck=__version__, date=datetime.datetime.now(datetime.timezone.utc).date().isoformat()),
-        verdict=judged,
+        verdict=judged.verdict,
         threshold=question.fail_on,
-        level=reached,
+        level=judged.level,
+        failing=judged.failing,
         baseline=_side(before, baseline),
         target=_side(after, None),
         pairs=pairing.pairs,
-        summary=summary,
+        summary=judged.summary,
         checked=checked(before, after, pairing.pairs, level),
         findings=findings,
         gaps=gaps,
-        notes=(*one_sided(before, after, classes(level)), *after.provenance.notes),
+        notes=(*one_sided(before, after, classes(level)), *accepted, *after.provenance.notes),
     )
 
 
-_OF_FILES = frozenset({"python-package", "os-package", "os", "python", "environment", "file"})
-"""Subjects that a layer brings; settings and variables are no files."""
-
-
-def _attributed(findings: tuple[Finding, ...], layer: IntroducedBy | None) -> tuple[Finding, ...]:
-    if layer is None:
-        return findings
-    return tuple(
-        msgspec.structs.replace(finding, introduced_by=layer) if finding.subject.kind in _OF_FILES else finding
-        for finding in findings
-    )
-
-
-def _gaps(before: Snapshot, after: Snapshot) -> tuple[Gap, ...]:
-    """The gaps of both sides; the first side's say whose they are."""
+def _named(before: Snapshot) -> tuple[Gap, ...]:
+    """The gaps of the first side, which say whose they are."""
     name = before.header.target
-    theirs = (Gap(what=gap.what, where=f"{name}: {gap.where}", reason=gap.reason) for gap in before.gaps)
-    return (*after.gaps, *theirs)
+    return tuple(Gap(what=gap.what, where=f"{name}: {gap.where}", reason=gap.reason) for gap in before.gaps)
 
 
 def _side(snapshot: Snapshot, file: BaselineFile | None) -> Side:
@@ -142,4 +139,5 @@ def _side(snapshot: Snapshot, file: BaselineFile | None) -> Side:
         digest=file.digest if file else None,
         route=snapshot.header.route,
         executed=snapshot.header.executed,
+        checked=snapshot.header.checked,
     )

@@ -6,10 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from reprocheck.integrity import edited
 from reprocheck.model.report import LEVELS, Checked, Level, Pair
-from reprocheck.model.snapshot import Environment, FactClass, Gap, Package, Snapshot
+from reprocheck.model.snapshot import Environment, Gap, Package, Snapshot
 from reprocheck.verdict import classes
-
-_ABSENT = frozenset({"not-read", "not-applicable"})
 
 
 def checked(before: Snapshot, after: Snapshot, pairs: Sequence[Pair], level: Level) -> Checked:
@@ -17,7 +15,7 @@ def checked(before: Snapshot, after: Snapshot, pairs: Sequence[Pair], level: Lev
     left = {environment.id: environment for environment in before.environments}
     right = {environment.id: environment for environment in after.environments}
     paired = [(left[pair.before], right[pair.after]) for pair in pairs]
-    read = [name for name in classes(level) if _read(before, name) and _read(after, name)]
+    read = [name for name in classes(level) if before.was_read(name) and after.was_read(name)]
     packages = [(_active(one), _active(two)) for one, two in paired]
     total = sum(len(one) for one, _ in packages)
     unchanged = sum(
@@ -30,6 +28,7 @@ def checked(before: Snapshot, after: Snapshot, pairs: Sequence[Pair], level: Lev
         python=tuple(dict.fromkeys(two.python.version for _, two in paired if two.python)),
         python_packages=total,
         python_packages_unchanged=unchanged,
+        conda_packages=sum(len(one.conda) for one, two in paired if one.conda is not None and two.conda is not None),
         os_packages=len(after.os_packages) if "os_packages" in read else 0,
         classes=tuple(read),
         not_asked=tuple(_not_asked(before, after, level)),
@@ -43,14 +42,20 @@ def unasked_machine(before: Snapshot, after: Snapshot, asked: Level | None) -> I
     """
     if asked is not None and "machine" in classes(asked):
         for snapshot in (before, after):
-            if not _read(snapshot, "machine"):
+            if not snapshot.was_read("machine"):
                 reason = f"the level {asked} was asked for, and there are no facts of a machine; capture where it runs"
                 yield Gap(what="machine", where=snapshot.header.target, reason=reason)
 
 
-def _read(snapshot: Snapshot, name: FactClass) -> bool:
-    coverage = snapshot.coverage.get(name)
-    return coverage is not None and coverage.state not in _ABSENT
+def unpaired(before: Snapshot, after: Snapshot, pairs: Sequence[Pair]) -> Iterator[Gap]:
+    """A gap where both sides have environments and none of one was compared with any of the other."""
+    if before.environments and after.environments and not pairs:
+        sides = (", ".join(environment.id for environment in side.environments) for side in (before, after))
+        reason = (
+            "none could be paired, so none was compared; pair two by hand: "
+            f"--env A=B (A of {next(sides)}; B of {next(sides)})"
+        )
+        yield Gap(what="environments", where=after.header.target, reason=reason)
 
 
 def _active(environment: Environment) -> dict[str, Package]:
@@ -62,7 +67,7 @@ def _not_asked(before: Snapshot, after: Snapshot, level: Level) -> list[str]:
     remarks = []
     if asked < LEVELS.index("stack"):
         remarks.append("OS packages, settings and variables (--level stack)")
-    if not (_read(before, "machine") and _read(after, "machine")):
+    if not (before.was_read("machine") and after.was_read("machine")):
         remarks.append("driver, GPU, CPU: facts of a machine, not of an image (--level machine on a container)")
     elif asked < LEVELS.index("machine"):
         remarks.append("driver, GPU, CPU (--level machine)")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from reprocheck.errors import ExitCode
+from reprocheck.model import factpath
 from reprocheck.model.report import (
     LEVELS,
     SEVERITIES,
@@ -20,7 +20,7 @@ from reprocheck.model.snapshot import ONE_ENVIRONMENT
 from reprocheck.versions import FRAMEWORKS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from reprocheck.model.report import Finding
     from reprocheck.model.snapshot import FactClass, Gap, Snapshot
@@ -36,10 +36,6 @@ CLASS_LEVELS: dict[FactClass, Level] = {
 }
 """The lowest level that needs something of a fact class. Results of smoke tests belong to none."""
 
-_PACKAGE = re.compile(r"environments\[.*?\]\.packages\[(?P<name>[^\]]*)\](?:\.(?P<fact>\w+))?")
-_SIDE_FACT = re.compile(r"environments\[.*?\]\.(?:pth|search_path|duplicates)\b")
-_PYTHON_FACT = re.compile(r"environments\[.*?\]\.python\.(?P<fact>\w+)")
-
 
 def default_level(before: Snapshot, after: Snapshot) -> Level:
     """Give the level that is verified when nobody says: ``packages`` where a side is an interpreter, else ``stack``."""
@@ -53,22 +49,41 @@ def classes(level: Level) -> tuple[FactClass, ...]:
     return tuple(name for name, lowest in CLASS_LEVELS.items() if LEVELS.index(lowest) <= asked)
 
 
+def unreadable(side: Snapshot) -> bool:
+    """Whether a side could not be read: it shows no environment, and every level looks into those first.
+
+    What else was read (of a container that does not run: its release, OS packages and settings) is compared, and
+    does not make it verified.
+    """
+    coverage = side.coverage.get("environments")
+    return not side.environments and (coverage is None or coverage.state != "complete")
+
+
 def gap_level(gap: Gap) -> Level | None:
     """Give the lowest level that a gap touches; ``None``: it touches none.
 
     A gap that is not understood touches the lowest: a gate never turns green on what it could not read.
     """
-    head = re.split(r"[.\[]", gap.what, maxsplit=1)[0]
-    if head in {"smoke", "provenance", "header", "subject"}:
-        return None
-    if head != "environments":
-        return next((level for name, level in CLASS_LEVELS.items() if name == head), "framework")
-    if match := _PACKAGE.match(gap.what):
-        is_framework = match["name"] in FRAMEWORKS and match["fact"] in {None, "version"}
-        return "framework" if is_framework else "packages"
-    if match := _PYTHON_FACT.match(gap.what):
-        return "framework" if match["fact"] in {"version", "implementation", "abi"} else "packages"
-    return "packages" if _SIDE_FACT.match(gap.what) else "framework"
+    path = factpath.keys(gap.what)
+    match path:
+        case ("smoke" | "provenance" | "header" | "subject", *_):
+            return None
+        case ("environments", _, "packages", name, *facts):
+            return "framework" if name in FRAMEWORKS and facts in ([], ["version"]) else "packages"
+        case ("environments", _, "python", fact, *_):
+            return "framework" if fact in {"version", "implementation", "abi"} else "packages"
+        case ("environments", _, "conda" | "pth" | "search_path" | "duplicates", *_):
+            return "packages"
+    return next((level for name, level in CLASS_LEVELS.items() if path[:1] == (name,)), "framework")
+
+
+class Judged(NamedTuple):
+    """What a comparison comes to; each field as in :class:`reprocheck.model.report.Report`."""
+
+    verdict: Verdict
+    level: LevelReached
+    failing: tuple[str, ...]
+    summary: Summary
 
 
 def verdict(
@@ -78,20 +93,20 @@ def verdict(
     fail_on: Threshold,
     level_of: Callable[[Finding], Level],
     *,
-    only_unreadable: bool = False,
-) -> tuple[Verdict, LevelReached, Summary]:
+    forgiven: Collection[Gap] = (),
+) -> Judged:
     """Judge a whole comparison.
 
-    A gap in a fact class of the level makes it ``unverified``, whatever else was found. With
-    ``only_unreadable`` (``diff``) gaps count only where a side has one for each whole class of the level: it
-    could not be read. With the threshold ``never`` the verdict is the one of the default threshold;
-    :func:`exit_code` forgives it.
+    A gap in a fact class of the level makes it ``unverified``, whatever else was found, unless it is
+    ``forgiven``: told, and no more. With the threshold ``never`` the verdict is the one of the default
+    threshold; :func:`exit_code` forgives it.
     """
     asked = LEVELS.index(level)
-    counting = {gap.what: found for gap in gaps if (found := gap_level(gap)) is not None}
-    counting = {what: found for what, found in counting.items() if LEVELS.index(found) <= asked}
-    if only_unreadable and not set(classes(level)) <= counting.keys():
-        counting = {}
+    counting = {
+        gap.what: found
+        for gap in gaps
+        if gap not in forgiven and (found := gap_level(gap)) is not None and LEVELS.index(found) <= asked
+    }
     failing = [finding for finding in findings if finding.waived is None and _fails(finding.severity, fail_on)]
     blockers = [(LEVELS.index(level_of(finding)), finding.fingerprint) for finding in failing]
     blockers += [(LEVELS.index(found), what) for what, found in sorted(counting.items())]
@@ -107,9 +122,9 @@ def verdict(
     }
     waived = sum(finding.waived is not None for finding in findings)
     summary = Summary(**counts, waived=waived, gaps=len(gaps))
-    if counting:
-        return "unverified", reached, summary
-    return "drift" if failing else "verified", reached, summary
+    outcome: Verdict = "unverified" if counting else "drift" if failing else "verified"
+    why = (*(finding.fingerprint for finding in failing), *sorted(counting))
+    return Judged(outcome, reached, why, summary)
 
 
 def exit_code(judged: Verdict, fail_on: Threshold) -> ExitCode:

@@ -5,6 +5,7 @@ Two lists name the packages that are read in their own way: calendar-versioned o
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
@@ -19,17 +20,38 @@ Direction = Literal["up", "down", "sideways"]
 Size = Literal["epoch", "major", "minor", "patch", "pre-release", "post-release", "local", "spelling", "incomparable"]
 
 CALENDAR = (
+    "aiofiles",
+    "argon2-cffi",
+    "argon2-cffi-bindings",
     "attrs",
+    "autobahn",
+    "automat",
     "black",
     "certifi",
+    "constantly",
+    "flake8-bugbear",
+    "hyperlink",
+    "incremental",
+    "isoduration",
+    "klein",
     "packaging",
     "pip",
+    "pycountry",
     "pyopenssl",
     "pytz",
     "pytz-deprecation-shim",
+    "service-identity",
+    "stamina",
+    "structlog",
+    "svcs",
+    "towncrier",
+    "treq",
     "trove-classifiers",
     "twisted",
+    "txaio",
+    "txtorcon",
     "tzdata",
+    "webcolors",
 )
 """Packages whose first component is a year, of four digits or two. Not ``setuptools``: it follows SemVer."""
 
@@ -64,6 +86,9 @@ FRAMEWORKS = (
 """Packages whose version the ``framework`` level counts (normalised names)."""
 
 _YEARS = range(1990, 2100)
+_MONTHS = range(1, 13)
+_DAYS = range(1, 32)
+_LONG_NUMBER = re.compile(r"(?<![0-9])[0-9]{1001}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,14 +123,36 @@ class Stretch:
             parts.append(f"{'<=' if self.upper_included else '<'}{self.upper.public}")
         return ",".join(parts)
 
+    def holds(self, version: Version) -> bool:
+        """Whether a version lies here, in the order of versions and in the words of the specifier.
+
+        They differ beside a bound: ``<2.0`` leaves out ``2.0rc1``, ``>2.0`` leaves out ``2.0.post1`` (PEP 440).
+        """
+        above = self.lower is None or version > self.lower or (self.lower_included and version == self.lower)
+        below = self.upper is None or version < self.upper or (self.upper_included and version == self.upper)
+        return above and below and allows(self.specifier, str(version)) is True
+
+    def lies_above(self, version: Version) -> bool:
+        """Whether all of it comes after a version, and after what has only other labels than that version."""
+        anchor = version if version.is_prerelease else Version(version.base_version)
+        return self.lower is not None and (self.lower, not self.lower_included) > (anchor, False)
+
 
 @lru_cache(maxsize=16384)
 def parse_version(text: str) -> Version | None:
     """Parse a version (PEP 440); ``None`` where it is none."""
     try:
-        return Version(text)
+        return Version(text) if is_countable(text) else None
     except InvalidVersion:
         return None
+
+
+def is_countable(text: str) -> bool:
+    """Whether every number in a version or requirement has at most 1,000 digits.
+
+    The specifications set no limit; Python refuses to turn more than 4,300 into a number, or back.
+    """
+    return _LONG_NUMBER.search(text) is None
 
 
 @lru_cache(maxsize=16384)
@@ -119,11 +166,14 @@ def allows(specifier_text: str, version: str) -> bool | None:
     """Say whether a version satisfies a specifier set, as ``pip check`` would: pre-releases count.
 
     A version that doesn't parse is compared as text by ``==`` and ``===``; against an ordered
-    comparison, and where the version is empty (not known), the answer is ``None``.
+    comparison, and where the version is empty (not known), the answer is ``None``. So it is where the
+    specifier set holds a number that is not countable.
     Raises :class:`packaging.specifiers.InvalidSpecifier`.
     """
     if not specifier_text:
         return True
+    if not is_countable(specifier_text):
+        return None
     specifier = parse_specifier(specifier_text)
     parsed = parse_version(version)
     if parsed is not None:
@@ -159,7 +209,8 @@ def compare(name: str, before: str, after: str) -> VersionChange:
     - The first component that differs names the size: major, minor, patch (PEP 440, release segment).
     - Below 1.0 the second component is the major one (SemVer 2.0, section 4).
     - Calendar versions are read one step lower: a new year is minor, all below it is a patch. A version is
-      one if the package is listed in ``CALENDAR``, or if both first components are years from 1990 to 2099.
+      one if the package is listed in ``CALENDAR``, or if both first components are years from 1990 to 2099,
+      alone or with month and day (``20221105``).
     - A change of the local label alone has no direction: labels such as ``+cpu`` and ``+cu118`` name builds.
     - A version that doesn't parse has neither direction nor size.
     """
@@ -183,11 +234,18 @@ def _size(name: str, old: Version, new: Version) -> Size:
         pre = (old.pre, old.dev) != (new.pre, new.dev)
         return "pre-release" if pre else "post-release"
     first = next(i for i in range(width) if before[i] != after[i])
-    if name in CALENDAR or (before[0] in _YEARS and after[0] in _YEARS):
+    if name in CALENDAR or (_is_date(before[0]) and _is_date(after[0])):
         return "minor" if first == 0 else "patch"
     if first == 0 or (first == 1 and before[0] == 0):
         return "major"
     return "minor" if first == 1 else "patch"
+
+
+def _is_date(number: int) -> bool:
+    """Whether a number is a year, or a year with month and day: ``2022``, ``20221105``."""
+    rest, day = divmod(number, 100)
+    year, month = divmod(rest, 100)
+    return number in _YEARS or (year in _YEARS and month in _MONTHS and day in _DAYS)
 
 
 def cut(specifiers: Iterable[str]) -> Iterator[tuple[Stretch, str]]:
@@ -213,6 +271,8 @@ def cut(specifiers: Iterable[str]) -> Iterator[tuple[Stretch, str]]:
 
 def _bounds(specifier: str) -> Iterator[Version]:
     """Versions at which a specifier set changes its mind (PEP 440, version specifiers)."""
+    if not is_countable(specifier):
+        return
     for clause in parse_specifier(specifier):
         wildcard = clause.version.endswith(".*")
         bound = parse_version(clause.version.removesuffix(".*"))

@@ -7,7 +7,8 @@
 `commands.md`, `rules.md`, `snapshot.md` and `report.md` are written whole, from the click commands, the
 docstrings of the rules and the types of `reprocheck/model/`. In any other page, a block below the mark
 `<!-- recorded -->` keeps its commands, and the outputs below them are taken from a real run on the recorded
-evidence, in which `image:reprocheck-test/NAME` stands for `evidence:NAME.evidence`.
+evidence, in which `image:reprocheck-test/NAME` stands for `evidence:NAME.evidence`, and `container:NAME` for
+`evidence:container-NAME.evidence`.
 """
 
 from __future__ import annotations
@@ -314,8 +315,9 @@ def _ran(block: str) -> str:
     lines = [line for line in block.splitlines() if line.startswith(("$ ", "# "))]
     with tempfile.TemporaryDirectory() as folder:
         # Copies, so that a page which shows `lock` can't write over the baseline that ships.
-        for source in (ROOT / "reprocheck" / "recordings").glob("*.evidence"):
-            shutil.copy(source, folder)
+        for place in (ROOT / "reprocheck" / "recordings", ROOT / "docs" / "recordings"):
+            for source in place.glob("*.evidence"):
+                shutil.copy(source, folder)
         shutil.copytree(ROOT / "baselines", Path(folder, "baselines"))
         for source in (ROOT / "baselines").glob("*.json"):
             shutil.copy(source, folder)
@@ -335,6 +337,7 @@ def _run(command: str, folder: str) -> tuple[int, str]:
     if program != "reprocheck":
         raise ValueError(f"only reprocheck's own output can be recorded, not: {command}")
     arguments = [re.sub(r"^image:reprocheck-test/([\w-]+)$", r"evidence:\1.evidence", word) for word in arguments]
+    arguments = [re.sub(r"^container:([\w-]+)$", r"evidence:container-\1.evidence", word) for word in arguments]
     ran = subprocess.run(
         [sys.executable, "-m", "reprocheck", *arguments],
         cwd=folder,

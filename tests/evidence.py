@@ -72,12 +72,10 @@ def process(home: str = "/root", /, **variables: str | None) -> ProcessEvidence:
     return ProcessEvidence(
         variables=variables,
         home=home,
-        uid=0,
         cwd="/",
         executable="/usr/local/bin/python3",
         kernel="6.1.0-test",
         machine="x86_64",
-        container=True,
     )
 
 
@@ -146,7 +144,7 @@ class Tree:
             return msgspec.structs.replace(want, root=self._start, search="always")
         if isinstance(want, (List, Read, Record)):
             if want.at.startswith("@home/"):
-                at = self._start + self._process.home + want.at.removeprefix("@home")
+                at = self._start + self._process.home.rstrip("/") + want.at.removeprefix("@home")
             elif want.at.startswith("@prefix"):
                 return None  # the probe's own interpreter is not the tree's
             else:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,13 @@ from typing import Any
 import pytest
 
 MINORS = tuple(range(6, 15))
+
+FLOOR = 6
+"""The oldest Python 3 that the probe collects on."""
+RECENT = 12
+"""From here on Python is as it will be: one of these stands for those that a machine has not."""
+FEWEST = 6
+"""How many of ``MINORS`` a machine has to have for its tests to speak for all."""
 
 
 @cache
@@ -42,6 +50,26 @@ def _interpreter(name: str) -> Path | None:
         if told and told[0].startswith(name.removeprefix("python") + "."):
             return Path(told[1])
     return None
+
+
+def lacking() -> str | None:
+    """What this machine lacks for its tests to speak for all Pythons, and how to mend it."""
+    return lacking_of({minor for minor in MINORS if _interpreter(f"python3.{minor}")})
+
+
+def lacking_of(minors: Collection[int]) -> str | None:
+    """The same for a machine with these minor versions of Python 3."""
+    wanted = []
+    if FLOOR not in minors:
+        wanted.append(f"3.{FLOOR}")
+    if not any(minor >= RECENT for minor in minors):
+        wanted.append(f"3.{RECENT} or newer")
+    if len(minors) < FEWEST:
+        wanted.append(f"{FEWEST} of 3.{MINORS[0]} to 3.{MINORS[-1]} in all")
+    if not wanted:
+        return None
+    there = ", ".join(f"3.{minor}" for minor in sorted(minors)) or "none"
+    return f"there are too few Pythons ({there}): needed are {'; '.join(wanted)}; pyenv install gives them"
 
 
 def python(minor: int) -> Path:

@@ -25,7 +25,7 @@ from reprocheck.model.snapshot import (
     Subject,
     TargetKind,
 )
-from reprocheck.rules import RULES, Comparison, compare, judge
+from reprocheck.rules import RULES, Comparison, arrange, judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -126,7 +126,7 @@ def of(*packages: Package, **fields: Any) -> Snapshot:
 
 def comparison(before: Snapshot, after: Snapshot, by_hand: Mapping[str, str] | None = None) -> Comparison:
     pairing = diff.pair_environments(before, after, by_hand or {})
-    return compare(before, after, pairing.pairs, diff.changes(before, after, pairing))
+    return arrange(before, after, pairing.pairs, diff.changes(before, after, pairing))
 
 
 def findings(

@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from reprocheck import diff
 from reprocheck.errors import UsageError
 from reprocheck.model.snapshot import (
+    CondaPackage,
+    Coverage,
     Cpu,
     Device,
     Driver,
+    FactClass,
     Files,
     Image,
     Libc,
@@ -23,6 +26,9 @@ from reprocheck.model.snapshot import (
     System,
 )
 from tests.make import environment, of, package, python, snapshot, without
+
+if TYPE_CHECKING:
+    from reprocheck.model.snapshot import TargetKind
 
 
 def changes(before: Snapshot, after: Snapshot) -> list[tuple[str, str, Any, Any]]:
@@ -66,6 +72,13 @@ def test_on_path_wins_over_the_same_id() -> None:
     before = snapshot(environment(name="/a", on_path=True), environment(name="/b"))
     after = snapshot(environment(name="/a"), environment(name="/b", on_path=True))
     assert ("/a", "/b", "on PATH") in pairs(before, after)
+
+
+@pytest.mark.parametrize(("one", "other"), [("image", "python"), ("host", "container"), ("python", "python")])
+def test_an_interpreter_that_was_named_need_not_be_on_the_path(one: TargetKind, other: TargetKind) -> None:
+    before = snapshot(environment(name="/a", on_path=True), kind=one)
+    after = snapshot(environment(name="/b", on_path=True), kind=other)
+    assert pairs(before, after) == [("/a", "/b", "named")]
 
 
 def test_kind_and_python_pair_only_where_unique() -> None:
@@ -163,6 +176,29 @@ def test_pth_files_keep_their_identity_across_python_versions() -> None:
     ]
 
 
+def test_a_gap_in_another_environment_hides_nothing() -> None:
+    """The second side's `/v` pairs with `/usr`; its gap is about a `/usr` of its own, which it has not."""
+    before = snapshot(environment(package("a==1"), name="/usr"))
+    after = snapshot(environment(name="/v", on_path=True), gaps=["environments[/usr].packages"])
+    assert [(where, kind) for where, kind, _, _ in changes(before, after)] == [("packages/a", "removed")]
+
+
+def test_conda_packages_are_keyed_by_name() -> None:
+    def managed(*packages: tuple[str, str]) -> Snapshot:
+        records = tuple(CondaPackage(name=name, version=version, build="0") for name, version in packages)
+        return snapshot(environment(kind="conda", conda=records))
+
+    before, after = managed(("mkl", "1"), ("zlib", "1")), managed(("mkl", "2"), ("xz", "1"))
+    assert [(where, kind) for where, kind, _, _ in changes(before, after)] == [
+        ("mkl/version", "changed"),
+        ("conda/xz", "added"),
+        ("conda/zlib", "removed"),
+    ]
+    twice = managed(("mkl", "2"), ("mkl", "1"))
+    assert changes(twice, managed(("mkl", "1"), ("mkl", "2"))) == []
+    assert changes(before, snapshot(environment(kind="conda"))) == []
+
+
 # The other classes.
 
 
@@ -230,6 +266,52 @@ def test_machine() -> None:
         ("A100 (8.0)/count", "changed", 2, 1),
         ("driver/version", "changed", "525", "440"),
     ]
+
+
+# An extractor that reads more than before.
+
+
+def version(side: Snapshot, number: int, *classes: FactClass) -> Snapshot:
+    """A snapshot whose extractors of these classes had a version."""
+    return without(
+        side, coverage={**side.coverage, **{name: Coverage(state="complete", version=number) for name in classes}}
+    )
+
+
+def test_what_an_older_extractor_did_not_read_is_no_change() -> None:
+    # As if the newer one had learnt to read eggs, builds and another kind of environment.
+    shared = package("a==1")
+    old = version(snapshot(environment(shared)), 1, "environments")
+    new = snapshot(
+        environment(package("a==1", build="7"), package("egg==1")), environment(shared, name="/pixi", kind="conda")
+    )
+    assert len(changes(old, new)) == 3
+    newer = version(new, 2, "environments")
+    assert changes(old, newer) == changes(newer, old) == []
+    (note,) = diff.one_sided(old, newer, ("environments", "image"))
+    assert (note.what, note.where) == ("environments", "image:it")
+    assert "older" in note.reason
+    assert diff.one_sided(newer, old, ("environments",)) == (note,)
+    assert diff.one_sided(newer, newer, ("environments",)) == diff.one_sided(old, newer, ("image",)) == ()
+
+
+def test_what_both_versions_of_an_extractor_read_is_compared() -> None:
+    old = version(of(package("a==1"), package("gone==1")), 1, "environments")
+    new = version(of(package("a==2"), package("egg==1")), 2, "environments")
+    assert [(where, kind) for where, kind, _, _ in changes(old, new)] == [
+        ("a/version", "changed"),
+        ("packages/gone", "removed"),
+    ]
+    assert [(where, kind) for where, kind, _, _ in changes(new, old)] == [
+        ("a/version", "changed"),
+        ("packages/gone", "added"),
+    ]
+
+
+def test_the_version_of_one_class_says_nothing_of_another() -> None:
+    old = version(of(package("a==1"), variables={}), 1, "variables")
+    new = version(of(package("a==1"), package("b==1"), variables={"X": "1"}), 2, "variables")
+    assert [where for where, *_ in changes(old, new)] == ["packages/b"]
 
 
 # What is not known.
@@ -326,6 +408,17 @@ def test_a_gap_finds_its_environment_when_the_ids_differ() -> None:
     before = snapshot(environment(package("a==1"), name="/old", on_path=True))
     after = snapshot(environment(name="/new[1].x", on_path=True), gaps=["environments[/new[1].x].packages"])
     assert changes(before, after) == []
+
+
+def test_a_gap_of_an_unpaired_environment_hides_nothing_of_the_other_sides_one_of_that_id() -> None:
+    before = snapshot(environment(package("a==1"), name="/usr", on_path=True))
+    after = snapshot(
+        environment(name="/opt", on_path=True), environment(name="/usr"), gaps=["environments[/usr].packages"]
+    )
+    assert [change[:2] for change in changes(before, after)] == [
+        ("environments//usr", "added"),
+        ("packages/a", "removed"),
+    ]
 
 
 def test_a_gap_of_a_whole_class() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 import re
 import shlex
@@ -45,6 +46,16 @@ def test_generated_pages_are_up_to_date(generated: dict[Path, str]) -> None:
 
 def test_outputs_are_recorded_where_a_reader_looks_first(generated: dict[Path, str]) -> None:
     assert {ROOT / "README.md", ROOT / "docs" / "tutorial.md"} <= set(generated)
+
+
+def test_what_the_tutorial_shows_was_printed() -> None:
+    """A block with an output of ours has the mark of a recorded one."""
+    for page in (ROOT / "README.md", ROOT / "docs" / "tutorial.md"):
+        for fence in _FENCE.finditer(page.read_text()):
+            lines = fence["body"].splitlines()
+            shown = [line for line in lines if not line.startswith(("$ ", "# "))]
+            if fence["language"] == "console" and shown and any(line.startswith("$ reprocheck ") for line in lines):
+                assert fence.string[: fence.start()].rstrip().endswith("<!-- recorded -->"), lines[0]
 
 
 def test_a_stale_output_is_noticed() -> None:
@@ -164,12 +175,30 @@ def test_files_named_in_the_pages_exist(page: Path) -> None:
         assert (ROOT / path).exists() or (ROOT / path).parent.name == "baselines", path
 
 
+def defined(path: Path) -> set[str]:
+    """Names of the classes, functions, variables and fields of a module."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    names = {node.name for node in nodes if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+    return names | {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+
+
+def test_what_the_pages_name_in_a_module_is_there() -> None:
+    named = {
+        (place[0], place[1])
+        for page in PAGES
+        for place in re.findall(r"`([A-Za-z_]\w*)` (?:in|of) `(\w+/[\w./-]+\.py)`", page.read_text())
+    }
+    assert ("instructions", "reprocheck/archives/history.py") in named
+    assert [f"{thing} in {path}" for thing, path in named if thing not in defined(ROOT / path)] == []
+
+
 # What has to be said.
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
 def test_each_rule_has_a_whole_manual_page(rule: Rule) -> None:
-    title, _, rest = rule.manual.partition("\n")
+    title, _, rest = rule.manual.partition("\n\n")
+    assert "\n" not in title, "one line"
     assert title.endswith("."), "the first line is a sentence"
     assert re.findall(r"^## (.+)$", rest, re.MULTILINE) == list(HEADINGS)
     sections = re.split(r"^## .+$", rest, flags=re.MULTILINE)[1:]

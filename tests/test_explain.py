@@ -1,49 +1,11 @@
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 import pytest
 
 from reprocheck.errors import UsageError
-from reprocheck.explain import explain_package, introduced_by
-from reprocheck.model.snapshot import Layer, Provenance
+from reprocheck.explain import explain_package
 from tests.make import environment, of, package, snapshot, tensorflow
-
-
-def test_one_new_layer_brought_it() -> None:
-    brought = introduced_by(of(layers=["a", "b"]), of(layers=["a", "b", "c"]))
-    assert brought is not None
-    assert (brought.layer, brought.layers) == (3, 3)
-    assert (brought.diff_id, brought.instruction) == ("sha256:c", "RUN c")
-
-
-@pytest.mark.parametrize(
-    ("below", "above"),
-    [
-        (["a"], ["a"]),
-        (["a"], ["a", "b", "c"]),
-        (["a", "b"], ["a", "x", "c"]),
-        (["a", "b"], ["a"]),
-        ([], ["a"]),
-        (["a"], []),
-    ],
-)
-def test_otherwise_nobody_is_named(below: list[str], above: list[str]) -> None:
-    assert introduced_by(of(layers=below), of(layers=above)) is None
-
-
-@pytest.mark.parametrize("kinds", [("container", "image"), ("image", "container")])
-def test_what_a_container_changed_lies_above_every_layer(kinds: tuple[Any, Any]) -> None:
-    assert introduced_by(of(layers=["a"], kind=kinds[0]), of(layers=["a", "b"], kind=kinds[1])) is None
-
-
-def test_a_layer_without_an_instruction() -> None:
-    plain = Provenance(layers=(Layer(index=0, diff_id="sha256:a"), Layer(index=1, diff_id="sha256:b")))
-    after = msgspec.structs.replace(of(), provenance=plain)
-    brought = introduced_by(of(layers=["a"]), after)
-    assert brought is not None
-    assert brought.instruction is None
 
 
 def test_explain_the_protobuf_story() -> None:
@@ -112,3 +74,14 @@ def test_the_only_layer_is_known() -> None:
 def test_an_explanation_is_json() -> None:
     told = explain_package(tensorflow(), "protobuf")
     assert msgspec.json.decode(msgspec.json.encode(told))[0]["name"] == "protobuf"
+
+
+def test_a_name_may_be_written_as_it_is_printed() -> None:
+    """Nobody can type what a name holds that is no text."""
+    evil = of(package("evil\x1b[2j==1"), package("évil==1"))
+    with pytest.raises(UsageError, match="did you mean"):
+        explain_package(evil, "evil")
+    (told,) = explain_package(evil, "evil\\x1b[2j")
+    assert told.name == "evil\x1b[2j"
+    assert explain_package(evil, "evil\x1b[2j") == (told,)
+    assert explain_package(evil, "Évil")[0].name == "évil"

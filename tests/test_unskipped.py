@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests import interpreters
+
 pytest_plugins = ("pytester",)
 
 ENGINE = "no container engine answers (FileNotFoundError)"
@@ -71,6 +73,7 @@ def test_a_skip_is_a_skip_elsewhere(pytester: pytest.Pytester, monkeypatch: pyte
 
 
 def test_what_a_machine_lacks_may_be_skipped_in_ci(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interpreters, "lacking", lambda: None)
     reasons = (
         "no Python 3.6 on this machine (looked into pyenv, PATH and /usr/bin)",
         "the system's Python is not Debian's",
@@ -82,6 +85,33 @@ def test_what_a_machine_lacks_may_be_skipped_in_ci(pytester: pytest.Pytester, mo
     result = _run(pytester, monkeypatch, "1")
     result.assert_outcomes(skipped=3)
     assert result.ret == pytest.ExitCode.OK
+
+
+def test_a_python_must_not_be_skipped_in_ci_where_there_are_too_few(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = interpreters.lacking_of({9, 11})
+    monkeypatch.setattr(interpreters, "lacking", lambda: told)
+    pytester.makepyfile("import pytest\ndef test(): pytest.skip('no Python 3.6 on this machine (looked everywhere)')")
+    result = _run(pytester, monkeypatch, "1")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert f"no Python 3.6 on this machine (looked everywhere); {told}" in str(result.stdout)
+
+
+@pytest.mark.parametrize(
+    ("minors", "wanted"),
+    [
+        ({6, 7, 8, 9, 10, 11, 12, 13}, None),
+        ({6, 8, 9, 10, 11, 14}, None),
+        ({7, 8, 9, 10, 11, 12}, "needed are 3.6;"),
+        ({6, 7, 8, 9, 10, 11}, "needed are 3.12 or newer;"),
+        ({6, 9, 11, 12, 13}, "needed are 6 of 3.6 to 3.14 in all;"),
+        (set(), "(none): needed are 3.6; 3.12 or newer; 6 of 3.6 to 3.14 in all; pyenv install gives them"),
+    ],
+)
+def test_which_pythons_are_enough(minors: set[int], wanted: str | None) -> None:
+    told = interpreters.lacking_of(minors)
+    assert told is None if wanted is None else told is not None and wanted in told
 
 
 def test_passing_failing_and_expected_failures_are_left_alone(

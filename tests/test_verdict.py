@@ -38,7 +38,7 @@ def gaps(*whats: str) -> tuple[Gap, ...]:
 def judged(
     findings: Sequence[Finding] = (), *whats: str, level: Level = "stack", fail_on: Any = "major", **more: Any
 ) -> tuple[str, str | None, tuple[str, ...]]:
-    found, reached, _ = verdict(findings, gaps(*whats), level, fail_on, level_of, **more)
+    found, reached, *_ = verdict(findings, gaps(*whats), level, fail_on, level_of, **more)
     assert reached.asked == level
     return found, reached.reached, reached.blocked_by
 
@@ -67,8 +67,8 @@ def test_threshold(fail_on: Any, severity: Severity, expected: str) -> None:
 
 def test_a_waived_finding_does_not_fail_and_is_counted() -> None:
     findings = [finding("packages", "major", waived=True), finding("packages", "minor"), finding("stack", "info")]
-    found, _, summary = verdict(findings, gaps("machine"), "stack", "major", level_of)
-    assert found == "verified"
+    found, _, failing, summary = verdict(findings, gaps("machine"), "stack", "major", level_of)
+    assert (found, failing) == ("verified", ())
     assert (summary.breaking, summary.major, summary.minor, summary.info) == (0, 0, 1, 1)
     assert (summary.waived, summary.gaps) == (1, 1)
 
@@ -116,6 +116,8 @@ def test_a_gap_above_the_level_is_not_missed() -> None:
         ("environments[/usr].packages[numpy].files.record_sha256", "packages"),
         ("environments[/a[b].c].packages[numpy]", "packages"),
         ("environments[/usr].pth", "packages"),
+        ("environments[/opt/conda].conda", "packages"),
+        ("environments[/opt/conda].conda[mkl]", "packages"),
         ("os_packages", "stack"),
         ("system.libc", "stack"),
         ("image", "stack"),
@@ -131,13 +133,23 @@ def test_gap_level(what: str, level: str | None) -> None:
     assert gap_level(gaps(what)[0]) == level
 
 
-def test_diff_counts_gaps_only_where_a_side_could_not_be_read() -> None:
-    assert judged([], "environments", only_unreadable=True) == ("verified", "stack", ())
-    everything = classes("stack")
-    assert judged([], *everything, only_unreadable=True)[0] == "unverified"
-    assert judged([], "environments", level="packages", only_unreadable=True)[0] == "unverified"
-    single = "environments[/usr].packages[a]"
-    assert judged([], single, level="packages", only_unreadable=True)[0] == "verified"
+def test_a_forgiven_gap_is_counted_and_does_not_fail() -> None:
+    told = gaps("environments", "os_packages")
+    found, reached, failing, summary = verdict([], told, "stack", "major", level_of, forgiven=told)
+    assert (found, reached.reached, failing, summary.gaps) == ("verified", "stack", (), 2)
+    found, reached, failing, _ = verdict([], told, "stack", "major", level_of, forgiven=told[:1])
+    assert (found, reached.blocked_by, failing) == ("unverified", ("os_packages",), ("os_packages",))
+
+
+@pytest.mark.parametrize(("fail_on", "names"), [("never", "ab"), ("major", "ab"), ("breaking", "a"), ("info", "abc")])
+def test_what_fails_is_named_at_every_level(fail_on: Any, names: str) -> None:
+    findings = [finding("framework", "breaking"), finding("packages", "major"), finding("stack", "minor")]
+    findings.append(finding("stack", "breaking", waived=True))
+    by_name = dict(zip("abc", findings, strict=False))
+    told = gaps("os_packages", "machine", "environments[/usr].packages[x].requires")
+    _, _, failing, _ = verdict(findings, told, "stack", fail_on, level_of)
+    expected = [by_name[name].fingerprint for name in names]
+    assert failing == (*expected, "environments[/usr].packages[x].requires", "os_packages")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from reprocheck.versions import CALENDAR, FRAMEWORKS, allows, compare, parse_version, requires_python_holds
+from reprocheck.versions import CALENDAR, FRAMEWORKS, allows, compare, cut, parse_version, requires_python_holds
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,12 @@ from reprocheck.versions import CALENDAR, FRAMEWORKS, allows, compare, parse_ver
         ("unheard-of", "2022.1", "2023.1", "up", "minor"),
         ("pip", "22.3", "23.1", "up", "minor"),
         ("setuptools", "65.5.0", "69.0.0", "up", "major"),
+        ("argon2-cffi", "21.3.0", "23.1.0", "up", "minor"),
+        ("structlog", "24.4.0", "25.1.0", "up", "minor"),
+        ("pdfminer-six", "20221105", "20231228", "up", "minor"),
+        ("thing", "20231228", "20221105", "down", "minor"),
+        ("thing", "20221305", "20231228", "up", "major"),
+        ("thing", "10000000", "20231228", "up", "major"),
         ("thing", "3.0", "2023.1", "up", "major"),
     ],
 )
@@ -62,6 +68,20 @@ def test_compare(name: str, before: str, after: str, direction: str, size: str) 
 )
 def test_allows(specifier: str, version: str, answer: bool | None) -> None:
     assert allows(specifier, version) is answer
+
+
+LONG = "9" * 6000
+"""More digits than Python turns into a number, without being told to."""
+
+
+def test_numbers_that_nobody_counts_are_no_versions() -> None:
+    assert parse_version(f"1.{LONG}") is None
+    assert parse_version(f"1.0+{'a' * 6000}") is not None
+    assert compare("thing", "1.0", LONG).size == "incomparable"
+    assert allows("<2.0", LONG) is None
+    assert allows(f"<{LONG}", "1.0") is None
+    assert [str(stretch.specifier) for stretch, _ in cut([f">={LONG}", "<2"])] == ["<2", "==2", ">2"]
+    assert not requires_python_holds(f">={LONG}", "3.9.2")
 
 
 def test_unparseable_versions_are_none() -> None:

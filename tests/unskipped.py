@@ -12,14 +12,17 @@ from typing import TypeVar
 
 import pytest
 
+from tests import interpreters
+
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 ALLOWED = re.compile(
-    r"no Python [\d.]+ on this machine\b"
-    r"|the system's Python is not Debian's$"
+    r"the system's Python is not Debian's$"
     r"|only root can \w"
 )
 """Reasons that name what a machine has or has not, and that have nothing to do with engine, images or corpus."""
+NO_PYTHON = re.compile(r"no Python [\d.]+ on this machine\b")
+"""Allowed as well, as long as there are others enough: else nothing would have tested the probe and ``sys.path``."""
 
 
 def pytest_report_header() -> str | None:
@@ -46,11 +49,19 @@ def _strict() -> bool:
 def _judged(report: Report) -> Report:
     if not _strict() or not report.skipped or hasattr(report, "wasxfail"):
         return report
-    reason = _reason(report.longrepr)
-    if not ALLOWED.match(reason):
+    wrong = _wrong(_reason(report.longrepr))
+    if wrong:
         report.outcome = "failed"
-        report.longrepr = f"{report.nodeid}: skipped, which is a failure under REPROCHECK_CI=1: {reason}"
+        report.longrepr = f"{report.nodeid}: skipped, which is a failure under REPROCHECK_CI=1: {wrong}"
     return report
+
+
+def _wrong(reason: str) -> str | None:
+    """Why a test must not be skipped for this reason."""
+    if NO_PYTHON.match(reason):
+        lacking = interpreters.lacking()
+        return lacking and f"{reason}; {lacking}"
+    return None if ALLOWED.match(reason) else reason
 
 
 def _reason(longrepr: object) -> str:

@@ -12,6 +12,7 @@ from reprocheck.cli.options import access_options, report_options
 if TYPE_CHECKING:
     from reprocheck.cli.outputs import Outputs
     from reprocheck.pipeline import Question
+    from reprocheck.targets.address import Address
     from reprocheck.targets.resolve import Access
 
 
@@ -27,8 +28,9 @@ def verify(target: str, baseline: Path, question: Question, outputs: Outputs, ac
 
     access.deep = access.deep or question.level == "bits"
     locked, file = load_baseline(baseline)
-    after = capture(resolve(target, access), access)
-    return outputs.deliver(compare(locked, after, question, file))
+    address = resolve(target, access)
+    outputs.spare([str(baseline), *_files(address)])
+    return outputs.deliver(compare(locked, capture(address, access), question, file))
 
 
 @click.command()
@@ -44,4 +46,12 @@ def diff(before: str, after: str | None, question: Question, outputs: Outputs, a
     access.deep = access.deep or question.level == "bits"
     one = resolve(before, access)
     first, second = (image_of(one, access), one) if after is None else (one, resolve(after, access))
+    outputs.spare(_files(first, second))
     return outputs.deliver(compare(capture(first, access), capture(second, access), question))
+
+
+def _files(*addresses: Address) -> list[str]:
+    """The files that are compared, which no report may replace."""
+    from reprocheck.targets.address import chosen
+
+    return [chosen(address.value)[0] for address in addresses if address.kind in {"snapshot", "evidence", "archive"}]

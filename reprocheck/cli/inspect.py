@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING
 import click
 
 from reprocheck.cli.options import access_options
-from reprocheck.cli.outputs import FORMATS
 from reprocheck.cli.say import color, say, width
 
 if TYPE_CHECKING:
     from reprocheck.targets.resolve import Access
 
 _CLASSES = ("system", "environments", "os_packages", "accelerator", "machine", "variables", "image", "smoke")
+_FORMATS = ("text", "json")
+"""Of what is no report."""
 
 
 @click.command()
 @click.argument("target")
 @click.option("-o", "--output", metavar="FILE", help="Write the snapshot; - is standard output.")
 @click.option("--evidence", metavar="FILE", help="Write the raw evidence, to be read elsewhere.")
-@click.option("--format", "format_", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option("--format", "format_", type=click.Choice(_FORMATS), default="text", show_default=True)
 @access_options
 def capture(target: str, output: str | None, evidence: str | None, format_: str, access: Access) -> None:
     """Read the facts of TARGET; a summary, unless -o or --format json ask for the snapshot."""
     from reprocheck import pipeline
-    from reprocheck.extractors.assemble import assemble
     from reprocheck.formats.capture import render
     from reprocheck.model import codec
     from reprocheck.output import write_output
@@ -33,15 +33,14 @@ def capture(target: str, output: str | None, evidence: str | None, format_: str,
 
     address = resolve(target, access)
     if evidence is not None:
-        collected = pipeline.gather(address, access)
-        snapshot = assemble(collected)
-        write_output(evidence, codec.encode_json(collected.document, indent=-1))
+        document, snapshot = pipeline.collect(address, access)
+        write_output(evidence, codec.encode_json(document, indent=-1))
     else:
         snapshot = pipeline.capture(address, access)
     if output is not None:
-        write_output(output, codec.encode_snapshot(snapshot))
+        write_output(output, codec.encode_json(snapshot))
     elif format_ == "json":
-        write_output("-", codec.encode_snapshot(snapshot))
+        write_output("-", codec.encode_json(snapshot))
     elif evidence != "-":
         write_output("-", render(snapshot, width=width(), color=color()).encode())
 
@@ -88,13 +87,13 @@ def lock(target: str, output: str, note: str | None, allowed: tuple[str, ...], f
     snapshot, warnings = locked(captured, note=note, allowed_gaps=frozenset(allowed), force=force)
     for warning in warnings:
         say(f"warning: {warning}")
-    write_output(output, codec.encode_snapshot(snapshot))
+    write_output(output, codec.encode_json(snapshot))
 
 
 @click.command()
 @click.argument("target")
 @click.argument("package")
-@click.option("--format", "format_", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option("--format", "format_", type=click.Choice(_FORMATS), default="text", show_default=True)
 @access_options
 def explain(target: str, package: str, format_: str, access: Access) -> None:
     """Explain why PACKAGE is in TARGET: who requires it, which versions they allow, which copy is taken."""

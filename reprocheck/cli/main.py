@@ -12,11 +12,11 @@ import click
 from reprocheck import __version__
 from reprocheck.cli.compare import diff, verify
 from reprocheck.cli.inspect import capture, explain, lock, probe
-from reprocheck.cli.manual import demo, rule, rules, schema
+from reprocheck.cli.manual import demo, doctor, rule, rules, schema
 from reprocheck.cli.say import say
 from reprocheck.errors import ExitCode, ReprocheckError
 
-COMMANDS = (capture, probe, lock, verify, diff, explain, rules, rule, schema, demo)
+COMMANDS = (capture, probe, lock, verify, diff, explain, rules, rule, schema, doctor, demo)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,8 +24,8 @@ COMMANDS = (capture, probe, lock, verify, diff, explain, rules, rule, schema, de
 def cli() -> None:
     """Lock an environment once; prove, explain and repair every later difference.
 
-    A TARGET is container:NAME, image:REF, python:PATH, host:, evidence:FILE, snapshot:FILE, or a bare word that can
-    mean only one of them.
+    A TARGET is container:NAME, image:REF, archive:PATH, oci:DIR, rootfs:DIR, python:PATH, host:, evidence:FILE,
+    snapshot:FILE, or a bare word that can mean only one of them.
 
     Exit codes: 0 verified or done, 1 drift, 2 could not verify.
     """

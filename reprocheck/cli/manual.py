@@ -50,6 +50,17 @@ def schema(name: str) -> None:
 
 @click.command()
 @access_options
+def doctor(access: Access) -> None:
+    """Tell by which routes targets can be read on this machine, and why not by others."""
+    from reprocheck.doctor import examine
+    from reprocheck.formats.doctor import render
+    from reprocheck.output import write_output
+
+    write_output("-", render(examine(access), width=width(), color=color()).encode())
+
+
+@click.command()
+@access_options
 def demo(access: Access) -> None:
     """Show the main job on recorded evidence of TensorFlow images, and on the engine if one answers."""
     from reprocheck.demo import run

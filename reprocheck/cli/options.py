@@ -21,6 +21,8 @@ Function = Callable[..., Any]
 _LEVELS = ("framework", "packages", "stack", "machine", "bits")
 _THRESHOLDS = ("breaking", "major", "minor", "info", "never")
 
+_ROUTES = ("storage", "container", "save", "exec", "archive")
+
 _ACCESS = (
     click.option("--engine", metavar="ADDRESS", help="Container engine, as in unix:///run/docker.sock."),
     click.option(
@@ -35,10 +37,18 @@ _ACCESS = (
         help="How long the target's Python may take to answer.",
     ),
     click.option(
+        "--route",
+        type=click.Choice(_ROUTES),
+        help="Read the target by this route alone; default: the first that this machine allows.",
+    ),
+    click.option("--platform", metavar="OS/ARCH", help="The platform of an archive or layout that holds several."),
+    click.option(
         "--deep",
         is_flag=True,
-        help="Compare files with their recorded hashes, not by size alone; --level bits does so too.",
+        help="Compare the contents of files and of uncompressed layers with their digests too; --level bits does so.",
     ),
+    click.option("--no-verify", is_flag=True, help="Compare nothing stored with its digests."),
+    click.option("--no-exec", is_flag=True, help="Run nothing of the target, whatever it costs."),
     click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."),
 )
 
@@ -73,17 +83,18 @@ def access_options(function: Function) -> Function:
     """How targets are reached; the command takes ``access``."""
 
     @functools.wraps(function)
-    def command(*, engine: str | None, python: Path | None, timeout: float, deep: bool, **words: Any) -> Any:
+    def command(*, engine: str | None, python: Path | None, timeout: float, **words: Any) -> Any:
         from reprocheck.targets.resolve import Access
 
-        access = Access(engine_address=engine, python=python, seconds=timeout, deep=deep, tell=say)
+        how = {name: words.pop(name) for name in ("route", "platform", "deep", "no_verify", "no_exec")}
+        access = Access(engine_address=engine, python=python, seconds=timeout, tell=say, **how)
         return function(access=access, **words)
 
     return _with(_ACCESS, command)
 
 
 def report_options(*, gate: bool) -> Callable[[Function], Function]:
-    """What is asked of a comparison and where its report goes; the command takes ``question`` and ``report``."""
+    """What is asked of a comparison and where its report goes; the command takes ``question`` and ``outputs``."""
 
     def options(function: Function) -> Function:
         @functools.wraps(function)

@@ -12,18 +12,29 @@ from reprocheck.model.snapshot import Coverage, FactClass, Gap, Note
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """Which layer brought, rewrote and removed what: group, name, index, as in ``Provenance``."""
+    """Which layer brought, rewrote, edited and removed what: group, name, index, as in ``Provenance``."""
 
     authors: dict[str, dict[str, int]] = field(default_factory=dict)
     rewritten: dict[str, dict[str, int]] = field(default_factory=dict)
+    edited: dict[str, dict[str, int]] = field(default_factory=dict)
     removed: dict[str, dict[str, int]] = field(default_factory=dict)
+    written: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Seconds since the epoch."""
 
     def of(self, group: str, name: str, evidence: FileEvidence | InterpreterEvidence | None) -> None:
         """Take down the layers of the file that a fact rests on, if they are known."""
         if evidence is not None and evidence.layer is not None and evidence.since is not None:
             self.authors.setdefault(group, {})[name] = evidence.since
+            if isinstance(evidence, FileEvidence) and evidence.mtime is not None:
+                self.written.setdefault(group, {})[name] = evidence.mtime
             if evidence.layer != evidence.since:
                 self.rewritten.setdefault(group, {})[name] = evidence.layer
+
+    def since(self, group: str, name: str, layer: int, evidence: FileEvidence) -> None:
+        """Take down the layer that brought something, one of many in a file."""
+        self.authors.setdefault(group, {})[name] = layer
+        if layer == evidence.layer and evidence.mtime is not None:
+            self.written.setdefault(group, {})[name] = evidence.mtime
 
     def gone(self, group: str, name: str, layer: int) -> None:
         """Take down the layer that removed something."""
@@ -34,7 +45,9 @@ class Traces:
         for mine, theirs in (
             (self.authors, other.authors),
             (self.rewritten, other.rewritten),
+            (self.edited, other.edited),
             (self.removed, other.removed),
+            (self.written, other.written),
         ):
             for group, names in theirs.items():
                 mine.setdefault(group, {}).update(names)
@@ -52,10 +65,18 @@ class Facts:
     notes: tuple[Note, ...] = ()
 
 
+def in_one_pass(evidence: Evidence) -> bool:
+    """Whether the target is asked once only, by the bare probe: what may be needed has to be asked at once."""
+    return evidence.document.subject.kind == "evidence"
+
+
 class Extractor(Protocol):
     """A module of this package."""
 
     CLASS: FactClass
+    VERSION: int
+    """To be raised when it reads more than before: what it did not look for then is no change now. New facts have
+    ``None`` or an empty value in a snapshot that lacks them."""
 
     def wants(self, evidence: Evidence) -> Sequence[AnyWant]:
         """What to ask next, given the answers so far; the first round's wants need no answer at all."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from reprocheck.model.evidence import Evidence, Walk, shown
@@ -13,8 +14,10 @@ _FIND = {
     "site": r"(?:site|dist)-packages$",
     "venv": r"pyvenv\.cfg$",
 }
-_LEAVES = ("site-packages", "dist-packages", "conda-meta", "__pycache__", "node_modules", ".git", "pkgs")
-"""Not entered: nothing below them is an environment (``pkgs`` is conda's package cache)."""
+_LEAVES = ("site-packages", "dist-packages", "conda-meta", "__pycache__")
+"""Not entered: nothing below them is an environment."""
+_LEAVES_BESIDE = {"pkgs": "conda-meta"}
+"""Nor below conda's package cache, which holds interpreters that nobody starts; another ``pkgs`` may be anything."""
 
 _KERNEL_MOUNTS = frozenset({"/proc", "/sys", "/dev"})
 _NAMED = 3
@@ -37,6 +40,7 @@ def search(evidence: Evidence) -> Walk:
         search=when,
         find=_FIND,
         leaves=_LEAVES,
+        leaves_beside=_LEAVES_BESIDE,
         otherwise={
             "python": ("@self",),
             "venv": ("@prefix/pyvenv.cfg",),
@@ -52,14 +56,15 @@ def search(evidence: Evidence) -> Walk:
     )
 
 
-def remarks(what: str, evidence: Evidence) -> tuple[list[Gap], list[Note]]:
-    """How far the search came: what could not be read, and what was left aside on purpose."""
+def remarks(what: str, evidence: Evidence, known: Iterable[Gap]) -> tuple[list[Gap], list[Note]]:
+    """How far the search came: what could not be read, and what was left aside on purpose.
+
+    ``known``: the gaps of the environments that were found; a directory that hides a search path is among them.
+    """
     gaps: list[Gap] = []
     notes: list[Note] = []
     target = evidence.document.header.target
     walk = evidence.walk
-    for want, error in evidence.failed:
-        gaps.append(Gap(what=what, where=target, reason=f"the probe could not answer {want}: {error}"))
     for path, told in sorted(evidence.interpreters.items()):
         if told.facts is None and (told.problem or "").startswith("no answer"):
             gaps.append(Gap(what=what, where=shown(path), reason=f"its Python gave {told.problem}"))
@@ -73,8 +78,17 @@ def remarks(what: str, evidence: Evidence) -> tuple[list[Gap], list[Note]]:
     if mounts:
         listed = ", ".join(mounts)
         notes.append(Note(what=what, where=listed, reason="mounted from elsewhere, so not searched"))
-    if walk.denied:
-        some = ", ".join(shown(path) for path in walk.denied[:_NAMED])
-        more = f" and {len(walk.denied) - _NAMED} more" if len(walk.denied) > _NAMED else ""
-        notes.append(Note(what=what, where=some + more, reason="can't be entered, on no search path, so not searched"))
+    places = [gap.where for gap in known]
+    denied = [
+        path for path in map(shown, walk.denied) if not any(f"{where}/".startswith(f"{path}/") for where in places)
+    ]
+    if denied:
+        some = ", ".join(denied[:_NAMED])
+        more = f" and {len(denied) - _NAMED} more" if len(denied) > _NAMED else ""
+        if evidence.document.header.executed:
+            # Whoever is asked may not enter what its own Python can't either.
+            reason = "can't be entered, on no search path, so not searched"
+            notes.append(Note(what=what, where=some + more, reason=reason))
+        else:
+            gaps.append(Gap(what=what, where=some + more, reason="can't be entered, so not searched for environments"))
     return gaps, notes

@@ -7,15 +7,19 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+import msgspec
 from packaging.utils import canonicalize_name
 
-from reprocheck.extractors import integrity, metadata
+from reprocheck import redact
+from reprocheck.extractors import integrity, metadata, zipped
 from reprocheck.model.evidence import AnyWant, Evidence, FileEvidence, List, Read, Record, shown
 from reprocheck.model.snapshot import Files
-from reprocheck.targets import redact
 
 _HEADER_LIMIT = 1 << 20
 _SMALL = 1 << 20
+_DIST_INFO = "*.[dD][iI][sS][tT]-[iI][nN][fF][oO]"
+_EGG_INFO = "*.[eE][gG][gG]-[iI][nN][fF][oO]"
+"""In whatever letters: so ``importlib.metadata`` and pip take them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,21 +45,23 @@ class Distribution:
     """Why the metadata could not be read (whole)."""
     uncompared: str | None = None
     """Why its files could not be compared with RECORD (all of them)."""
+    edited_by: int | None = None
+    """The layer that last edited one of its files."""
 
 
 def wants(directory: str, *, deep: bool) -> list[AnyWant]:
     """What to ask of one directory; ``directory`` is a pattern (``@site``, or a literal path)."""
     return [
         List(at=directory),
-        Read(at=f"{directory}/*.dist-info/METADATA", part="header", limit=_HEADER_LIMIT),
-        Read(at=f"{directory}/*.dist-info/WHEEL", limit=_SMALL),
-        Read(at=f"{directory}/*.dist-info/INSTALLER", limit=_SMALL),
-        Read(at=f"{directory}/*.dist-info/REQUESTED", limit=_SMALL),
-        Read(at=f"{directory}/*.dist-info/direct_url.json", limit=_SMALL),
-        Record(at=f"{directory}/*.dist-info/RECORD", deep=deep),
-        Read(at=f"{directory}/*.egg-info", part="header", limit=_HEADER_LIMIT),
-        Read(at=f"{directory}/*.egg-info/PKG-INFO", part="header", limit=_HEADER_LIMIT),
-        Read(at=f"{directory}/*.egg-info/requires.txt", limit=_SMALL),
+        Read(at=f"{directory}/{_DIST_INFO}/METADATA", part="header", limit=_HEADER_LIMIT),
+        Read(at=f"{directory}/{_DIST_INFO}/WHEEL", limit=_SMALL),
+        Read(at=f"{directory}/{_DIST_INFO}/INSTALLER", limit=_SMALL),
+        Read(at=f"{directory}/{_DIST_INFO}/REQUESTED", limit=_SMALL),
+        Read(at=f"{directory}/{_DIST_INFO}/direct_url.json", limit=_SMALL),
+        Record(at=f"{directory}/{_DIST_INFO}/RECORD", deep=deep),
+        Read(at=f"{directory}/{_EGG_INFO}", part="header", limit=_HEADER_LIMIT),
+        Read(at=f"{directory}/{_EGG_INFO}/PKG-INFO", part="header", limit=_HEADER_LIMIT),
+        Read(at=f"{directory}/{_EGG_INFO}/requires.txt", limit=_SMALL),
         Read(at=f"{directory}/*.egg-link", limit=_SMALL),
         Read(at=f"{directory}/*.pth", limit=_SMALL),
         Read(at=f"{directory}/.*.pth", limit=_SMALL),
@@ -70,17 +76,17 @@ def read(directory: str, evidence: Evidence) -> tuple[list[Distribution], list[s
     leftovers: list[str] = []
     links = set(_egg_links(directory, evidence))
     for entry in evidence.listings[directory].entries if directory in evidence.listings else ():
-        path = f"{directory}/{entry.name}"
+        path, name = f"{directory}/{entry.name}", entry.name.lower()
         if entry.name == "EGG-INFO" and entry.is_dir:
             found.append(_egg(path, directory, evidence))
-        elif not entry.name.endswith((".dist-info", ".egg-info")):
-            if re.search(r"\.(?:dist|egg)-info\W", entry.name):
+        elif not name.endswith((".dist-info", ".egg-info")):
+            if re.search(r"\.(?:dist|egg)-info\W", name):
                 leftovers.append(f"{shown(path)}: a copy under a name of its own, so no distribution")
-        elif entry.name.startswith("Python-") and entry.name.endswith(".egg-info"):
+        elif entry.name.startswith("Python-") and name.endswith(".egg-info"):
             continue  # the standard library's own, of old Debian and Red Hat: the interpreter is no distribution
-        elif entry.name.startswith(("~", "-")) or entry.name in {".dist-info", ".egg-info"}:
+        elif entry.name.startswith(("~", "-")) or name in {".dist-info", ".egg-info"}:
             leftovers.append(f"{shown(path)}: left behind by an interrupted uninstall")
-        elif entry.name.endswith(".egg-info"):
+        elif name.endswith(".egg-info"):
             found.append(_egg(path, path if entry.is_dir else None, evidence))
         elif entry.is_dir:
             found.append(_wheel(path, evidence))
@@ -91,12 +97,40 @@ def read(directory: str, evidence: Evidence) -> tuple[list[Distribution], list[s
     return sorted(found, key=lambda one: (canonicalize_name(one.name), one.metadata_path)), leftovers
 
 
+def read_archive(path: str, raw: bytes) -> list[Distribution]:
+    """The distributions whose metadata stands in an archive on the search path; none where it has no metadata.
+
+    Raises:
+        ValueError: the archive can't be read.
+    """
+    files = zipped.metadata_of(raw)
+    found = []
+    for name, content in sorted(files.items()):
+        if name.endswith("/requires.txt"):
+            continue
+        known = metadata.parse_metadata(content)
+        stem = name.partition("/")[0].removesuffix(".dist-info")
+        if name.startswith("EGG-INFO/"):
+            stem = re.sub(r"\.(?:egg|whl)$", "", posixpath.basename(shown(path)))
+        stated = known.name is not None or known.version is not None
+        unread = None if stated else "states neither name nor version"
+        one = _named(path, stem, known if stated else None, known.problems, unread)
+        requires = known.requires
+        if not requires and name == "EGG-INFO/PKG-INFO":
+            requires = metadata.parse_requires_txt(files.get("EGG-INFO/requires.txt", b""))
+        found.append(replace(one, requires=requires))
+    return found
+
+
 def metadata_file(one: Distribution, evidence: Evidence) -> FileEvidence | None:
-    """The file that states a distribution's name and version."""
+    """The file that states a distribution's name and version, there since the layer that first brought this version."""
+    stem = posixpath.basename(one.metadata_path).rpartition(".")[0]
     for path in (f"{one.metadata_path}/METADATA", f"{one.metadata_path}/PKG-INFO", one.metadata_path):
         file = evidence.files.get(path)
         if file is not None and file.problem is None:
-            return file
+            same = metadata.name_from_directory(shown(stem))[1] == one.version
+            # One that was edited in place may have stated another version before.
+            return file if same else msgspec.structs.replace(file, since=file.layer)
     return None
 
 
@@ -133,7 +167,7 @@ def _develop(one: Distribution) -> Distribution:
 
 
 def _wheel(path: str, evidence: Evidence) -> Distribution:
-    stem = shown(path.rpartition("/")[2]).removesuffix(".dist-info")
+    stem = shown(path.rpartition("/")[2])[: -len(".dist-info")]
     known, problems, unread = _metadata(f"{path}/METADATA", evidence)
     one = _named(path, stem, known, problems, unread)
     installer = _line(evidence.content(f"{path}/INSTALLER"))
@@ -154,6 +188,7 @@ def _wheel(path: str, evidence: Evidence) -> Distribution:
         files=compared.files,
         problems=one.problems + odd + compared.problems,
         uncompared=compared.reason,
+        edited_by=compared.layer,
     )
 
 
@@ -172,7 +207,7 @@ def _egg(path: str, directory: str | None, evidence: Evidence) -> Distribution:
     stem = shown(path.rpartition("/")[0].rpartition("/")[2] if name == "EGG-INFO" else name)
     holder = f"{directory}/EGG-INFO" if name == "EGG-INFO" else directory
     known, problems, unread = _metadata(f"{holder}/PKG-INFO" if holder else path, evidence)
-    one = _named(path, re.sub(r"\.egg(-info)?$", "", stem), known, problems, unread)
+    one = _named(path, re.sub(r"\.egg(-info)?$", "", stem, flags=re.IGNORECASE), known, problems, unread)
     requires = known.requires if known else None
     if known and holder and not requires:
         text = evidence.content(f"{holder}/requires.txt")

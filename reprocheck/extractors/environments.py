@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from packaging.utils import canonicalize_name
 
 from reprocheck import pythonpath
-from reprocheck.extractors import distributions
+from reprocheck.extractors import conda, distributions, zipped
 from reprocheck.extractors.base import Facts, Traces
 from reprocheck.extractors.discovery import remarks, search
 from reprocheck.extractors.distributions import Distribution
@@ -20,6 +20,7 @@ from reprocheck.model.evidence import AnyWant, Evidence, Interpreter, Interprete
 from reprocheck.model.snapshot import Coverage, Environment, FactClass, Gap, Note, Package, PathFile, Python
 
 CLASS: FactClass = "environments"
+VERSION = 3
 
 _LIBRARIES = (
     "/usr/lib/python3",
@@ -45,6 +46,7 @@ def wants(evidence: Evidence) -> Sequence[AnyWant]:
         Interpreter(at="@python"),
         Read(at="@venv", limit=1 << 16),
         *distributions.wants("@site", deep=evidence.document.deep),
+        *conda.wants(evidence),
         # So that a directory that is not there is known not to be, without another round.
         *(List(at=at) for at in _LIBRARIES),
         *(Interpreter(at=literal(path)) for path in path_candidates(evidence)),
@@ -59,9 +61,13 @@ def _follow(place: Place, evidence: Evidence) -> Iterator[AnyWant]:
         return
     tree = EvidenceTree(evidence)
     directories = dict.fromkeys((*pythonpath.site_directories(layout), *pythonpath.search_path(layout, tree)))
+    # The archive of the standard library, which comes first on every path and holds no distribution.
+    standard = {entry for entry in layout.standard_path if entry.endswith(".zip")}
     for directory in (*directories, *tree.unknown):
-        if directory not in evidence.listings and not directory.endswith(".zip"):
+        if directory not in evidence.listings and directory not in standard:
             yield from distributions.wants(literal(directory), deep=evidence.document.deep)
+            if directory.endswith(zipped.SUFFIXES):
+                yield Read(at=literal(directory), limit=zipped.LIMIT)
 
 
 def read(evidence: Evidence) -> Facts:
@@ -74,12 +80,12 @@ def read(evidence: Evidence) -> Facts:
     active = on_path(found, evidence)
     traces = Traces()
     environments = [_environment(place, evidence, place.id == active, gaps, notes, traces) for place in found]
-    if not environments:
+    if not any(place.has_python for place in found):
         where = evidence.document.header.target
         gaps.append(Gap(what=CLASS, where=where, reason="no Python environment was found"))
-    unfound, aside = remarks(CLASS, evidence)
+    unfound, aside = remarks(CLASS, evidence, gaps)
     return Facts(
-        coverage=Coverage(state="partial" if gaps or unfound else "complete", version=2),
+        coverage=Coverage(state="partial" if gaps or unfound else "complete"),
         fields={"environments": tuple(sorted(environments, key=lambda one: one.id))},
         traces=traces,
         gaps=(*gaps, *unfound),
@@ -95,7 +101,8 @@ def _unread(evidence: Evidence) -> Facts:
         "exited": "docker start",
         "created": "docker start",
     }.get(state or "")
-    reason = f"the container is {state}: reading an environment needs a running Python" + (
+    why = f"the container is {state}" if state else "no process answered"
+    reason = f"{why}: reading an environment needs a running Python" + (
         f" ({remedy} {evidence.document.subject.name})" if remedy else ""
     )
     return Facts(coverage=Coverage(state="not-read"), gaps=(Gap(what=CLASS, where=target, reason=reason),))
@@ -106,19 +113,26 @@ def _environment(
 ) -> Environment:
     what = f"environments[{place.id}]"
     layout = layout_of(place, evidence)
+    managed, unread = conda.read(place.prefix, what, evidence, traces) if place.kind == "conda" else ((), [])
+    gaps += unread
+    if not place.has_python:
+        return Environment(id=place.id, kind=place.kind, on_path=active, conda=managed)
     if place.facts is None:
         gaps.append(Gap(what=f"{what}.python", where=shown(place.executable), reason=place.reason or "not asked"))
     if layout is None:
         gaps.append(
             Gap(what=f"{what}.packages", where=shown(place.prefix), reason="the version of its Python is unknown")
         )
-        return Environment(id=place.id, kind=place.kind, on_path=active, python=None)
+        return Environment(id=place.id, kind=place.kind, on_path=active, python=None, conda=managed)
     tree = EvidenceTree(evidence)
     path = pythonpath.search_path(layout, tree)
-    _unsearched(what, path, tree, evidence, gaps)
+    opened = _archives(path, evidence)
+    _unsearched(what, path, tree, evidence, opened, gaps)
     copies: list[tuple[str, Distribution]] = []
     for directory in path:
         found, leftovers = distributions.read(directory, evidence)
+        inside = opened.get(directory, [])
+        found += inside if isinstance(inside, list) else []
         copies += [(directory, one) for one in found]
         notes += [Note(what=what, where=left.partition(": ")[0], reason=left.partition(": ")[2]) for left in leftovers]
     for link, target in _broken_links(layout, path, evidence):
@@ -137,6 +151,7 @@ def _environment(
         search_path=tuple(map(rooted, path)),
         packages=listed,
         pth=_path_files(layout, evidence, rooted),
+        conda=managed,
     )
 
 
@@ -156,6 +171,8 @@ def _trace(
         name: str = canonicalize_name(one.name)
         if (name, location, one.version) in active:
             traces.of(place.id, name, distributions.metadata_file(one, evidence))
+            if one.edited_by is not None:
+                traces.edited.setdefault(place.id, {})[name] = one.edited_by
     for directory in path:
         for gone, layer in distributions.removed(directory, evidence):
             if gone not in there:
@@ -181,15 +198,39 @@ def _python(place: Place) -> Python | None:
     )
 
 
-def _unsearched(what: str, path: Sequence[str], tree: EvidenceTree, evidence: Evidence, gaps: list[Gap]) -> None:
+def _archives(path: Sequence[str], evidence: Evidence) -> dict[str, list[Distribution] | str]:
+    """What stands in each archive on the path, or why that is not known."""
+    opened: dict[str, list[Distribution] | str] = {}
+    for place in path:
+        listing, file, raw = evidence.listings.get(place), evidence.files.get(place), evidence.content(place)
+        if listing is None or listing.problem != "ENOTDIR" or not place.endswith(_ARCHIVES):
+            continue
+        if file is None or raw is None or file.cut:
+            opened[place] = "is an archive, which is not searched"
+            continue
+        try:
+            opened[place] = distributions.read_archive(place, raw)
+        except ValueError as error:
+            opened[place] = f"is {error}"
+    return opened
+
+
+def _unsearched(
+    what: str,
+    path: Sequence[str],
+    tree: EvidenceTree,
+    evidence: Evidence,
+    opened: Mapping[str, list[Distribution] | str],
+    gaps: list[Gap],
+) -> None:
     for directory in dict.fromkeys((*path, *tree.unknown)):
         listing = evidence.listings.get(directory)
         if directory in tree.unknown and listing is None:
             reason = "lies on the search path and was not collected"
         elif listing is not None and listing.problem == "EACCES":
             reason = "lies on the search path and can't be entered (permission denied)"
-        elif listing is not None and listing.problem == "ENOTDIR" and directory.endswith(_ARCHIVES):
-            reason = "lies on the search path and is an archive, which is not searched"
+        elif isinstance(said := opened.get(directory), str):
+            reason = f"lies on the search path and {said}"
         else:
             continue
         gaps.append(Gap(what=f"{what}.search_path", where=shown(directory), reason=reason))

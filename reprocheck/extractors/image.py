@@ -9,6 +9,7 @@ from reprocheck.model.evidence import AnyWant, Evidence
 from reprocheck.model.snapshot import Coverage, FactClass, Image
 
 CLASS: FactClass = "image"
+VERSION = 1
 
 
 def wants(evidence: Evidence) -> Sequence[AnyWant]:  # noqa: ARG001 - the shape of an extractor

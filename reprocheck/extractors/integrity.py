@@ -21,6 +21,8 @@ class Compared:
     """What is odd about RECORD itself."""
     reason: str | None = None
     """Why not all of them could be compared."""
+    layer: int | None = None
+    """The layer that last edited one of them, where that can be told."""
 
 
 def read(path: str, installer: str | None, evidence: Evidence) -> Compared:
@@ -50,6 +52,7 @@ def read(path: str, installer: str | None, evidence: Evidence) -> Compared:
         ),
         problems=tuple(_problems(record)),
         reason=_reason(record),
+        layer=record.layer,
     )
 
 

@@ -16,7 +16,7 @@ def layout_of(place: Place, evidence: Evidence) -> pythonpath.Layout | None:
         return None
     facts = place.facts
     home = evidence.home
-    user_base = path_variable(evidence, "PYTHONUSERBASE") or (f"{home}/.local" if home else None)
+    user_base = path_variable(evidence, "PYTHONUSERBASE") or (posixpath.join(home, ".local") if home else None)
     if path_variable(evidence, "PYTHONNOUSERSITE"):
         user_base = None
     # Of a broken virtual environment nothing but its own site directory is known.

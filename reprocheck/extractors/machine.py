@@ -10,6 +10,7 @@ from reprocheck.model.evidence import AnyWant, Command, Evidence, List, Read, sh
 from reprocheck.model.snapshot import IMAGES, Coverage, Cpu, Device, Driver, FactClass, Gap, Machine
 
 CLASS: FactClass = "machine"
+VERSION = 1
 
 _CPU = "/proc/cpuinfo"
 _DRIVER = "/proc/driver/nvidia/version"

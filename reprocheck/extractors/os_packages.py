@@ -1,114 +1,227 @@
-"""Packages of the operating system: dpkg's database (deb-control(5), dpkg-query(1), "Package state")."""
+"""Packages of the operating system, out of the databases of dpkg, apk and rpm."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
-from reprocheck.extractors.base import Facts
-from reprocheck.model.evidence import AnyWant, Evidence, Read, shown
-from reprocheck.model.snapshot import Coverage, FactClass, Gap, OsPackage
-from reprocheck.model.text import escape
+from reprocheck.extractors.base import Facts, Traces, in_one_pass
+from reprocheck.extractors.databases import Found, apk, dpkg, history, rpm
+from reprocheck.extractors.system import os_release
+from reprocheck.model.evidence import AnyWant, Evidence, FileEvidence, Read, shown
+from reprocheck.model.os_names import called, native
+from reprocheck.model.snapshot import Coverage, FactClass, Gap, Note, OsPackage
 
 CLASS: FactClass = "os_packages"
+VERSION = 2
 
-_STATUS = "/var/lib/dpkg/status"
-_PIECES = "/var/lib/dpkg/status.d"
+_DPKG = "/var/lib/dpkg/status"
+_DPKG_PIECES = "/var/lib/dpkg/status.d"
 """Distroless images keep one file a package here."""
-_OTHER = {"/lib/apk/db/installed": "apk", "/usr/lib/apk/db/installed": "apk"}
-_OTHER_RPM = (
-    "/var/lib/rpm/Packages",
-    "/var/lib/rpm/Packages.db",
-    "/var/lib/rpm/rpmdb.sqlite",
-    "/usr/lib/sysimage/rpm/rpmdb.sqlite",
+_EACH_PIECE = Read(at=f"{_DPKG_PIECES}/*", limit=1 << 20)
+_APK = ("/lib/apk/db/installed", "/usr/lib/apk/db/installed")
+"""One of them, reached by two names, where ``/lib`` is a link."""
+_RPM = tuple(
+    f"{directory}/{name}"
+    # Fedora and SUSE have moved it, and left a link; rpm-ostree has a place of its own.
+    for directory in ("/usr/lib/sysimage/rpm", "/var/lib/rpm", "/usr/share/rpm")
+    for name in ("rpmdb.sqlite", "Packages.db", "Packages")
 )
+_LOG = "-wal"
+"""What SQLite has not yet written into the database itself (SQLite, "Write-Ahead Logging")."""
 _LIMIT = 16 << 20
-_PRESENT = frozenset({"installed", "unpacked", "half-configured", "triggers-awaited", "triggers-pending"})
-_BROKEN = frozenset({"half-installed"})
+_RPM_LIMIT = 64 << 20
+"""A header holds the package's files and its change log: 50 to 100 KiB a package."""
+_MOST = 100_000
+"""Entries of one database that are read; no distribution has so many packages."""
+_MOST_DAMAGE = 1000
+"""Damaged ones after which the others are not looked at: it is no database, or made to take long."""
+_NAMED = 20
+"""Damaged ones that are told one by one."""
+_ABSENT = frozenset({"ENOENT", "ENOTDIR"})
 
 
-def wants(evidence: Evidence) -> Sequence[AnyWant]:  # noqa: ARG001 - the shape of an extractor
-    """The database of dpkg; of the others whether they are there."""
-    return [
-        Read(at=_STATUS, limit=_LIMIT),
-        Read(at=f"{_PIECES}/*", limit=1 << 20),
-        *(Read(at=path, limit=0) for path in (*_OTHER, *_OTHER_RPM)),
+def wants(evidence: Evidence) -> Sequence[AnyWant]:
+    """The small databases at once; of rpm's, which are large and have several names, first what they are."""
+    first: list[AnyWant] = [
+        Read(at=_DPKG, limit=_LIMIT, versions=True),
+        _EACH_PIECE,
+        *(Read(at=path, limit=_LIMIT, versions=True) for path in _APK),
+        *(Read(at=path + _LOG, limit=0) for path in _RPM if path.endswith(".sqlite")),
     ]
+    digests = [Read(at=path, part="digest") for path in _RPM]
+    unanswered = bool(evidence.document.answers) and not any(map(evidence.asked, digests))
+    if in_one_pass(evidence) or unanswered:
+        return [*first, *map(_whole, _RPM)]
+    return [*first, *digests, *map(_whole, _distinct(evidence))]
+
+
+def _whole(path: str) -> Read:
+    return Read(at=path, limit=_RPM_LIMIT, versions=True)
+
+
+def _distinct(evidence: Evidence) -> list[str]:
+    """Databases of rpm that are there; of equal ones the first: a directory can have a second name."""
+    there: dict[str, str] = {}
+    for path in _RPM:
+        file = evidence.files.get(path)
+        if file is not None and file.problem not in _ABSENT:
+            there.setdefault(_digest(path, evidence) or file.content or path, path)
+    return list(there.values())
+
+
+def _digest(path: str, evidence: Evidence) -> str | None:
+    """SHA-256 of a file, from the round that asked for it: a later one asked for contents."""
+    rounds = (answer.files.get(path) for answer in evidence.document.answers)
+    return next((file.sha256 for file in rounds if file and file.sha256), None)
 
 
 def read(evidence: Evidence) -> Facts:
-    """The installed packages. A database of a kind that is not read is a gap, never "no packages"."""
-    packages: dict[tuple[str, str], OsPackage] = {}
+    """The installed packages. A database that can't be read, or not as a whole, is a gap, never "no packages"."""
+    if _DPKG not in evidence.files:
+        gap = Gap(what=CLASS, where=_DPKG, reason="not collected")
+        return Facts(coverage=Coverage(state="not-read"), gaps=(gap,))
+    packages: dict[tuple[str, str, str, str], OsPackage] = {}
     gaps: list[Gap] = []
-    status = evidence.files.get(_STATUS)
-    if status is None:
-        reason = "not collected"
-        return Facts(coverage=Coverage(state="not-read"), gaps=(Gap(what=CLASS, where=_STATUS, reason=reason),))
-    if status.problem not in {None, "ENOENT", "ENOTDIR"}:
-        gaps.append(Gap(what=CLASS, where=_STATUS, reason=f"can't be read ({status.problem})"))
-    for path in (_STATUS, *(path for path in evidence.matching(_PIECES, "*") if not path.endswith(".md5sums"))):
-        raw = evidence.content(path)
-        if raw is None:
+    databases: list[_Database] = []
+    for path, parse in _databases(evidence):
+        file = evidence.files[path]
+        if file.problem in _ABSENT:
             continue
-        for package, problem in parse_status(raw):
-            if problem:
-                gaps.append(Gap(what=CLASS, where=shown(path), reason=problem))
+        there: list[OsPackage] = []
+        problems: list[str] = []
+        for package, problem in _told(file, evidence.content(path), parse):
             if package is not None:
-                packages[package.name, package.architecture] = package
-        if evidence.files[path].cut:
-            gaps.append(Gap(what=CLASS, where=shown(path), reason=f"longer than the limit of {_LIMIT} bytes"))
+                there.append(package)
+            if problem is not None:
+                problems.append(problem)
+        packages.update({(one.manager, one.name, one.architecture, one.version): one for one in there})
+        gaps += [Gap(what=CLASS, where=shown(path), reason=problem) for problem in problems]
+        databases.append(_Database(file, there, list(_states(file, there, problems, parse))))
+    gaps += _unmerged(evidence)
+    notes: list[Note] = []
     if not packages:
-        gaps += _unread(evidence)
+        _without_packages(evidence, gaps, notes)
     return Facts(
         coverage=Coverage(state="partial" if gaps else "complete"),
         fields={"os_packages": tuple(packages[key] for key in sorted(packages))},
+        traces=_traces(databases),
         gaps=tuple(gaps),
+        notes=tuple(notes),
     )
 
 
-def _unread(evidence: Evidence) -> Iterator[Gap]:
-    for path in (*_OTHER, *_OTHER_RPM):
+def _databases(evidence: Evidence) -> Iterator[tuple[str, Callable[[bytes], Iterator[Found]]]]:
+    yield _DPKG, dpkg.parse
+    for path in evidence.matching(_DPKG_PIECES, "*"):
+        if not path.endswith(".md5sums"):
+            yield path, dpkg.parse
+    seen: set[str | None] = set()
+    for path in _APK:
         file = evidence.files.get(path)
-        if file is not None and file.problem is None:
-            kind = _OTHER.get(path, "rpm")
-            yield Gap(what=CLASS, where=path, reason=f"a database of {kind}, which this version does not read")
+        if file is not None and (file.content is None or file.content not in seen):
+            seen.add(file.content)
+            yield path, apk.parse
+    for path in _distinct(evidence):
+        yield path, rpm.parse
 
 
-def parse_status(raw: bytes) -> Iterator[tuple[OsPackage | None, str | None]]:
-    """Each stanza as a package (``None``: not installed) and what is odd about it (``None``: nothing)."""
-    line = 1
-    for block in raw.replace(b"\r\n", b"\n").split(b"\n\n"):
-        start, line = line, line + block.count(b"\n") + 2
-        if not block.strip():
-            continue
-        fields, repeated = _fields(block)
-        name, version = fields.get("package"), fields.get("version")
-        words = fields.get("status", "install ok installed").split()
-        state = words[-1] if words else ""
-        if name is None:
-            yield None, f"line {start}: a stanza without Package"
-        elif state in _BROKEN:
-            yield None, f"line {start}: {name} is {state}"
-        elif state not in _PRESENT:
-            continue  # config-files, not-installed: removed
-        elif version is None:
-            yield None, f"line {start}: {name} has no Version"
-        else:
-            package = OsPackage(manager="dpkg", name=name, version=version, architecture=fields.get("architecture", ""))
-            yield package, f"line {start}: {name} states {repeated} twice" if repeated else None
-    if raw and not raw.endswith(b"\n"):
-        last = raw.count(b"\n") + 1
-        yield None, f"line {last}: the file ends in the middle of a line"
+def _without_packages(evidence: Evidence, gaps: list[Gap], notes: list[Note]) -> None:
+    """Of a distribution's system the database was removed; an image from scratch never had one."""
+    if not evidence.asked(_EACH_PIECE):
+        gaps.append(Gap(what=CLASS, where=_DPKG_PIECES, reason="not collected"))
+    if gaps or any(evidence.files[path].problem not in _ABSENT for path, _ in _databases(evidence)):
+        return
+    release = os_release(evidence)
+    if release is not None:
+        reason = f"no package database was found, and this is {release.pretty_name}, which has one"
+        gaps.append(Gap(what=CLASS, where=_DPKG, reason=reason))
+    else:
+        reason = "no package database and no os-release: no distribution's system"
+        notes.append(Note(what=CLASS, where=evidence.document.header.target, reason=reason))
 
 
-def _fields(block: bytes) -> tuple[dict[str, str], str | None]:
-    """The fields that count, and the name of one that is repeated."""
-    fields: dict[str, str] = {}
-    repeated = None
-    for line in block.split(b"\n"):
-        name, colon, value = line.partition(b":")
-        if colon and line[:1] not in {b" ", b"\t"}:
-            key = name.decode("ascii", "replace").lower()
-            if key in {"package", "version", "architecture", "status"}:
-                repeated = key.title() if key in fields else repeated
-                fields.setdefault(key, escape(value.strip()))
-    return fields, repeated
+def _told(file: FileEvidence, raw: bytes | None, parse: Callable[[bytes], Iterator[Found]]) -> Iterator[Found]:
+    """What a database says, and what is wrong with it, in a few words however much that is."""
+    if file.problem is not None:
+        yield None, f"can't be read ({file.problem})"
+        return
+    if raw is None:
+        yield None, "its contents were not collected"
+        return
+    yield from _entries(raw, parse)
+    if file.cut:
+        yield None, f"longer than the limit: {len(raw):,} of its {file.size:,} bytes were read"
+
+
+def _entries(raw: bytes, parse: Callable[[bytes], Iterator[Found]]) -> Iterator[Found]:
+    damaged = 0
+    for number, (package, problem) in enumerate(parse(raw)):
+        if number >= _MOST or damaged >= _MOST_DAMAGE:
+            yield None, f"{number:,} entries were read, {damaged:,} of them damaged; the others were not"
+            return
+        damaged += problem is not None
+        yield package, problem if damaged <= _NAMED else None
+    if damaged > _NAMED:
+        yield None, f"and {damaged - _NAMED:,} more damaged entries"
+
+
+class _Database(NamedTuple):
+    file: FileEvidence
+    packages: Sequence[OsPackage]
+    states: Sequence[history.State]
+    """Empty where the file has no earlier version."""
+
+
+def _states(
+    file: FileEvidence,
+    packages: Sequence[OsPackage],
+    problems: Sequence[str],
+    parse: Callable[[bytes], Iterator[Found]],
+) -> Iterator[history.State]:
+    """A database layer by layer, as it is now last."""
+    if file.layer is None or not file.versions:
+        return
+    for version in file.versions:
+        raw = version.content
+        entries = [] if raw is None else list(_entries(raw.encode("latin-1"), parse))
+        there = _versions(one for one, _ in entries if one is not None)
+        whole = raw is not None and all(problem is None for _, problem in entries)
+        yield history.State(version.layer, there, whole=whole)
+    yield history.State(file.layer, _versions(packages), whole=not problems)
+
+
+def _versions(packages: Iterable[OsPackage]) -> dict[history.Key, frozenset[str]]:
+    found: dict[history.Key, frozenset[str]] = {}
+    for one in packages:
+        key = one.name, one.architecture
+        found[key] = found.get(key, frozenset()) | {one.version}
+    return found
+
+
+def _traces(databases: Sequence[_Database]) -> Traces:
+    """Which layer brought each package, in the version that is there, and which removed those that are gone."""
+    traces = Traces()
+    keys = {(one.name, one.architecture) for database in databases for one in database.packages}
+    keys |= {key for database in databases for state in database.states for key in state.packages}
+    home = native(architecture for _, architecture in keys)
+    for database in databases:
+        if not database.states:
+            for one in database.packages:
+                traces.of(CLASS, called(one.name, one.architecture, home), database.file)
+        for (name, architecture), layer in history.brought(database.states).items():
+            traces.since(CLASS, called(name, architecture, home), layer, database.file)
+    there = {called(one.name, one.architecture, home) for database in databases for one in database.packages}
+    for database in databases:
+        for (name, architecture), layer in history.dropped(database.states).items():
+            if (gone := called(name, architecture, home)) not in there:
+                traces.gone(CLASS, gone, layer)
+    return traces
+
+
+def _unmerged(evidence: Evidence) -> Iterator[Gap]:
+    for path in _distinct(evidence):
+        log = evidence.files.get(path + _LOG)
+        if log is not None and log.size:
+            reason = f"holds {log.size:,} bytes of changes that {shown(path)} does not have yet; they were not read"
+            yield Gap(what=CLASS, where=shown(path) + _LOG, reason=reason)

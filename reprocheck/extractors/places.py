@@ -7,11 +7,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from reprocheck.extractors import conda
 from reprocheck.extractors.configuration import path_variable
 from reprocheck.model.evidence import Evidence, InterpreterEvidence, InterpreterFacts, shown
 from reprocheck.model.snapshot import IMAGES, ONE_ENVIRONMENT, EnvironmentKind
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_NAMES = ("python3", "python")
+"""What is looked for on ``PATH``, in this order."""
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
 
@@ -28,6 +31,8 @@ class Place:
     system_site: bool
     reason: str | None
     """Why there are no facts."""
+    has_python: bool = True
+    """Conda manages environments without a Python as well."""
 
     def rooted(self, path: str, home: str | None) -> str:
         """A path with its named root: ``{prefix}``, ``{base}``, ``{home}``; others as they are."""
@@ -47,12 +52,12 @@ def path_candidates(evidence: Evidence) -> list[str]:
     if evidence.engine is None and evidence.document.subject.kind not in IMAGES:
         return []
     path = path_variable(evidence, "PATH") or _DEFAULT_PATH
-    return [f"{directory}/{name}" for name in ("python3", "python") for directory in path.split(":") if directory]
+    return [f"{directory}/{name}" for name in _NAMES for directory in path.split(":") if directory]
 
 
 def places(evidence: Evidence) -> list[Place]:
     """Every environment: each interpreter's own, each pyvenv.cfg's, each conda-meta's."""
-    conda = {posixpath.dirname(path) for path in evidence.found.get("conda", ())}
+    managed = set(conda.prefixes(evidence))
     found: dict[str, Place] = {}
     seen: set[tuple[str, str]] = set()
     for told in sorted(evidence.interpreters.values(), key=_rank):
@@ -70,7 +75,7 @@ def places(evidence: Evidence) -> list[Place]:
         found[identity] = Place(
             id=identity,
             prefix=prefix,
-            kind="conda" if prefix in conda else "system",
+            kind="conda" if prefix in managed else "system",
             executable=told.real,
             facts=facts,
             version=_numbers(facts.version),
@@ -81,6 +86,9 @@ def places(evidence: Evidence) -> list[Place]:
         place = _virtual(config, evidence)
         if place is not None:
             found[place.id] = place
+    known = {place.prefix for place in found.values()}
+    for place in (_conda(prefix, evidence) for prefix in sorted(managed - known)):
+        found[place.id] = place
     if evidence.document.subject.kind in ONE_ENVIRONMENT:
         # Only the interpreter that was named: its base is part of it, not another environment.
         chosen = on_path(list(found.values()), evidence)
@@ -127,6 +135,24 @@ def _virtual(config: str, evidence: Evidence) -> Place | None:
     )
 
 
+def _conda(prefix: str, evidence: Evidence) -> Place:
+    """An environment of conda's in which no interpreter answered, or is."""
+    executables = [f"{prefix}/bin/{name}" for name in ("python3", "python")]
+    told = next((evidence.interpreters[path] for path in executables if path in evidence.interpreters), None)
+    there = told is not None or not set(executables).isdisjoint(evidence.found.get("python", ()))
+    return Place(
+        id=shown(prefix),
+        prefix=prefix,
+        kind="conda",
+        executable=executables[0],
+        facts=None,
+        version=None,
+        system_site=False,
+        reason=told.problem if told else None,
+        has_python=there,
+    )
+
+
 def parse_pyvenv(raw: bytes) -> dict[str, str]:
     """Keys in lower case and values of a pyvenv.cfg (PEP 405)."""
     pairs = (line.partition("=") for line in raw.decode("utf-8", "replace").splitlines())
@@ -149,13 +175,19 @@ def _home_of(executable: str, evidence: Evidence) -> str | None:
 
 
 def on_path(found: Sequence[Place], evidence: Evidence) -> str | None:
-    """Id of the environment that ``python3`` starts, or that was named."""
+    """Id of the environment that ``python3`` starts, or that was named; ``None`` where it is not known."""
     candidates = path_candidates(evidence)
-    if evidence.engine is None and evidence.process is not None:
-        candidates = [evidence.process.executable]
+    process = evidence.process
+    if process is not None and (evidence.engine is None or process.started_as in _NAMES):
+        # It was named, or PATH led to it, perhaps by way of a wrapper script.
+        candidates = [process.executable]
     for candidate in candidates:
-        if candidate in evidence.interpreters:
-            home = _home_of(candidate, evidence)
-            if any(place.id == home for place in found):
-                return home
+        told = evidence.interpreters.get(candidate)
+        if told is None:
+            continue
+        if told.problem == "not a program but a script":
+            return None  # which starts what it likes
+        home = _home_of(candidate, evidence)
+        if any(place.id == home for place in found):
+            return home
     return None

@@ -6,12 +6,13 @@ import re
 import shlex
 from collections.abc import Sequence
 
-from reprocheck.extractors.base import Facts
+from reprocheck.extractors.base import Facts, Traces
 from reprocheck.extractors.configuration import configured_variables
 from reprocheck.model.evidence import AnyWant, Evidence, Interpreter, Read
 from reprocheck.model.snapshot import Coverage, FactClass, Gap, Libc, OsRelease, System
 
 CLASS: FactClass = "system"
+VERSION = 1
 
 _FILES = ("/etc/os-release", "/usr/lib/os-release")
 """In this order (os-release(5))."""
@@ -36,7 +37,7 @@ def wants(evidence: Evidence) -> Sequence[AnyWant]:  # noqa: ARG001 - the shape 
 def read(evidence: Evidence) -> Facts:
     """What is known of the system, and a gap for each thing that is not."""
     system = System(
-        os=_os(evidence),
+        os=os_release(evidence),
         libc=_libc(evidence),
         architecture=_architecture(evidence),
         locale=_locale(evidence),
@@ -52,7 +53,14 @@ def read(evidence: Evidence) -> Facts:
         for name, (value, where, reason) in reasons.items()
         if value is None
     )
-    return Facts(coverage=Coverage(state="partial" if gaps else "complete"), fields={"system": system}, gaps=gaps)
+    traces = Traces()
+    traces.of(CLASS, "os", next((evidence.files[path] for path in _FILES if evidence.content(path) is not None), None))
+    return Facts(
+        coverage=Coverage(state="partial" if gaps else "complete"),
+        fields={"system": system},
+        traces=traces,
+        gaps=gaps,
+    )
 
 
 def parse_os_release(raw: bytes) -> dict[str, str]:
@@ -70,7 +78,8 @@ def parse_os_release(raw: bytes) -> dict[str, str]:
     return values
 
 
-def _os(evidence: Evidence) -> OsRelease | None:
+def os_release(evidence: Evidence) -> OsRelease | None:
+    """What the first release file says; ``None`` where there is none."""
     for path in _FILES:
         raw = evidence.content(path)
         if raw is not None:

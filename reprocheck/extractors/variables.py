@@ -8,9 +8,10 @@ from reprocheck.extractors.base import Facts
 from reprocheck.extractors.configuration import configured_variables
 from reprocheck.model.evidence import AnyWant, Evidence, Process
 from reprocheck.model.snapshot import Coverage, FactClass, Gap
-from reprocheck.targets.redact import ALLOWED_VARIABLES
+from reprocheck.redact import ALLOWED_VARIABLES
 
 CLASS: FactClass = "variables"
+VERSION = 1
 
 
 def wants(evidence: Evidence) -> Sequence[AnyWant]:  # noqa: ARG001 - the shape of an extractor

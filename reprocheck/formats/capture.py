@@ -9,10 +9,13 @@ from reprocheck.formats.words import counted, how_it_was_read
 from reprocheck.versions import FRAMEWORKS
 
 if TYPE_CHECKING:
-    from reprocheck.model.snapshot import Environment, Machine, Snapshot, System
+    from reprocheck.model.snapshot import Environment, Gap, Machine, Snapshot, System
 
 _MOST = 4
 """Environments and gaps that are listed; the others are counted, so that the summary stays a summary."""
+
+_INTERPRETERS = ("python", "host")
+"""Kinds of target that are an interpreter which somebody named, whatever PATH says."""
 
 
 def render(snapshot: Snapshot, *, width: int = 100, color: bool = False) -> str:
@@ -23,7 +26,7 @@ def render(snapshot: Snapshot, *, width: int = 100, color: bool = False) -> str:
     page.row("OS", _system(snapshot.system) or "not known")
     environments = sorted(snapshot.environments, key=lambda environment: not environment.on_path)
     for environment in environments[:_MOST]:
-        page.row("Python", _environment(environment))
+        page.row("Python", _environment(environment, snapshot.gaps, named=snapshot.subject.kind in _INTERPRETERS))
     if len(environments) > _MOST:
         page.row("", f"and {counted(len(environments) - _MOST, 'more environment')}")
     if not environments:
@@ -45,7 +48,7 @@ def render(snapshot: Snapshot, *, width: int = 100, color: bool = False) -> str:
         page.row("", f"and {counted(len(snapshot.gaps) - _MOST, 'more gap')} (-o FILE keeps all)")
     if not snapshot.gaps:
         page.row("gaps", "none")
-    page.aside(how_it_was_read(snapshot.header.route, executed=snapshot.header.executed))
+    page.aside(how_it_was_read(snapshot.header))
     return page.render()
 
 
@@ -58,11 +61,15 @@ def _system(system: System) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _environment(environment: Environment) -> str:
-    version = environment.python.version if environment.python else "of unknown version"
-    on_path = ", on PATH" if environment.on_path else ""
+def _environment(environment: Environment, gaps: tuple[Gap, ...], *, named: bool) -> str:
+    # Conda manages environments without a Python; where one could not be read, a gap says so.
+    unknown = any(gap.what.startswith(f"environments[{environment.id}].python") for gap in gaps)
+    version = environment.python.version if environment.python else "of unknown version" if unknown else "none"
+    on_path = (", named" if named else ", on PATH") if environment.on_path else ""
     active = sum(package.active for package in environment.packages)
     words = f"{version}  {environment.id} ({environment.kind}{on_path}): {counted(active, 'package')}"
+    if environment.conda:
+        words += f", {counted(len(environment.conda), 'conda package')}"
     shadowed = len(environment.packages) - active
     if shadowed:
         words += f", {counted(shadowed, 'shadowed copy', 'shadowed copies')}"

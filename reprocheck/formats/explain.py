@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reprocheck.formats.layout import Page
+from reprocheck.formats.words import brought_by
 from reprocheck.integrity import words
 
 if TYPE_CHECKING:
@@ -36,9 +37,7 @@ def _package(page: Page, package: PackageExplanation) -> None:
     if package.files.checked != "none":
         page.row("files", _files(package.files))
     if package.layer is not None:
-        layer = package.layer
-        instruction = layer.instruction or "instruction not recorded"
-        page.row("brought by", f"layer {layer.layer} of {layer.layers}: {instruction}")
+        page.row("brought by", brought_by(package.layer))
     _rows(page, "required by", [_requirer(package, requirer) for requirer in package.required_by] or ["nobody"])
     _rows(page, "path", [" → ".join(path) for path in package.paths if len(path) > 1])
     _rows(page, "requires", [_requirement(requirement) for requirement in package.requires] or ["nothing"])

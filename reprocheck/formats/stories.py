@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reprocheck.formats.words import counted
+from reprocheck.formats.words import counted, place_of
 from reprocheck.model.report import SEVERITIES
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _NOUNS = {
     "python-package": ("package", "packages"),
+    "conda-package": ("conda package", "conda packages"),
     "os-package": ("OS package", "OS packages"),
     "environment": ("environment", "environments"),
     "variable": ("variable", "variables"),
@@ -142,7 +143,7 @@ class Fold:
         count = counted(len(self.findings), *_NOUNS.get(first.subject.kind, ("finding", "findings")))
         told = f"{count} {first.name.rpartition('-')[2]}"
         if first.introduced_by is not None:
-            told += f" in layer {first.introduced_by.layer}"
+            told += f" in {place_of(first.introduced_by)}"
         asked = sum(finding.details.get("asked_for") == "true" for finding in self.findings)
         if 0 < asked < len(self.findings):
             told += f": {asked} asked for, {len(self.findings) - asked} with them"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from reprocheck.formats.layout import Page
 from reprocheck.formats.stories import folds, stories
-from reprocheck.formats.words import counted, how_it_was_read, in_a_row, listed, side
+from reprocheck.formats.words import brought_by, counted, how_it_was_read, in_a_row, listed, side
 from reprocheck.model.report import LEVELS, SEVERITIES
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from reprocheck.formats.layout import Part
     from reprocheck.formats.stories import Story
-    from reprocheck.model.report import Finding, Fix, Report, RequirementCheck
+    from reprocheck.model.report import Fix, Report, RequirementCheck
 
 WIDTH = 100
 """Columns where nobody says how many there are: in files, and in the logs of CI systems."""
@@ -23,6 +23,8 @@ WIDTH = 100
 _FEW = 3
 _SEVERAL = 8
 _ALL = "(--all lists each)"
+_TOLD_IN_FULL = ("breaking", "major")
+"""Severities whose stories are told with all that is known, whether they fail or not."""
 _CLASSES = {
     "system": "OS release and libc",
     "accelerator": "frameworks",
@@ -54,7 +56,7 @@ def render(report: Report, *, width: int = WIDTH, color: bool = False, all_: boo
     if report.verdict != "verified":
         _level(page, report)
     _gaps_and_notes(page, report)
-    page.aside(how_it_was_read(report.target.route, executed=report.target.executed))
+    _how_it_was_read(page, report)
     return page.render()
 
 
@@ -73,7 +75,7 @@ def _verdict(page: Page, report: Report, told: Sequence[Story]) -> None:
             page.row("not asked", ", ".join(report.checked.not_asked))
     else:
         gaps = [counted(report.summary.gaps, "gap")] if report.verdict == "unverified" else []
-        drift: Part = ", and drift" if gaps and _failing(report) else ""
+        drift: Part = ", and drift" if gaps and any(_fails(story, report) for story in told) else ""
         words = "  " + " · ".join([*gaps, *counts, *_agreeing(report)])
         page.line((report.verdict, report.verdict), drift, words)
         page.aside(f"{side(report.target)} against {report.baseline.name}")
@@ -88,6 +90,7 @@ def _checked(report: Report) -> list[str]:
     return [
         *(f"Python {version}" for version in checked.python),
         *([counted(checked.python_packages, "Python package")] if checked.python_packages else []),
+        *([counted(checked.conda_packages, "conda package")] if checked.conda_packages else []),
         *([counted(checked.os_packages, "OS package")] if checked.os_packages else []),
         *(_CLASSES[name] for name in checked.classes if name in _CLASSES),
     ]
@@ -102,17 +105,13 @@ def _agreeing(report: Report) -> list[str]:
     return [f"{number:,} of {counted(total, 'Python package')} agree"]
 
 
-def _failing(report: Report) -> list[Finding]:
-    """Give the findings that fail the gate; ``never`` reports as the default threshold does."""
-    threshold = "major" if report.threshold == "never" else report.threshold
-    worst = SEVERITIES[: SEVERITIES.index(threshold) + 1]
-    return [finding for finding in report.findings if finding.waived is None and finding.severity in worst]
+def _fails(story: Story, report: Report) -> bool:
+    return any(finding.fingerprint in report.failing for finding in story.findings)
 
 
 def _matters(story: Story, report: Report) -> bool:
     """Whether a story is told in full: it fails the gate, or would in most projects."""
-    threshold = "major" if report.threshold in {"never", "breaking"} else report.threshold
-    return SEVERITIES.index(story.severity) <= SEVERITIES.index(threshold)
+    return story.severity in _TOLD_IN_FULL or _fails(story, report)
 
 
 def _head(page: Page, report: Report, story: Story) -> None:
@@ -133,8 +132,7 @@ def _story(page: Page, report: Report, story: Story, *, most: int) -> None:
         page.row("pulled by", "; ".join(_who_pulls(story, name) for name in story.pulled_by))
     layer = story.introduced_by
     if layer is not None:
-        instruction = layer.instruction or "instruction not recorded"
-        page.row("brought by", f"layer {layer.layer} of {layer.layers}: {instruction}")
+        page.row("brought by", brought_by(layer))
     _repairs(page, [finding.fix for finding in story.findings if finding.fix is not None])
 
 
@@ -160,7 +158,9 @@ def _who(check: RequirementCheck) -> str:
 
 
 def _wanted(story: Story, check: RequirementCheck) -> str:
-    return f"{story.subject.name}{check.specifier}" if check.specifier else f"any {story.subject.name}"
+    extras = f"[{','.join(check.extras)}]" if check.extras else ""
+    wanted = f"{story.subject.name}{extras}{check.specifier}"
+    return wanted if extras or check.specifier else f"any {wanted}"
 
 
 def _suffers(story: Story, check: RequirementCheck) -> str:
@@ -171,10 +171,14 @@ def _suffers(story: Story, check: RequirementCheck) -> str:
 
 def _state(check: RequirementCheck) -> str:
     before, after = check.allows_before, check.allows_after
+    if check.missing:
+        return "which is not there" if before is None else "now without it"
     if after is None:
-        return "can't be judged" if before is None else "now without it"
+        return "can't be judged"
     if after:
         return "now satisfied" if before is False else "still satisfied" if before else "satisfied"
+    if check.new:
+        return "violated (new requirement)"
     return "violated before as well" if before is False else "now violated"
 
 
@@ -233,9 +237,8 @@ def _level(page: Page, report: Report) -> None:
     if missing and level.blocked_by:
         names = {finding.fingerprint: finding.subject.name for finding in report.findings}
         blocking = list(_each(names.get(blocker, blocker) for blocker in level.blocked_by))
-        others = {finding.fingerprint for finding in _failing(report)} | {gap.what for gap in report.gaps}
         one = len(blocking) == 1
-        if others <= {*level.blocked_by}:
+        if {*report.failing} <= {*level.blocked_by}:
             words += f"; {in_a_row(listed(blocking, _SEVERAL))} {'is' if one else 'are'} all that stands"
             words += f" before {in_a_row(missing)}"
         else:
@@ -248,6 +251,15 @@ def _gaps_and_notes(page: Page, report: Report) -> None:
         page.block("gap", "unverified", gap.what, f"  {gap.where}: {gap.reason}")
     for note in report.notes:
         page.block("note", "aside", note.what, f"  {note.where}: {note.reason}")
+
+
+def _how_it_was_read(page: Page, report: Report) -> None:
+    first, second = map(how_it_was_read, (report.baseline, report.target))
+    if first == second:
+        page.aside(second)
+    else:
+        page.aside(f"{report.baseline.name}: {first}")
+        page.aside(f"{report.target.name}: {second}")
 
 
 def _repeat(page: Page, label: str, rows: Sequence[str], *, most: int) -> None:

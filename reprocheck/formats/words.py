@@ -7,14 +7,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reprocheck.model.report import Side
+    from reprocheck.model.report import IntroducedBy, Side
+    from reprocheck.model.snapshot import DigestsChecked, Header
 
 _HOW = {
+    "engine storage": "in the engine's storage",
+    "save stream": "from the stream that the engine sent",
+    "archive": "from the archive",
+    "OCI layout": "from the layout",
+    "root file system": "from the directory",
     "exec": "by exec in the running container",
     "throw-away container": "in a throw-away container, removed again",
     "archive endpoint": "through the engine's archive endpoint",
     "interpreter": "by the target's own interpreter",
     "probe": "from evidence that the probe collected",
+}
+_CHECKED: dict[DigestsChecked, str] = {
+    "digests": "digests checked",
+    "headers": "headers checked (digests of its layers with --deep)",
+    "none": "digests not checked",
 }
 _SHORT_ID = 12
 
@@ -45,7 +56,20 @@ def side(one: Side) -> str:
     return f"{one.name} ({image})" if image else one.name
 
 
-def how_it_was_read(route: str, *, executed: bool) -> str:
-    """The route, and whether anything of the target was run: the last line of every report."""
-    ran = "the target's own Python ran the probe" if executed else "nothing of the target was run"
-    return f"read {_HOW.get(route, f'by {route}')}; {ran}"
+def place_of(layer: IntroducedBy) -> str:
+    """``layer 4``, or the container itself."""
+    return "the container itself" if layer.diff_id is None else f"layer {layer.layer}"
+
+
+def brought_by(layer: IntroducedBy) -> str:
+    """The layer and its instruction, or the container itself."""
+    if layer.diff_id is None:
+        return f"the container itself, above its image{f', {layer.time}' if layer.time else ''}"
+    return f"layer {layer.layer} of {layer.layers}: {layer.instruction or 'instruction not recorded'}"
+
+
+def how_it_was_read(one: Side | Header) -> str:
+    """The route, what was checked on it, and whether anything of the target was run: the last line of every report."""
+    ran = "the target's own Python ran the probe" if one.executed else "nothing of the target was run"
+    checked = f", {_CHECKED[one.checked]}" if one.checked else ""
+    return f"read {_HOW.get(one.route, f'by {one.route}')}{checked}; {ran}"

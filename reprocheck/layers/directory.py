@@ -6,9 +6,10 @@ import errno
 import os
 import stat
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from reprocheck.layers.contents import one_by_one
 from reprocheck.layers.entry import Entry
 
 _OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
@@ -24,6 +25,7 @@ class Directory:
     """An unpacked root file system as the one layer. No link of it is ever followed by the kernel."""
 
     overlay = False
+    streamed = False
 
     def __init__(self, path: Path) -> None:
         self._root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -81,6 +83,10 @@ class Directory:
 
     def fetch(self, wanted: Iterable[tuple[bytes, Entry]]) -> None:
         """Nothing: files are at hand."""
+
+    def contents(self, wanted: Sequence[tuple[bytes, Entry]]) -> Iterator[tuple[int, bytes]]:
+        """The contents of files in pieces, each with the position of its file."""
+        return one_by_one(self, wanted)
 
     def _open(self, path: bytes, flags: int) -> int:
         """Open below the root, step by step: a link that was put in the way meanwhile is not followed."""

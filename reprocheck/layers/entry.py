@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
 
 EntryType = Literal["file", "dir", "link", "other", "whiteout"]
+
+
+SPARSE = -2
+"""Offset of a file whose contents a tar has only in pieces, without the holes: they are not read."""
 
 
 class Entry(Struct, frozen=True, gc=False, array_like=True):
@@ -24,7 +28,8 @@ class Entry(Struct, frozen=True, gc=False, array_like=True):
     link: bytes = b""
     """Target of a symbolic link, as it stands."""
     offset: int = -1
-    """Where a file's contents begin in the uncompressed layer; -1 where they are found by name."""
+    """Where a file's contents begin in the uncompressed layer; -1 where they are found by name, ``SPARSE`` where
+    they are stored in pieces."""
     opaque: bool = False
     """A directory: what the layers below have in it is hidden."""
 
@@ -35,9 +40,12 @@ ROOT = Entry(type="dir", mode=0o755)
 class Layer(Protocol):
     """One layer. Paths have no leading slash; the root is ``b""``."""
 
+    streamed: bool
+    """Whether it comes by as a whole, again for whatever was not kept of it; else each file can be read on its own."""
+
     @property
     def root(self) -> Entry:
-        """The root directory itself: it may be opaque."""
+        """The root directory itself."""
         ...
 
     def directory(self, path: bytes) -> Mapping[bytes, Entry]:
@@ -58,4 +66,15 @@ class Layer(Protocol):
 
     def fetch(self, wanted: Iterable[tuple[bytes, Entry]]) -> None:
         """Make ready what will be read: a compressed layer passes over its stream once for all of them."""
+        ...
+
+    def contents(self, wanted: Sequence[tuple[bytes, Entry]]) -> Iterator[tuple[int, bytes]]:
+        """The contents of files in pieces, each with the position of its file in ``wanted``; no file is ever held.
+
+        A streamed layer passes over its stream once for all of them, in its own order. Of a file that can't be read
+        there are fewer bytes than its size.
+
+        Raises:
+            OSError: the stream can't be read, or is another one by now: nothing that was given counts.
+        """
         ...

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from reprocheck.layers.entry import Entry, Layer
@@ -35,7 +35,8 @@ class Tree:
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         self.layers = tuple(layers)
-        self._shares: dict[bytes, tuple[int, ...]] = {b"": self._of_root()}
+        # The kernel takes no notice of an opaque mark on the root of a layer: all roots are merged.
+        self._shares: dict[bytes, tuple[int, ...]] = {b"": tuple(reversed(range(len(self.layers))))}
         self._merged: dict[bytes, dict[bytes, tuple[Entry, int]]] = {}
         self._below: dict[int, Tree] = {}
 
@@ -102,10 +103,21 @@ class Tree:
 
     def fetch(self, places: Sequence[Place]) -> None:
         """Make ready what will be read, layer by layer."""
-        for number, layer in enumerate(self.layers):
-            wanted = [(place.path, place.entry) for place in places if place.layer == number]
-            if wanted:
-                layer.fetch(wanted)
+        for layer, positions in _by_layer(places):
+            self.layers[layer].fetch([(places[at].path, places[at].entry) for at in positions])
+
+    def contents(self, places: Sequence[Place]) -> Iterator[tuple[int, bytes]]:
+        """The contents of files in pieces, each with the position of its file: one pass for each streamed layer.
+
+        Of a file that can't be read there are fewer bytes than its size.
+
+        Raises:
+            OSError: a stream can't be read, or is another one by now: nothing that was given counts.
+        """
+        for layer, positions in _by_layer(places):
+            wanted = [(places[at].path, places[at].entry) for at in positions]
+            for number, piece in self.layers[layer].contents(wanted):
+                yield positions[number], piece
 
     def _entry(self, directory: bytes, name: bytes, path: bytes) -> tuple[Entry, int]:
         if len(name) > _NAME_MAX or len(path) >= _PATH_MAX:
@@ -151,7 +163,7 @@ class Tree:
 
     def _is_opaque(self, layer: int, path: bytes) -> bool:
         if not path:
-            return self.layers[layer].root.opaque
+            return False
         above, _, name = path.rpartition(b"/")
         entry = self.layers[layer].directory(above).get(name)
         return entry is not None and entry.opaque
@@ -160,21 +172,16 @@ class Tree:
         layers = self._shares[b""]
         return Place(b"", self.layers[layers[0]].root if layers else Entry(type="dir"), layers[0] if layers else 0)
 
-    def _of_root(self) -> tuple[int, ...]:
-        having = []
-        for number in reversed(range(len(self.layers))):
-            having.append(number)
-            if self.layers[number].root.opaque:
-                break
-        return tuple(having)
-
     def _share(self, path: bytes) -> tuple[int, ...]:
         """The layers that have a say in a directory, the highest first."""
-        known = self._shares.get(path)
-        if known is None:
+        unknown = []
+        while (known := self._shares.get(path)) is None:
+            unknown.append(path)
+            path = path.rpartition(b"/")[0]
+        for path in reversed(unknown):
             above, _, name = path.rpartition(b"/")
             having = []
-            for layer in self._share(above):
+            for layer in known:
                 entry = self.layers[layer].directory(above).get(name)
                 if entry is None:
                     continue
@@ -185,6 +192,14 @@ class Tree:
                     break
             known = self._shares[path] = tuple(having)
         return known
+
+
+def _by_layer(places: Sequence[Place]) -> list[tuple[int, list[int]]]:
+    """Layers, the lowest first, and the positions of the places that are of each."""
+    layers: dict[int, list[int]] = {}
+    for position, place in enumerate(places):
+        layers.setdefault(place.layer, []).append(position)
+    return sorted(layers.items())
 
 
 def _steps(path: bytes) -> list[bytes]:

@@ -88,19 +88,10 @@ def decode_report(raw: bytes, name: str) -> Report:
     return decode(raw, Report, name, report_model.SCHEMA)
 
 
-def encode_snapshot(snapshot: Snapshot) -> bytes:
-    """Encode for a file in version control: one package a block, the same facts always the same bytes."""
-    return encode_json(snapshot)
-
-
-def encode_report(report: Report) -> bytes:
-    """Encode a report; as :func:`encode_snapshot`."""
-    return encode_json(report)
-
-
 def encode_json(value: object, *, indent: int = 2) -> bytes:
     """Encode with sorted keys and a trailing newline; with ``indent=-1`` on one line.
 
+    For files in version control: one package a block, the same facts always the same bytes.
     :class:`DataError` for text that is not Unicode (the unpaired surrogates that undecodable file names
     become in Python): :func:`reprocheck.model.text.escape` makes text of them.
     """
@@ -139,28 +130,29 @@ def read_file(path: Path) -> bytes:
     return raw
 
 
-def decode(raw: bytes, type_: type[T], what: str, expected_schema: str | None = None) -> T:
+def decode(raw: bytes, type_: type[T], what: str, expected_schema: str | None = None, *, advice: str = _AGAIN) -> T:
     """Decode an untrusted JSON document strictly.
 
     ``what`` names the document in errors: the path of its file, or where else it came from. With
-    ``expected_schema``, its field ``schema`` must say so. Raises :class:`DataError`, one line.
+    ``expected_schema``, its field ``schema`` must say so. ``advice`` is what to do about a document that can't
+    be used. Raises :class:`DataError`, one line.
     """
     what = printable(what)
     _check_size(len(raw), what)
     raw = raw.removeprefix(b"\xef\xbb\xbf")
     if not raw.strip():
-        raise DataError(f"{what}: is empty; {_AGAIN}")
+        raise DataError(f"{what}: is empty; {advice}")
     _check_shape(raw, what)
-    _check_syntax(raw, what)
+    _check_syntax(raw, what, advice)
     try:
         if expected_schema is not None:
             _check_schema(msgspec.json.decode(raw, type=_Schema).schema, expected_schema, what)
         return msgspec.json.decode(raw, type=type_)
     except msgspec.ValidationError as error:
-        raise DataError(f"{what}: {_where_and_why(str(error), raw, type_)}; {_AGAIN}") from error
+        raise DataError(f"{what}: {_where_and_why(str(error), raw, type_)}; {advice}") from error
     except msgspec.DecodeError as error:
         # Python's parser has passed it: what is left is what that one is too kind to.
-        raise DataError(f"{what}: {_text_or_number_problem(raw, str(error))}; {_AGAIN}") from error
+        raise DataError(f"{what}: {_text_or_number_problem(raw, str(error))}; {advice}") from error
 
 
 def _check_size(size: int, what: str) -> None:
@@ -192,7 +184,7 @@ def _check_shape(raw: bytes, what: str) -> None:
                 raise DataError(f"{what}: holds more than {MAX_VALUES:,} values; {_RIGHT_FILE}")
 
 
-def _check_syntax(raw: bytes, what: str) -> None:
+def _check_syntax(raw: bytes, what: str, advice: str) -> None:
     """Refuse what is not strict JSON, and keys that repeat; keeps no more than one branch in memory."""
     try:
         text = raw.decode()
@@ -207,7 +199,7 @@ def _check_syntax(raw: bytes, what: str) -> None:
             parse_constant=_unread,
         )
     except json.JSONDecodeError as error:
-        raise DataError(f"{what}: {_syntax_problem(raw, error)}") from error
+        raise DataError(f"{what}: {_syntax_problem(raw, error, advice)}") from error
     repeated = _inside(outcome)
     if repeated is not None:
         path = _quoted(repeated.removeprefix("."))
@@ -252,7 +244,7 @@ def _encoding_problem(raw: bytes, position: int) -> str:
     return f"is not UTF-8 text, so not JSON (at line {_line(raw, position)}); {_RIGHT_FILE}"
 
 
-def _syntax_problem(raw: bytes, error: json.JSONDecodeError) -> str:
+def _syntax_problem(raw: bytes, error: json.JSONDecodeError, advice: str) -> str:
     marker = _MERGE_MARKER.search(raw)
     if marker is not None:
         return f"has merge conflict markers at line {_line(raw, marker.start())}; resolve the conflict first"
@@ -261,8 +253,8 @@ def _syntax_problem(raw: bytes, error: json.JSONDecodeError) -> str:
         return f"is not JSON: it begins with '{_quoted(begin.partition(chr(10))[0].rstrip())}'; {_RIGHT_FILE}"
     place = f"line {error.lineno}, column {error.colno}"
     if _CUT.fullmatch(error.doc, error.pos) or error.msg.startswith("Unterminated string"):
-        return f"ends in the middle ({place}), as a file that was cut; {_AGAIN}"
-    return f"is not JSON at {place} ({error.msg[0].lower()}{error.msg[1:]}); {_AGAIN}"
+        return f"ends in the middle ({place}), as a file that was cut; {advice}"
+    return f"is not JSON at {place} ({error.msg[0].lower()}{error.msg[1:]}); {advice}"
 
 
 def _check_schema(found: object, expected: str, what: str) -> None:

@@ -37,6 +37,8 @@ class Walk(Want, frozen=True, kw_only=True):
     """Name of a group: regular expression that a base name must match from its start."""
     leaves: tuple[str, ...]
     """Directories of these names are reported, not entered."""
+    leaves_beside: dict[str, str] = {}
+    """The same for directories of the first name, where something of the second name stands beside them."""
     otherwise: dict[str, tuple[str, ...]]
     """Patterns that stand for a group where nothing is searched."""
 
@@ -102,7 +104,8 @@ class FileVersion(Struct, frozen=True, kw_only=True):
 
     layer: int
     """Position of the layer that wrote it."""
-    content: str
+    content: str | None
+    """``None``: it can't be read, or is longer than was asked for, or all of them together are too long."""
 
 
 class FileEvidence(Struct, frozen=True, kw_only=True):
@@ -120,6 +123,8 @@ class FileEvidence(Struct, frozen=True, kw_only=True):
     """Position of the layer that last wrote it; ``None`` where layers can't be told apart."""
     since: int | None = None
     """Position of the layer from which on it was there without a break."""
+    mtime: int | None = None
+    """When it was last written, seconds since the epoch, where its layer is known."""
     versions: tuple[FileVersion, ...] = ()
     """Those of lower layers, the lowest first."""
 
@@ -179,6 +184,8 @@ class RecordEvidence(Struct, frozen=True, kw_only=True):
     """Files that are not there."""
     unnamed: int = 0
     """How many more are modified or missing."""
+    layer: int | None = None
+    """Where layers can be told apart: the last one that modified a file which is named, or took it away."""
 
 
 class WalkReport(Struct, frozen=True, kw_only=True):
@@ -189,7 +196,6 @@ class WalkReport(Struct, frozen=True, kw_only=True):
     """Why it ended early."""
     mounts: tuple[str, ...] = ()
     denied: tuple[str, ...] = ()
-    entries: int = 0
 
 
 class InterpreterFacts(Struct, frozen=True, kw_only=True):
@@ -228,12 +234,12 @@ class ProcessEvidence(Struct, frozen=True, kw_only=True):
 
     variables: dict[str, str | None]
     home: str
-    uid: int
     cwd: str
     executable: str
+    started_as: str | None = None
+    """The name or path that the engine was given to start it; ``None``: not by an engine, or not recorded."""
     kernel: str
     machine: str
-    container: bool
 
 
 class CommandEvidence(Struct, frozen=True, kw_only=True):
@@ -262,8 +268,6 @@ class Answer(Struct, frozen=True, kw_only=True):
     """Wants that raised, each with the error."""
     time: int = 0
     """When the answer was made, on the target's clock, seconds since the epoch."""
-    seconds: float = 0.0
-    """How long it took."""
 
 
 class EngineFacts(Struct, frozen=True, kw_only=True):
@@ -271,6 +275,8 @@ class EngineFacts(Struct, frozen=True, kw_only=True):
 
     image_id: str
     image_name: str | None = None
+    config_digest: str | None = None
+    """Digest of the image configuration, where it is known to be that."""
     repo_digests: tuple[str, ...] = ()
     platform: str
     state: str | None = None
@@ -288,6 +294,16 @@ class EngineFacts(Struct, frozen=True, kw_only=True):
     address: str | None = None
 
 
+class LayerProblem(Struct, frozen=True, kw_only=True):
+    """Something that is wrong with a stored image."""
+
+    where: str
+    """Layer, and the path in it or the byte of it."""
+    reason: str
+    lost: bool
+    """Something of its content is not known because of it."""
+
+
 class Document(Struct, frozen=True, kw_only=True):
     """Saved evidence: every round's answer, so that a replay needs no target."""
 
@@ -298,6 +314,8 @@ class Document(Struct, frozen=True, kw_only=True):
     """Whether the contents of files are asked for as well."""
     engine: EngineFacts | None = None
     probe_sha256: str | None = None
+    problems: tuple[LayerProblem, ...] = ()
+    """Of layers that were read as they are stored."""
     answers: tuple[Answer, ...] = ()
 
 

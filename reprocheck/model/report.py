@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from reprocheck.model.snapshot import Gap, Model, Note
+from reprocheck.model.snapshot import DigestsChecked, Gap, Model, Note
 
 SCHEMA = "reprocheck.report/1"
 
@@ -18,6 +18,7 @@ LEVELS: tuple[Level, ...] = ("framework", "packages", "stack", "machine", "bits"
 Verdict = Literal["verified", "drift", "unverified"]
 SubjectKind = Literal[
     "python-package",
+    "conda-package",
     "os-package",
     "os",
     "python",
@@ -59,19 +60,27 @@ class RequirementCheck(Model, frozen=True, kw_only=True):
     """``None``: there is no version on that side, or it can't be parsed."""
     allows_after: bool | None = None
     """As ``allows_before``."""
+    extras: tuple[str, ...] = ()
+    """Extras of the subject that it asks for."""
+    new: bool = False
+    """Whether the ``before`` side has no such requirement."""
+    missing: bool = False
+    """Whether the subject is not installed on the ``after`` side."""
 
 
 class IntroducedBy(Model, frozen=True, kw_only=True):
     """The layer that brought the change."""
 
     layer: int
-    """From 1, as people count."""
+    """From 1, as people count; one more than there are: the container itself, above its image."""
     layers: int
-    """How many layers the target has."""
-    diff_id: str
-    """Digest of the uncompressed layer (OCI image configuration, ``rootfs``)."""
+    """How many layers the target's image has."""
+    diff_id: str | None
+    """Digest of the uncompressed layer (OCI image configuration, ``rootfs``); ``None`` for the container itself."""
     instruction: str | None = None
     """The Dockerfile instruction, secrets masked."""
+    time: str | None = None
+    """When the container wrote it, as far as its storage tells; UTC, RFC 3339."""
 
 
 class Fix(Model, frozen=True, kw_only=True):
@@ -151,13 +160,15 @@ class Side(Model, frozen=True, kw_only=True):
     kind: str
     """Kind of the target."""
     image_id: str | None = None
-    """Digest of the image configuration, for images and containers."""
+    """The engine's id of the image, for images and containers."""
     digest: str | None = None
     """SHA-256 of the file, for a baseline."""
     route: str
     """As ``header.route`` of the snapshot."""
     executed: bool
     """Whether anything of the target was run."""
+    checked: DigestsChecked | None = None
+    """As ``header.checked`` of the snapshot."""
 
 
 class Pair(Model, frozen=True, kw_only=True):
@@ -168,7 +179,7 @@ class Pair(Model, frozen=True, kw_only=True):
     after: str
     """Id of the environment on the second side."""
     rule: str
-    """``--env``, ``on PATH``, ``same id``, ``same kind and Python``, ``lone``."""
+    """``--env``, ``on PATH``, ``named`` (as an interpreter), ``same id``, ``same kind and Python``, ``lone``."""
 
 
 class LevelReached(Model, frozen=True, kw_only=True):
@@ -208,6 +219,8 @@ class Checked(Model, frozen=True, kw_only=True):
     """Distributions of the first side, in paired environments."""
     python_packages_unchanged: int = 0
     """Of these, the ones with the same version and origin on the second side."""
+    conda_packages: int = 0
+    """Packages that conda installed, of the first side, in paired environments; 0 where they were not compared."""
     os_packages: int = 0
     """OS packages of the second side; 0 where they were not compared."""
     classes: tuple[str, ...] = ()
@@ -226,6 +239,8 @@ class Report(Model, frozen=True, kw_only=True):
     threshold: Threshold
     """Findings of this severity and above fail."""
     level: LevelReached
+    failing: tuple[str, ...] = ()
+    """Fingerprints of the findings that fail, then fact paths of the gaps that count: why it is not `verified`."""
     baseline: Side
     """The first side."""
     target: Side

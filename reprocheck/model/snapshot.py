@@ -1,8 +1,9 @@
 """The snapshot: the facts read out of a target's evidence (schema ``reprocheck.snapshot/1``).
 
 ``header`` and ``provenance`` are the only parts that may differ between two captures of the same
-content. ``None`` means "not known" and has a :class:`Gap`; an empty tuple in a class whose coverage is
-``complete`` means that there is none. Every sequence is sorted, so the same facts are the same bytes.
+content. ``None`` means "not known" and has a :class:`Gap`, unless its field says "no gap"; an empty tuple in
+a class whose coverage is ``complete`` means that there is none. Every sequence is sorted, so the same facts are
+the same bytes.
 """
 
 from __future__ import annotations
@@ -26,17 +27,21 @@ FACT_CLASSES: tuple[FactClass, ...] = (
 )
 State = Literal["complete", "partial", "not-read", "not-applicable"]
 EnvironmentKind = Literal["system", "venv", "conda"]
-TargetKind = Literal["container", "image", "rootfs", "python", "host", "evidence", "snapshot"]
+TargetKind = Literal["container", "image", "archive", "oci", "rootfs", "python", "host", "evidence", "snapshot"]
 
 
 ONE_ENVIRONMENT: frozenset[TargetKind] = frozenset({"python", "host"})
 """Kinds that are one interpreter, whatever else stands beside it."""
-IMAGES: frozenset[TargetKind] = frozenset({"image", "rootfs"})
+IMAGES: frozenset[TargetKind] = frozenset({"image", "archive", "oci", "rootfs"})
 """Kinds that are files alone: their machine is whichever runs them."""
 
 
 class Model(Struct, frozen=True, kw_only=True):
     """Base of every type that is stored: immutable, keyword-only, sorted on encoding."""
+
+
+DigestsChecked = Literal["digests", "headers", "none"]
+"""``headers``: a layer that lies uncompressed is not read through; of its headers every checksum, size and bound is."""
 
 
 class Header(Model, frozen=True, kw_only=True):
@@ -53,8 +58,10 @@ class Header(Model, frozen=True, kw_only=True):
     ``archive endpoint``, ``interpreter`` or ``probe``."""
     executed: bool
     """Whether anything of the target was run."""
+    checked: DigestsChecked | None = None
+    """How far stored layers were compared with their digests; ``None`` where nothing stored was read (no gap)."""
     note: str | None = None
-    """The author's words (``lock --note``)."""
+    """The author's words (``lock --note``); ``None``: there are none (no gap)."""
 
 
 class Subject(Model, frozen=True, kw_only=True):
@@ -74,7 +81,7 @@ class Coverage(Model, frozen=True, kw_only=True):
     state: State
     """``not-applicable``: this kind of target has no such facts."""
     version: int = 1
-    """Grows when the extractor of the class reads more than before."""
+    """Grows when the extractor of the class reads more than before: what an older one lacks is not compared."""
 
 
 class OsRelease(Model, frozen=True, kw_only=True):
@@ -132,9 +139,9 @@ class Files(Model, frozen=True, kw_only=True):
     """The files that a distribution recorded."""
 
     count: int | None = None
-    """Rows of RECORD."""
+    """Rows of RECORD; ``None`` where there is none (no gap)."""
     record_sha256: str | None = None
-    """SHA-256 of RECORD as it stands, hex."""
+    """SHA-256 of RECORD as it stands, hex; ``None`` where there is none (no gap)."""
     checked: Literal["none", "sizes", "hashes"] = "none"
     """How the files were compared with RECORD; ``hashes``: with ``--deep``."""
     modified: tuple[str, ...] = ()
@@ -155,7 +162,7 @@ class Package(Model, frozen=True, kw_only=True):
     name: str
     """Normalised (PEP 503)."""
     display_name: str | None = None
-    """The name as its author wrote it, where that differs."""
+    """The name as its author wrote it; ``None`` where that does not differ (no gap)."""
     version: str
     """Verbatim; empty when nothing states it."""
     location: str
@@ -169,7 +176,7 @@ class Package(Model, frozen=True, kw_only=True):
     requires_python: str | None = None
     """``Requires-Python``; ``None`` when the author states none (no gap)."""
     requested: bool | None = None
-    """The REQUESTED file (PEP 376): ``None`` where the installer records nothing."""
+    """The REQUESTED file (PEP 376); ``None`` where the installer records nothing (no gap)."""
     installer: str | None = None
     """INSTALLER (PEP 376); ``None`` where there is no such file (no gap)."""
     origin: str = "unrecorded"
@@ -196,6 +203,21 @@ class PathFile(Model, frozen=True, kw_only=True):
     """SHA-256 of its contents, hex."""
 
 
+class CondaPackage(Model, frozen=True, kw_only=True):
+    """What conda records of one package (``conda-meta/NAME-VERSION-BUILD.json``); it need not be a Python one."""
+
+    name: str
+    """As conda has it: ``pytorch``, where the Python distribution in it is ``torch``."""
+    version: str
+    """Verbatim."""
+    build: str = ""
+    """The build string, ``py39h2e5ec2c_0``; empty where none is recorded."""
+    channel: str = ""
+    """Name or URL, without credentials and platform; empty where none is recorded."""
+    subdir: str = ""
+    """Platform that it was built for: ``linux-64``, ``noarch``."""
+
+
 class Environment(Model, frozen=True, kw_only=True):
     """An interpreter with the distributions that it sees."""
 
@@ -211,19 +233,22 @@ class Environment(Model, frozen=True, kw_only=True):
     packages: tuple[Package, ...] = ()
     """Sorted by name, then location."""
     pth: tuple[PathFile, ...] = ()
+    conda: tuple[CondaPackage, ...] | None = None
+    """What conda installed, sorted by name; a Python distribution among it stands in ``packages`` as well. Empty
+    where conda has no hand in it; ``None`` in snapshots of versions that did not read it (no gap)."""
 
 
 class OsPackage(Model, frozen=True, kw_only=True):
     """A package of the operating system."""
 
     manager: Literal["dpkg", "rpm", "apk"]
-    """This version reads ``dpkg``."""
+    """Whose database it stands in."""
     name: str
-    """As the manager has it."""
+    """As the manager has it. Keys that rpm imported (``gpg-pubkey``) are no packages."""
     version: str
-    """Verbatim."""
+    """As the manager prints it; of rpm ``[EPOCH:]VERSION-RELEASE``."""
     architecture: str
-    """As the manager names it: ``amd64``, ``all``."""
+    """As the manager names it: ``amd64``, ``x86_64``, ``all``; empty where none is recorded."""
 
 
 class Framework(Model, frozen=True, kw_only=True):
@@ -267,7 +292,7 @@ class Device(Model, frozen=True, kw_only=True):
     compute_capability: str
     """``8.6``."""
     memory_bytes: int | None = None
-    """Total memory; ``None`` where it is not told."""
+    """Total memory; ``None`` where the driver does not tell it (no gap)."""
 
 
 class Machine(Model, frozen=True, kw_only=True):
@@ -294,7 +319,7 @@ class Image(Model, frozen=True, kw_only=True):
     exposed_ports: tuple[str, ...] = ()
     """``8888/tcp``."""
     labels: dict[str, str | None] = {}
-    """``None``: withheld, the name alone is shown."""
+    """``None``: withheld, the name alone is shown (no gap)."""
     volumes: tuple[str, ...] = ()
     """Paths."""
     workdir: str = ""
@@ -331,25 +356,28 @@ class Layer(Model, frozen=True, kw_only=True):
     diff_id: str
     """Digest of the uncompressed layer."""
     instruction: str | None = None
-    """The Dockerfile instruction, secrets masked; ``None`` where it can't be told."""
+    """The Dockerfile instruction, secrets masked; ``None`` where it can't be told (no gap)."""
     bytes: int | None = None
-    """Size as the engine's history gives it; ``None`` where it can't be told."""
+    """Size as the engine's history gives it; ``None`` where it can't be told (no gap)."""
 
 
 class Provenance(Model, frozen=True, kw_only=True):
     """How the target was built, and remarks bound to this capture.
 
-    In ``authors``, ``rewritten`` and ``removed`` the outer key is the id of an environment, ``environments``,
-    ``os_packages`` or ``system``; the inner one is the name of what stands there; the value is a layer's index.
+    ``None`` where the target has no such thing (no gap).
+
+    In ``authors``, ``rewritten``, ``edited`` and ``removed`` the outer key is the id of an environment,
+    ``environments``, ``environments[ID].conda``, ``os_packages`` or ``system``; the inner one is the name of what
+    stands there, of an OS package of a foreign architecture ``NAME:ARCHITECTURE``; the value is a layer's index.
     They are empty where layers could not be told apart.
     """
 
     image_id: str | None = None
-    """Digest of the image configuration."""
+    """The engine's id of the image: the digest of its configuration or, in a containerd image store, of a manifest."""
     image_name: str | None = None
     """The name that the container was started with, or the image's first tag."""
     config_digest: str | None = None
-    """Digest of the image configuration."""
+    """Digest of the image configuration; ``None`` where the route does not surely tell it."""
     repo_digests: tuple[str, ...] = ()
     """``NAME@sha256:…``, of registries that the image was pulled from or pushed to."""
     layers: tuple[Layer, ...] = ()
@@ -357,8 +385,12 @@ class Provenance(Model, frozen=True, kw_only=True):
     """The layer that first brought what is there, in the version that is there."""
     rewritten: dict[str, dict[str, int]] = {}
     """The layer that last wrote it, where that is a later one."""
+    edited: dict[str, dict[str, int]] = {}
+    """The layer that last edited or removed one of its files since it was installed."""
     removed: dict[str, dict[str, int]] = {}
     """The layer that removed what is not there any more."""
+    times: dict[str, dict[str, str]] = {}
+    """When the container itself wrote what no layer of its image brought; UTC, RFC 3339."""
     engine: str | None = None
     """Address of the engine, where it is not the default one."""
     probe_sha256: str | None = None
@@ -385,3 +417,14 @@ class Snapshot(Model, frozen=True, kw_only=True):
     """Results of smoke tests; this version runs none."""
     gaps: tuple[Gap, ...] = ()
     provenance: Provenance = field(default_factory=Provenance)
+
+    def was_read(self, name: FactClass) -> bool:
+        """Whether a fact class was read, in whole or in part."""
+        coverage = self.coverage.get(name)
+        return coverage is not None and coverage.state in {"complete", "partial"}
+
+    def reads_less(self, other: Snapshot, name: FactClass) -> bool:
+        """Whether an older extractor read a fact class here than on the other side."""
+        if not (self.was_read(name) and other.was_read(name)):
+            return False
+        return self.coverage[name].version < other.coverage[name].version

@@ -54,12 +54,36 @@ COMMAND_LIMIT = 1 << 20
 """Bytes kept of what a command prints."""
 COMMAND_SECONDS = 10
 
-# The slashes may be escaped, as some write JSON. Userinfo ends at the last @: a password may hold others.
-USERINFO = re.compile(br"(:(?:\\?/){2})([^/\s'\"\\<>]*)@")
-USERINFO_CUT = re.compile(br"(:(?:\\?/){2})[^/\s'\"\\<>]*\Z")
-QUERY_SECRET = re.compile(
-    br"([?&;][^=&#?;\s'\"]{0,80}(?:token|secret|passw|pwd|key|sig|auth|credential)[^=&#?;\s'\"]{0,80}=)[^&#;\s'\"]+", re.I
+
+# Secrets in URLs: group 1 comes before, group 2 is the secret; END stands for what ends a URL. Any mark may stand in
+# one of JSON's escapes. Userinfo ends at the last @: a password may hold others. No rule takes more than linear time.
+SLASH = br"(?:\\?/|\\u002f)"
+START = br"((?::|\\u003a)" + SLASH + br"{2}"
+WORD = br"(?:[^/END\\<>]|\\u(?!002f)[0-9a-f]{4})"
+PATH = SLASH + br"(?:[^:END\\<>]|\\/|\\u(?!003a)[0-9a-f]{4})*?"
+SECRETS = (
+    START + br")(" + WORD + br"*)(?<!/git)(?<!\\u002fgit)(?:@|\\u0040)",
+    # conda's token in a channel's path.
+    START + br"[^/END\\<>]*(?:" + PATH + br")??" + SLASH + br"t" + SLASH + br")(" + WORD + br"+)",
+    br"([?&;][^=&#?;END]{0,80}(?:token|secret|passw|pwd|key|sig|auth|credential)[^=&#?;END]{0,80}=)([^&#;END]+)",
+    # Where a text was cut.
+    START + br")(" + WORD + br"*(?:\\(?:u[0-9a-f]{0,3})?)?)\Z",
 )
+
+
+def overwritten(found):
+    """What a rule has found, its secret as so many asterisks."""
+    return found.group(1) + b"*" * len(found.group(2)) + found.group(0)[found.end(2) - found.start() :]
+
+
+def url_rules(end, instead):
+    return [(re.compile(rule.replace(b"END", end), re.I), put) for rule, put in zip(SECRETS, instead)]
+
+
+TEXT = url_rules(br"\s'\"", (br"\1", br"\1***", br"\1***", br"\1"))
+# What holds a NUL byte is no text: offsets in it have to stay, and a control character ends a URL.
+BINARY = url_rules(br"\s'\"\x00-\x1f\x7f", [overwritten] * len(SECRETS))
+
 
 def text(raw):
     """Bytes as Latin-1 text: JSON carries it, nothing is lost."""
@@ -67,11 +91,17 @@ def text(raw):
 
 
 def scrub(raw):
-    """Take credentials out of URLs (userinfo, query values named like a secret); a bare `git@` stays."""
-    if b":/" not in raw and b":\\/" not in raw:
-        return raw
-    raw = USERINFO.sub(lambda m: m.group(0) if m.group(2) == b"git" else m.group(1), raw)
-    return QUERY_SECRET.sub(br"\1***", raw)
+    """Take credentials out of URLs (userinfo, conda's tokens, query values named like a secret); a bare `git@` stays."""
+    if b":/" in raw or b":\\" in raw or b"\\u003" in raw:
+        for rule, instead in (BINARY if b"\0" in raw else TEXT)[:-1]:
+            raw = rule.sub(instead, raw)
+    return raw
+
+
+def cut_url(raw):
+    """Take out the end of what was cut, if it lies in a URL: the `@` that tells what is secret may be gone."""
+    rule, instead = (BINARY if b"\0" in raw else TEXT)[-1]
+    return rule.sub(instead, raw)
 
 
 def problem(error):
@@ -131,6 +161,28 @@ class Disk(object):
             return problem(error)
         return stat.S_IFMT(facts.st_mode), facts.st_size
 
+    def fetch(self, paths):
+        """Nothing: files are at hand."""
+
+    def streams(self, paths):
+        """None: each file can be read on its own."""
+        return []
+
+    def contents(self, paths):
+        """Path and bytes of each piece of these files."""
+        for path in paths:
+            regular, size, read, close = self.open(path)
+            try:
+                at = 0
+                while regular and at < size:
+                    piece = read(1 << 20, at)
+                    if not piece:
+                        break
+                    yield path, piece
+                    at += len(piece)
+            finally:
+                close()
+
     def real(self, path):
         """Links resolved, if it is a file."""
         return os.path.realpath(path) if os.path.isfile(path) else None
@@ -146,30 +198,25 @@ class Disk(object):
 class Answer(object):
     """Collects the answers to one request."""
 
+    file_limit, total_limit = FILE_LIMIT, TOTAL_LIMIT
+
     def __init__(self, state, files=Disk()):
         self.state = state
         self.on = files
         self.begin()
 
     def begin(self):
-        self.out = {
-            "found": {},
-            "walk": None,
-            "files": {},
-            "listings": {},
-            "records": {},
-            "interpreters": {},
-            "process": None,
-            "commands": {},
-        }
+        parts = ("found", "files", "listings", "records", "interpreters", "commands")
+        self.out = dict((part, {}) for part in parts)
+        self.out.update(walk=None, process=None)
         self.scans = {}
-        self.room = TOTAL_LIMIT
+        self.room = self.total_limit
 
     # Wants, one method each.
 
     def walk(self, want):
         """Search below a root for names; mounts and the named trees are not entered, leaves are not opened."""
-        report = {"searched": True, "reason": None, "mounts": [], "denied": [], "entries": 0}
+        report = {"searched": True, "reason": None, "mounts": [], "denied": []}
         found = dict((key, []) for key in want["find"])
         if want["search"] == "never" or (want["search"] == "container" and not self.on.is_image()):
             report["searched"] = False
@@ -185,13 +232,17 @@ class Answer(object):
         names = [(key, re.compile(rule)) for key, rule in sorted(want["find"].items())]
         anything = re.compile("|".join("(?:%s)" % rule for rule in want["find"].values()))
         leaves = set(os.fsencode(name) for name in want["leaves"])
+        beside = dict((os.fsencode(name), os.fsencode(mark)) for name, mark in want.get("leaves_beside", {}).items())
+        marks = set(beside.values())
         mounts = self.on.mounts()
-        stack = [os.fsencode(want["root"])]
+        stack, entries = [os.fsencode(want["root"])], 0
         while stack:
-            where = stack.pop()
+            where, inner, seen = stack.pop(), [], set()
             try:
                 for name, directory in self.on.scan(where):
-                    report["entries"] += 1
+                    entries += 1
+                    if name in marks:
+                        seen.add(name)
                     shown = os.fsdecode(name)
                     if anything.match(shown):
                         for key, rule in names:
@@ -202,11 +253,12 @@ class Answer(object):
                         if path in mounts:
                             report["mounts"].append(text(path))
                         else:
-                            stack.append(path)
+                            inner.append(path)
             except OSError as error:
                 if error.errno not in (errno.ENOENT, errno.ENOTDIR):
                     report["denied"].append(text(where))
-            if report["entries"] > WALK_LIMIT:
+            stack.extend(path for path in inner if beside.get(os.path.basename(path)) not in seen)
+            if entries > WALK_LIMIT:
                 report["reason"] = "stopped after %d entries" % WALK_LIMIT
                 break
         report["mounts"].sort()
@@ -248,7 +300,7 @@ class Answer(object):
         if raw is None:
             told["problem"] = told["problem"] or "larger than the limit of %d bytes, so not compared" % RECORD_LIMIT
         else:
-            records.take(path, b"".join(raw), told)
+            records.take(path, scrub(b"".join(raw)), told)
         return told
 
     def interpreter(self, want):
@@ -277,12 +329,10 @@ class Answer(object):
         self.out["process"] = {
             "variables": variables,
             "home": text(os.fsencode(os.path.expanduser("~"))),
-            "uid": os.getuid(),
             "cwd": text(cwd),
             "executable": text(os.fsencode(sys.executable or "")),
             "kernel": names.release,
             "machine": names.machine,
-            "container": in_container(),
         }
 
     def command(self, want):
@@ -374,7 +424,7 @@ class Answer(object):
                 return {"problem": "not a regular file"}
             if want.get("part") == "digest":
                 return self.digest(read, size)
-            limit = min(want.get("limit", WANT_LIMIT), FILE_LIMIT, max(self.room, 0))
+            limit = min(want.get("limit", WANT_LIMIT), self.file_limit, max(self.room, 0))
             # A file below /proc has size 0 and contents all the same.
             raw, header = b"", want.get("part") == "header"
             while len(raw) <= limit:
@@ -393,8 +443,8 @@ class Answer(object):
         if end is not None:
             raw, cut = raw[:end], False
         raw = raw[:limit]
-        if cut:  # perhaps within a URL, before the @ that tells what is secret
-            raw = USERINFO_CUT.sub(br"\1", raw)
+        if cut:
+            raw = cut_url(raw)
         self.room -= len(raw)
         return {"problem": None, "size": size, "cut": cut, "content": text(scrub(raw))}
 
@@ -443,11 +493,7 @@ def run(argv):
     """Exit code, output and, where it did not end well within its limits, what the matter is."""
     try:
         ran = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
         )
     except OSError as error:
         return None, b"", problem(error)
@@ -532,7 +578,7 @@ def in_container():
 def answer(request, collected):
     """Answer each want; one that fails spoils no other."""
     collected.out["failed"] = []
-    began = time.time()
+    began = int(time.time())
     for want in request["wants"]:
         try:
             getattr(collected, want["want"])(want)
@@ -540,8 +586,7 @@ def answer(request, collected):
             said = "%s: %s" % (type(error).__name__, error)
             collected.out["failed"].append([want, said.encode("ascii", "backslashreplace").decode("ascii")])
     collected.out["wants"] = request["wants"]
-    collected.out["time"] = int(began)
-    collected.out["seconds"] = round(time.time() - began, 3)
+    collected.out["time"] = began
     return collected.out
 
 

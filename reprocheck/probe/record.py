@@ -31,6 +31,8 @@ HASH_LIMIT = 64 << 30
 """Bytes that are hashed for one want."""
 NAMED = 200
 """Files that are named for one RECORD."""
+SCRIPT_LIMIT = 1 << 20
+"""What is larger, or should be, is no script."""
 WORKERS = 8
 
 # "Recording installed projects": sha256 or better. All of these are guaranteed to be there since Python 3.6.
@@ -160,6 +162,43 @@ class Claim(object):
         return (name, value) if len(value) == hashlib.new(name).digest_size else None
 
 
+class Unhashed(object):
+    """A file that is to be hashed, in one pass for all who ask."""
+
+    __slots__ = ("claims", "wanted", "size", "first", "at", "sums")
+
+    def __init__(self, claims, wanted, size, first):
+        self.claims = claims
+        self.wanted = wanted
+        self.size = size
+        self.first = first  # bytes of its first line, where others may have stood in its place
+        self.at = 0
+        self.sums = None
+        self.forget()
+
+    def forget(self):
+        """Until all of it has gone by, nothing is known."""
+        for claim in self.wanted:
+            claim.state = "unreadable"
+
+    def take(self, piece):
+        """Bytes of it, in order; hashes are held only while its bytes go by."""
+        if self.sums is None:
+            self.sums = []
+            for claim in self.wanted:
+                name, value = claim.hashed()
+                self.sums.append((claim, value, [(line, hashlib.new(name, line)) for line in claim.first_lines]))
+        body = piece[max(self.first - self.at, 0) :]
+        for _, _, totals in self.sums:
+            for line, total in totals:
+                total.update(body if line else piece)
+        self.at += len(piece)
+        if self.at == self.size:
+            for claim, value, totals in self.sums:
+                claim.state = "same" if any(total.digest() == value for _, total in totals) else "modified"
+            self.sums = None
+
+
 class Records(object):
     """The RECORD files of one want, compared with the files that they name."""
 
@@ -171,7 +210,7 @@ class Records(object):
         self.places = {}
         self.scripts = set()
         self.owners = []
-        self.unhashed = []
+        self.unhashed = {}
 
     def take(self, path, raw, told):
         """Read a RECORD; `told` is where it is told what came of it."""
@@ -240,6 +279,7 @@ class Records(object):
 
     def compare(self):
         """Look at the files, each once."""
+        scripts = []
         for where in sorted(self.places):
             names = self.places[where]
             order = sorted(names)
@@ -248,41 +288,52 @@ class Records(object):
                 first = claims[0]
                 if found == (REGULAR, first.size) and len(claims) == 1 and not self.deep:
                     first.told["checked"] += 1  # nearly all of them
+                elif self.is_script(where, claims, found):
+                    scripts.append((os.path.join(where, name), claims, found[1]))
                 else:
-                    self.judge(where, name, claims, found)
-        in_parallel(self.hash, self.unhashed)
-        for _, _, claims, _ in self.unhashed:
-            self.settle(claims)
+                    self.judge(os.path.join(where, name), claims, found)
+        self.on.fetch([path for path, _, _ in scripts])
+        for path, claims, size in scripts:
+            self.judge_script(path, claims, size)
+        self.hash_all()
         for told in self.owners:
             told["modified"].sort()
             told["missing"].sort()
 
-    def judge(self, where, name, claims, found):
-        path = os.path.join(where, name)
+    def is_script(self, where, claims, found):
+        """Whether it is of another size than is recorded, and where scripts are, which installers rewrite."""
+        if where not in self.scripts or not isinstance(found, tuple) or found[0] != REGULAR:
+            return False
+        sizes = [claim.size for claim in claims if claim.size not in (None, found[1])]
+        return bool(sizes) and max(sizes + [found[1]]) <= SCRIPT_LIMIT
+
+    def judge(self, path, claims, found):
         if not isinstance(found, tuple):
-            if found in GONE and name.endswith((b".pyc", b".pyo")):
+            if found in GONE and path.endswith((b".pyc", b".pyo")):
                 return  # images are rid of them, and nothing needs them
             for claim in claims:
                 claim.state = "missing" if found in GONE else "unreadable"
             self.settle(claims)
             return
-        kind, size = found
-        regular = kind == REGULAR
+        self.by_size(claims, *found)
+        self.to_hash(path, claims, found[1], 0)
+
+    def judge_script(self, path, claims, size):
+        self.by_size(claims, REGULAR, size)
+        first = self.first_line(path)
+        if first is None:
+            for claim in claims:
+                claim.state = "unreadable"
+        elif first.startswith(b"#!"):
+            self.rewritten(claims, size - len(first))
+        self.to_hash(path, claims, size, len(first or b""))
+
+    def by_size(self, claims, kind, size):
         for claim in claims:
-            if not regular or claim.size not in (None, size):
+            if kind != REGULAR or claim.size not in (None, size):
                 claim.state = "modified"
             else:
                 claim.state = "same" if claim.size is not None else "unverifiable"
-        first = b""
-        if regular and where in self.scripts and any(claim.state == "modified" for claim in claims):
-            first = self.first_line(path)
-            if first.startswith(b"#!"):
-                self.rewritten(claims, size - len(first))
-        wanted = [claim for claim in claims if self.deep and claim.digest and self.to_hash(claim, size)]
-        if wanted:
-            self.unhashed.append((path, len(first), claims, wanted))
-        else:
-            self.settle(claims)
 
     def rewritten(self, claims, body):
         """Scripts of which only the first line is another one; where that can't be, nobody can tell what is."""
@@ -291,8 +342,15 @@ class Records(object):
                 claim.first_lines = [line for line in PLACEHOLDERS if len(line) + body == claim.size]
                 claim.state = "same" if claim.first_lines else "unverifiable"
 
-    def to_hash(self, claim, size):
-        if claim.state == "modified" or not claim.first_lines:
+    def to_hash(self, path, claims, size, first):
+        wanted = [claim for claim in claims if self.deep and claim.digest and self.can_hash(claim, size)]
+        if wanted:
+            self.unhashed[path] = Unhashed(claims, wanted, size, first)
+        else:
+            self.settle(claims)
+
+    def can_hash(self, claim, size):
+        if claim.state in ("modified", "unreadable") or not claim.first_lines:
             return False
         claim.state = "unverifiable"
         if claim.hashed() is None:
@@ -301,42 +359,33 @@ class Records(object):
             claim.told["problem"] = "more than %d bytes to hash, so not compared to its end" % HASH_LIMIT
             return False
         self.bytes -= size
-        claim.state = "unreadable"  # until it was read
         return True
 
-    def hash(self, item):
-        """Hash one file, in one pass for all who ask; runs in threads."""
-        path, first, _, wanted = item
-        sums = []
-        for claim in wanted:
-            name, value = claim.hashed()
-            sums.append((claim, value, [(line, hashlib.new(name, line)) for line in claim.first_lines]))
-        try:
-            for at, piece in self.pieces(path):
-                body = piece[max(first - at, 0) :]
-                for _, _, totals in sums:
-                    for line, total in totals:
-                        total.update(body if line else piece)
-        except OSError:
-            return
-        for claim, value, totals in sums:
-            claim.state = "same" if any(total.digest() == value for _, total in totals) else "modified"
+    def hash_all(self):
+        left = set(self.unhashed)
+        for paths in self.on.streams(sorted(left)):
+            self.hash(paths)
+            left.difference_update(paths)
+        in_parallel(self.hash, [[path] for path in sorted(left)])
+        for one in self.unhashed.values():
+            self.settle(one.claims)
 
-    def pieces(self, path):
-        regular, size, read, close = self.on.open(path)
+    def hash(self, paths):
+        """Hash files that are read together; runs in threads."""
+        files = dict((path, self.unhashed[path]) for path in paths)
         try:
-            at = 0
-            while regular and at < size:
-                piece = read(1 << 20, at)
-                if not piece:
-                    break
-                yield at, piece
-                at += len(piece)
-        finally:
-            close()
+            for path, piece in self.on.contents(paths):
+                files[path].take(piece)
+        except OSError:
+            for one in files.values():
+                one.forget()
+            return
+        for one in files.values():
+            if not one.size:
+                one.take(b"")
 
     def first_line(self, path):
-        """The first line of a script, with its end; empty where there is none to be read."""
+        """The first line of a script, with its end; empty where it is too long for one, None where it can't be read."""
         try:
             regular, _, read, close = self.on.open(path)
             try:
@@ -344,7 +393,7 @@ class Records(object):
             finally:
                 close()
         except OSError:
-            return b""
+            return None
         return line[: line.find(b"\n") + 1]
 
     def settle(self, claims):

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reprocheck.model.report import LEVELS, SEVERITIES, Finding, Level
-from reprocheck.rules import environments, image, machine, packages, requirements, startup, system
-from reprocheck.rules.base import Comparison, Rule, compare
+from reprocheck.rules import conda, environments, image, machine, packages, requirements, startup, system
+from reprocheck.rules.base import Comparison, Rule, arrange
+from reprocheck.rules.requirements import unjudged
 from reprocheck.versions import FRAMEWORKS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reprocheck.model.snapshot import Note
 
 RULES: tuple[Rule, ...] = (
     *packages.RULES,
+    *conda.RULES,
     *requirements.RULES,
     *startup.RULES,
     *environments.RULES,
@@ -44,15 +45,11 @@ def judge(comparison: Comparison, level: Level, rules: Sequence[Rule] = RULES) -
     return tuple(sorted(found, key=_order))
 
 
-def notes(comparison: Comparison) -> tuple[Note, ...]:
-    """Note what the rules could not judge: requirements and versions that no specification covers."""
-    return tuple(requirements.unjudged(comparison))
-
-
 def level_of(finding: Finding, rule: Rule | None = None) -> Level:
     """Give the lowest level at which a finding counts; ``rule``: the one that made it, where that is at hand."""
     rule = rule or _LEVEL[finding.rule]
-    if rule.frameworks_count_earlier and finding.subject.name in FRAMEWORKS:
+    about_framework = finding.subject.name in FRAMEWORKS or "frameworks" in finding.details
+    if rule.frameworks_count_earlier and about_framework:
         return "framework"
     return rule.level
 
@@ -70,4 +67,4 @@ def _order(finding: Finding) -> tuple[object, ...]:
     )
 
 
-__all__ = ["RULES", "Comparison", "Rule", "compare", "judge", "level_of", "notes"]
+__all__ = ["RULES", "Comparison", "Rule", "arrange", "judge", "level_of", "unjudged"]

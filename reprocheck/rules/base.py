@@ -40,7 +40,9 @@ class EnvironmentPair:
     changes: tuple[Change, ...]
     """All changes inside; the first two keys of each path lead here."""
     listing_gap: bool
-    """The after side could not be listed completely: a package that is absent may be there."""
+    """The after side was not listed completely, or by an older extractor: a package that is absent may be there."""
+    named: bool
+    """The after side is one interpreter that was named, whichever comes first on ``PATH``."""
 
     @cached_property
     def graph_before(self) -> Graph:
@@ -79,7 +81,7 @@ class Comparison:
         return tuple(change for path, group in self.changes.items() if path[0] == fact_class for change in group)
 
 
-def compare(before: Snapshot, after: Snapshot, pairs: Iterable[Pair], changes: Iterable[Change]) -> Comparison:
+def arrange(before: Snapshot, after: Snapshot, pairs: Iterable[Pair], changes: Iterable[Change]) -> Comparison:
     """Arrange two snapshots, the pairs of their environments and their changes for the rules."""
     groups: dict[tuple[str, str], list[Change]] = {}
     for change in changes:
@@ -90,14 +92,16 @@ def compare(before: Snapshot, after: Snapshot, pairs: Iterable[Pair], changes: I
         before=before,
         after=after,
         pairs=tuple(
-            _pair(left[pair.before], right[pair.after], groups.get(("environments", pair.before), ()), after)
+            _pair(left[pair.before], right[pair.after], groups.get(("environments", pair.before), ()), before, after)
             for pair in pairs
         ),
         changes={path: tuple(group) for path, group in groups.items()},
     )
 
 
-def _pair(before: Environment, after: Environment, changes: Iterable[Change], after_side: Snapshot) -> EnvironmentPair:
+def _pair(
+    before: Environment, after: Environment, changes: Iterable[Change], before_side: Snapshot, after_side: Snapshot
+) -> EnvironmentPair:
     added, removed = [], []
     changed: dict[str, dict[str, Change]] = {}
     # An environment of the after side that pairs with none may have the id that this one had before.
@@ -118,7 +122,9 @@ def _pair(before: Environment, after: Environment, changes: Iterable[Change], af
         added=tuple(added),
         removed=tuple(removed),
         changed=changed,
-        listing_gap=any(gap.what in {"environments", listing, f"{listing}.packages"} for gap in after_side.gaps),
+        named=after_side.subject.kind in {"python", "host"},
+        listing_gap=after_side.reads_less(before_side, "environments")
+        or any(gap.what in {"environments", listing, f"{listing}.packages"} for gap in after_side.gaps),
     )
 
 
@@ -134,7 +140,7 @@ class Rule:
     """The lowest level at which it counts."""
     check: Callable[[Comparison], Iterator[Finding]]
     frameworks_count_earlier: bool = False
-    """Whether a finding about a framework package counts at the level ``framework`` already."""
+    """Whether a finding about a framework, or about what took one along, counts at the level ``framework`` already."""
 
     @property
     def manual(self) -> str:

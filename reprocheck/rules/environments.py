@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from reprocheck.rules.base import WHOLE_ENVIRONMENT, Comparison, EnvironmentPair, Rule, finding
-from reprocheck.versions import parse_version
+from reprocheck.versions import FRAMEWORKS, parse_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -160,7 +160,8 @@ def environment_removed(comparison: Comparison) -> Iterator[Finding]:
 
     ## What it checks
     Environments of the first side that pair with none of the second. Not looked at where the second side is a
-    single interpreter (`python:`, `host:`), and never where a gap explains the absence.
+    single interpreter (`python:`, `host:`), and never where a gap explains the absence. One that holds a
+    framework counts at the level `framework` already, as the framework does.
 
     ## Why it matters
     Everything in it is missing.
@@ -176,13 +177,15 @@ def environment_removed(comparison: Comparison) -> Iterator[Finding]:
     """
     for change in comparison.at("environments"):
         if len(change.path) == WHOLE_ENVIRONMENT and change.kind == "removed":
+            lost = ", ".join(_frameworks(comparison, change.path[1]))
             yield finding(
                 "environment",
                 change.path[1],
                 "major",
-                f"environment {change.path[1]} was removed{_counted(change.before)}",
+                f"environment {change.path[1]} was removed{_counted(change.before, lost)}",
                 environment=change.path[1],
                 before=change.path[1],
+                details={"frameworks": lost} if lost else {},
             )
 
 
@@ -237,9 +240,15 @@ def _interpreter_tags(python: Python) -> frozenset[tuple[str, str]] | None:
     return frozenset((tag.interpreter, tag.abi) for tag in tags)
 
 
-def _counted(summary: dict[str, object]) -> str:
+def _frameworks(comparison: Comparison, name: str) -> list[str]:
+    """Names of the frameworks in an environment of the first side, sorted."""
+    environment = next(environment for environment in comparison.before.environments if environment.id == name)
+    return sorted({package.name for package in environment.packages if package.name in FRAMEWORKS})
+
+
+def _counted(summary: dict[str, object], among: str = "") -> str:
     python = f"Python {summary['python']}, " if summary["python"] else ""
-    return f" ({python}{summary['packages']} packages)"
+    return f" ({python}{summary['packages']} packages{f', among them {among}' if among else ''})"
 
 
 RULES = (
@@ -252,5 +261,11 @@ RULES = (
         check=python_implementation_changed,
     ),
     Rule(code="RC314", name="environment-added", level="packages", check=environment_added),
-    Rule(code="RC315", name="environment-removed", level="packages", check=environment_removed),
+    Rule(
+        code="RC315",
+        name="environment-removed",
+        level="packages",
+        check=environment_removed,
+        frameworks_count_earlier=True,
+    ),
 )

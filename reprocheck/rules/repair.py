@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from reprocheck.model.report import Fix
 from reprocheck.model.text import printable
-from reprocheck.versions import parse_version, requires_python_holds
+from reprocheck.versions import allows, parse_version, requires_python_holds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,7 +100,15 @@ def _install(pair: EnvironmentPair, package: Package, wanted: Mapping[str, Packa
         return Fix(summary=f"{summary}, with conda, which installed it")
     if any("+" in other.version for other in wanted.values()):
         summary += "; PyPI carries no local versions: name the index that it came from"
-    return Fix(summary=summary, commands=_pip(pair, *known))
+    # What else it requires is among them already.
+    forced = ("--force-reinstall", "--no-deps") if any(_is_satisfied(pair, other) for other in wanted.values()) else ()
+    return Fix(summary=summary, commands=_pip(pair, *forced, *known))
+
+
+def _is_satisfied(pair: EnvironmentPair, package: Package) -> bool:
+    """Whether pip would take what is installed for this version: another local label, or another spelling."""
+    now = pair.graph_after.packages.get(package.name)
+    return now is not None and allows(f"=={package.version}", now.version) is True
 
 
 def _refusal(pair: EnvironmentPair, package: Package, wanted: Mapping[str, Package], blocked: list[Edge]) -> str:
@@ -163,9 +171,9 @@ def _is_conda(pair: EnvironmentPair, names: Mapping[str, Package] | tuple[str, .
 
 def _pip(pair: EnvironmentPair, *arguments: str) -> tuple[str, ...]:
     quoted = " ".join(map(shlex.quote, arguments))
-    if pair.after.on_path or pair.after.python is None:
+    if pair.after.on_path and not pair.named:
         return (f"pip install {quoted}",)
-    executable = pair.after.python.executable
-    if printable(executable) != executable:
+    executable = pair.after.python.executable if pair.after.python is not None else ""
+    if not executable or printable(executable) != executable:
         return ()
     return (f"{shlex.quote(executable)} -m pip install {quoted}",)

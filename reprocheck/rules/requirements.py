@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reprocheck.model.report import Finding, Fix
-from reprocheck.model.snapshot import Note
+from reprocheck.model.snapshot import Gap, Note
 from reprocheck.rules.base import Comparison, EnvironmentPair, Rule, finding
 from reprocheck.rules.repair import restore
 from reprocheck.rules.requirers import checks, requirers
@@ -13,7 +13,7 @@ from reprocheck.rules.requirers import checks, requirers
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from reprocheck.graph import Edge, Graph
+    from reprocheck.graph import Edge
 
 
 def requirement_violated(comparison: Comparison) -> Iterator[Finding]:
@@ -90,8 +90,7 @@ def requirement_missing(comparison: Comparison) -> Iterator[Finding]:
         for name, edges in _by_subject(new):
             before = pair.graph_before.packages.get(name)
             says = _says(pair, edges)
-            wanted = " and ".join(sorted({edge.text for edge in edges}))
-            fix = restore(pair, name) or Fix(summary=f"install a {name} that satisfies {wanted}")
+            fix = restore(pair, name) or Fix(summary=_install(name, {edge.text for edge in edges}))
             yield finding(
                 "python-package",
                 name,
@@ -109,32 +108,26 @@ def requirement_missing(comparison: Comparison) -> Iterator[Finding]:
             )
 
 
-def unjudged(comparison: Comparison) -> Iterator[Note]:
-    """Note what could not be judged on the after side, and could or was not there on the before side."""
+def unjudged(comparison: Comparison) -> tuple[tuple[Gap, ...], tuple[Note, ...]]:
+    """Give the requirements of the after side that no specification lets anybody judge.
+
+    What the before side has just so was accepted with it: a note. Anything else may be a violation, and is a gap.
+    """
+    gaps: list[Gap] = []
+    notes: list[Note] = []
+    where = comparison.after.header.target
     for pair in comparison.pairs:
-        if pair.same_requirements:
-            continue
-        known = set(_unjudged(pair.graph_before))
-        groups: dict[str, list[str]] = {}
-        for by, requirement, reason in _unjudged(pair.graph_after):
-            if (by, requirement, reason) not in known:
-                groups.setdefault(reason, []).append(f"{by} requires {requirement}")
-        for reason, said in groups.items():
-            more = f" (and {len(said) - 1} more)" if len(said) > 1 else ""
-            yield Note(
-                what=f"environments[{pair.after.id}].packages",
-                where=comparison.after.header.target,
-                reason=f"not judged: {said[0]}{more}: {reason}",
-            )
-
-
-def _unjudged(graph: Graph) -> Iterator[tuple[str, str, str]]:
-    for item in graph.unjudged:
-        yield item.by, item.requirement, item.reason
-    for edge in graph.edges:
-        if edge.holds is None:
-            what = "no PEP 440 version" if edge.installed else "not known"
-            yield edge.by, edge.text, f"the version of {edge.to} is {what}"
+        if pair.after.python is None:
+            continue  # a gap of its own says so, of all that the interpreter's markers decide
+        known = set(pair.graph_before.unclear())
+        for item in pair.graph_after.unclear():
+            what = f"environments[{pair.after.id}].packages[{item.by}].requires"
+            reason = f"{item.requirement} can't be judged: {item.reason}"
+            if item in known:
+                notes.append(Note(what=what, where=where, reason=f"{reason}; the same on both sides"))
+            else:
+                gaps.append(Gap(what=what, where=where, reason=reason))
+    return tuple(gaps), tuple(notes)
 
 
 def _by_subject(edges: Iterable[Edge]) -> list[tuple[str, list[Edge]]]:
@@ -150,6 +143,12 @@ def _says(pair: EnvironmentPair, edges: Iterable[Edge]) -> tuple[str, ...]:
         f"{f' with its extra {edge.extra}' if edge.extra is not None else ''}: {edge.text}"
         for edge in edges
     )
+
+
+def _install(name: str, wanted: set[str]) -> str:
+    """What to do where the baseline has no version to name."""
+    bounds = " and ".join(sorted(wanted - {name}))
+    return f"install a version of {name} that satisfies {bounds}" if bounds else f"install {name}"
 
 
 def _repair(pair: EnvironmentPair, name: str, edges: Iterable[Edge]) -> Fix | None:

@@ -41,9 +41,17 @@ def checks(
             extra=edge.extra,
             allows_before=None if before is None else allows(edge.specifier, before),
             allows_after=None if after is None else allows(edge.specifier, after),
+            extras=edge.extras,
+            new=_is_new(pair, edge),
+            missing=edge.installed is None,
         )
         for edge in edges
     )
+
+
+def _is_new(pair: EnvironmentPair, edge: Edge) -> bool:
+    before = pair.graph_before.requirements_of(edge.by)
+    return all((one.to, one.specifier, one.extra) != (edge.to, edge.specifier, edge.extra) for one in before)
 
 
 def requirers(edges: Iterable[Edge]) -> tuple[str, ...]:

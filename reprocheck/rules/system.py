@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from reprocheck.model.os_names import called, native
 from reprocheck.rules.base import Comparison, Rule, finding
 from reprocheck.versions import parse_version
 
@@ -137,6 +138,7 @@ def os_package_removed(comparison: Comparison) -> Iterator[Finding]:
     ## When it is noise
     Build tools that were removed to make the image smaller.
     """
+    home = native(package.architecture for package in comparison.before.os_packages)
     system = comparison.at("system")
     if any(change.path in {("system", "os", "id"), ("system", "architecture")} for change in system):
         return
@@ -146,7 +148,7 @@ def os_package_removed(comparison: Comparison) -> Iterator[Finding]:
             version = change.before["version"]
             yield finding(
                 "os-package",
-                name if architecture in {"all", "noarch", _native(comparison)} else f"{name}:{architecture}",
+                called(name, architecture, home),
                 "minor",
                 f"{name} {version} ({manager}, {architecture}) was removed",
                 before=version,
@@ -224,14 +226,6 @@ def _release_severity(before: OsRelease, after: OsRelease) -> Severity:
     whole = before.id == "ubuntu"
     old, new = (text if whole else text.split(".")[0] for text in (before.version_id, after.version_id))
     return "minor" if old == new else "major"
-
-
-def _native(comparison: Comparison) -> str:
-    """The architecture that most OS packages have: naming it each time says nothing."""
-    counts = Counter(package.architecture for package in comparison.before.os_packages)
-    for neutral in ("all", "noarch"):
-        del counts[neutral]
-    return max(sorted(counts), key=counts.__getitem__, default="")
 
 
 def _line(change: Change) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from reprocheck.errors import UsageError
 
-Kind = Literal["container", "image", "rootfs", "python", "host", "snapshot", "evidence"]
+Kind = Literal["container", "image", "archive", "oci", "rootfs", "python", "host", "snapshot", "evidence"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
@@ -20,6 +21,14 @@ class Address:
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.value}"
+
+
+def chosen(value: str) -> tuple[str, str | None]:
+    """``PATH#NAME`` as path and name; a path that exists as it stands has no name in it."""
+    path, mark, name = value.rpartition("#")
+    if not mark or os.path.lexists(value):
+        return value, None
+    return path, name or None
 
 
 def parse(word: str) -> Address | None:

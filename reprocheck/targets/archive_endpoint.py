@@ -9,8 +9,8 @@ from io import BytesIO
 
 from docker.errors import NotFound
 
+from reprocheck import redact
 from reprocheck.model.evidence import Answer, AnyWant, Document, FileEvidence, Read
-from reprocheck.targets import redact
 from reprocheck.targets.engine import Engine, talking
 
 _LINKS = 40
@@ -28,7 +28,9 @@ class ArchiveSession:
     def answer(self, wants: Sequence[AnyWant]) -> Answer | None:
         """Read the files that can be read this way; other wants stay unanswered."""
         simple = tuple(
-            want for want in wants if isinstance(want, Read) and want.at.startswith("/") and not _magic(want.at)
+            want
+            for want in wants
+            if isinstance(want, Read) and want.part == "whole" and want.at.startswith("/") and not _magic(want.at)
         )
         if not simple:
             return None
@@ -37,42 +39,53 @@ class ArchiveSession:
     def _file(self, want: Read) -> FileEvidence:
         path = want.at
         for _ in range(_LINKS):
-            member, content = self._fetch(path, want.limit)
-            if member is None:
+            try:
+                found = self._fetch(path, want.limit)
+            except tarfile.TarError:
+                return FileEvidence(problem="the archive is cut or damaged")
+            if found is None:
                 return FileEvidence(problem="ENOENT")
+            member, content = found
             if not member.issym():
                 break
-            path = posixpath.normpath(posixpath.join(posixpath.dirname(path), member.linkname))
+            link = member.linkname.encode("utf-8", "surrogateescape").decode("latin-1")
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(path), link))
         else:
             return FileEvidence(problem="ELOOP")
         if not member.isfile():
             return FileEvidence(problem="not a regular file")
-        text = redact.url(content[: want.limit].decode("latin-1"))
-        return FileEvidence(size=member.size, cut=len(content) > want.limit, content=text)
+        text, cut = content[: want.limit].decode("latin-1"), len(content) > want.limit
+        text = redact.url(redact.cut_url(text) if cut else text)
+        return FileEvidence(size=member.size, cut=cut, content=text)
 
-    def _fetch(self, path: str, limit: int) -> tuple[tarfile.TarInfo | None, bytes]:
+    def _fetch(self, path: str, limit: int) -> tuple[tarfile.TarInfo, bytes] | None:
+        """A member and the beginning of its contents, one byte more than the limit; ``None``: there is no such file.
+
+        Raises:
+            tarfile.TarError: there is one, and it can't be read.
+        """
         with talking(self.document.header.target):
             try:
                 stream, _ = self._engine.client.get_archive(
                     self._container, path.encode("latin-1").decode("utf-8", "replace")
                 )
             except NotFound:
-                return None, b""
+                return None
             raw = BytesIO()
             for piece in stream:
                 raw.write(piece)
                 if raw.tell() > limit + (1 << 20):
                     break
             raw.seek(0)
-        try:
-            with tarfile.open(fileobj=raw, mode="r|") as archive:
-                member = archive.next()
-                if member is None:
-                    return None, b""
-                content = archive.extractfile(member) if member.isfile() else None
-                return member, content.read(limit + 1) if content else b""
-        except tarfile.TarError:
-            return None, b""
+        with tarfile.open(fileobj=raw, mode="r|") as archive:
+            member = archive.next()
+            if member is None:
+                raise tarfile.ReadError("no member")
+            file = archive.extractfile(member) if member.isfile() else None
+            content = file.read(limit + 1) if file else b""
+        if file and len(content) < min(member.size, limit + 1):
+            raise tarfile.ReadError("contents cut")
+        return member, content
 
 
 def _magic(path: str) -> bool:

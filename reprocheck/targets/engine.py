@@ -16,14 +16,16 @@ import requests
 import urllib3
 from docker import APIClient
 from docker.context import ContextAPI
+from docker.context.config import get_current_context_name
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.tls import TLSConfig
 
+from reprocheck import redact
+from reprocheck.archives.history import instructions
 from reprocheck.errors import EngineError, TargetError
 from reprocheck.model.evidence import EngineFacts
 from reprocheck.model.snapshot import Layer
-from reprocheck.targets import redact
-from reprocheck.targets.history import instructions
+from reprocheck.targets.configuration import settings
 
 T = TypeVar("T")
 
@@ -40,12 +42,6 @@ class Engine:
         """``None`` for the default one."""
         self.local = local
         """Whether it is reached by a socket of this machine: its files may be here."""
-
-    def variable(self, inspected: Mapping[str, Any], name: str) -> str | None:
-        """A configured variable, for use here; it goes into no evidence."""
-        settings = (inspected.get("Config") or {}).get("Env") or []
-        values = [value for key, _, value in (setting.partition("=") for setting in settings) if key == name]
-        return values[-1] if values else None
 
     def image(self, reference: str) -> dict[str, Any]:
         """What the engine says of an image, by tag, id or digest; nothing is ever pulled.
@@ -99,7 +95,6 @@ class Engine:
     def _facts(
         self, image: Mapping[str, Any], config: Mapping[str, Any], *, state: str | None, name: str | None = None
     ) -> EngineFacts:
-        entrypoint, cmd = _words(config.get("Entrypoint")), _words(config.get("Cmd"))
         tags = image.get("RepoTags") or []
         variant = image.get("Variant")
         platform = "/".join(filter(None, (image.get("Os"), image.get("Architecture"), variant)))
@@ -109,17 +104,18 @@ class Engine:
             repo_digests=tuple(sorted(image.get("RepoDigests") or [])),
             platform=platform,
             state=state,
-            user=config.get("User") or "",
-            entrypoint=redact.command(entrypoint),
-            cmd=redact.command(cmd),
-            command_sha256=redact.command_digest(entrypoint, cmd),
-            exposed_ports=tuple(sorted(config.get("ExposedPorts") or {})),
-            labels=redact.labels(config.get("Labels") or {}),
-            volumes=tuple(sorted(config.get("Volumes") or {})),
-            workdir=config.get("WorkingDir") or "",
-            variables=redact.variables(config.get("Env") or []),
             layers=self._layers(image),
             address=self.address,
+            **settings(
+                user=config.get("User"),
+                entrypoint=_words(config.get("Entrypoint")),
+                cmd=_words(config.get("Cmd")),
+                env=config.get("Env"),
+                exposed_ports=config.get("ExposedPorts"),
+                labels=config.get("Labels"),
+                volumes=config.get("Volumes"),
+                workdir=config.get("WorkingDir"),
+            ),
         )
 
     def _layers(self, image: Mapping[str, Any]) -> tuple[Layer, ...]:
@@ -210,12 +206,23 @@ def _candidates(address: str | None) -> Iterator[tuple[str, str]]:
 
 
 def _context_host() -> str | None:
+    """Address of the docker context that was chosen; ``None`` for the default one.
+
+    Raises:
+        EngineError: it does not exist, or can't be read.
+    """
+    origin, name = "DOCKER_CONTEXT", os.environ.get("DOCKER_CONTEXT")  # which the SDK does not know
+    if not name:
+        origin, name = "config.json", get_current_context_name()
+    if name == "default":
+        return None
+    which = f"the docker context {name}, which {origin} names,"
     try:
-        context = ContextAPI.get_current_context()
-    except Exception:  # noqa: BLE001 - a broken client configuration must not stop the default socket
-        return None
-    if context.Name == "default":
-        return None
+        context = ContextAPI.get_context(name)
+    except Exception as error:  # the SDK raises plain ones
+        raise EngineError(f"{which} can't be read ({_reason(error)}); docker context ls lists them") from error
+    if context is None:
+        raise EngineError(f"{which} does not exist; docker context ls lists those that do")
     host: str | None = context.Host
     return host
 

@@ -6,9 +6,10 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from reprocheck.layers.entry import Entry
-from reprocheck.layers.tree import Tree
+from reprocheck.layers.tree import Place, Tree
 
 _TYPES = {"file": stat.S_IFREG, "dir": stat.S_IFDIR, "link": stat.S_IFLNK, "other": stat.S_IFIFO}
 
@@ -16,14 +17,16 @@ _TYPES = {"file": stat.S_IFREG, "dir": stat.S_IFDIR, "link": stat.S_IFLNK, "othe
 class TreeFiles:
     """What :class:`reprocheck.probe.collect.Disk` is to the probe. Paths are absolute bytes."""
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: Tree, mounts: frozenset[bytes] = frozenset()) -> None:
         self.tree = tree
+        self._mounts = mounts
+        self._covered = tuple(mount.strip(b"/") + b"/" for mount in mounts)
         self._real: dict[bytes, bytes] = {}
         """Directories that were found, links resolved."""
 
     def mounts(self) -> frozenset[bytes]:
-        """None: a tree has no mounts."""
-        return frozenset()
+        """Where something else than the layers is seen, which can't be read here."""
+        return self._mounts
 
     def is_image(self) -> bool:
         """It is one."""
@@ -40,24 +43,32 @@ class TreeFiles:
 
     def lstat(self, path: bytes) -> tuple[int, int, bytes | None]:
         """Mode (with its type), size, and the target of a link."""
-        entry = self.tree.find(path, follow=False).entry
+        entry = self._find(path, follow=False).entry
         return _TYPES[entry.type] | entry.mode, _size(entry), entry.link if entry.type == "link" else None
 
     def facts(self, where: bytes, names: Sequence[bytes]) -> list[tuple[int, int] | str]:
         """Type and size of files of one directory, links followed; of each that can't be told, the error's name."""
+        # A directory that no layer has may be in a mount.
+        if self._hidden(where.strip(b"/")):
+            return ["EACCES"] * len(names)
         try:
-            entries = self._entries(where)
+            real = self._directory_at(where)
+            entries = self.tree.directory(real)
         except OSError as error:
             return [_name(error)] * len(names)
-        return [self._fact(where, name, entries) for name in names]
+        return [self._fact(where, name, real, entries) for name in names]
 
-    def _fact(self, where: bytes, name: bytes, entries: Mapping[bytes, tuple[Entry, int]]) -> tuple[int, int] | str:
+    def _fact(
+        self, where: bytes, name: bytes, real: bytes, entries: Mapping[bytes, tuple[Entry, int]]
+    ) -> tuple[int, int] | str:
+        if self._hidden(real + b"/" + name):
+            return "EACCES"
         if name not in entries:
             return "ENOENT"
         entry, _ = entries[name]
         if entry.type == "link":
             try:
-                entry = self.tree.find(where + b"/" + name).entry
+                entry = self._find(where + b"/" + name).entry
             except OSError as error:
                 return _name(error)
         return _TYPES[entry.type], entry.size
@@ -65,29 +76,52 @@ class TreeFiles:
     def is_dir(self, path: bytes) -> bool:
         """Whether it is a directory, links followed."""
         try:
-            return self.tree.find(path).entry.type == "dir"
+            return self._find(path).entry.type == "dir"
         except OSError:
             return False
 
     def real(self, path: bytes) -> bytes | None:
         """Links resolved, if it is a file."""
         try:
-            place = self.tree.find(path)
+            place = self._find(path)
         except OSError:
             return None
         return b"/" + place.path if place.entry.type == "file" else None
 
     def open(self, path: bytes) -> tuple[bool, int, Callable[[int, int], bytes], Callable[[], None]]:
         """Whether it is a regular file, its size, what reads it (length, offset) and what closes it."""
-        place = self.tree.find(path)
+        place = self._find(path)
 
         def read(length: int, offset: int) -> bytes:
             return self.tree.read(place, offset, length)
 
         return place.entry.type == "file", place.entry.size, read, _nothing
 
-    def _entries(self, where: bytes) -> Mapping[bytes, tuple[Entry, int]]:
-        """The entries of a directory; who asks for one after the other need not go all the way each time."""
+    def fetch(self, paths: Sequence[bytes]) -> None:
+        """Make ready what will be read."""
+        self.tree.fetch([place for _, place in self._places(paths)])
+
+    def streams(self, paths: Sequence[bytes]) -> list[list[bytes]]:
+        """Of these files those that come by in one stream, for each."""
+        streams: dict[int, list[bytes]] = {}
+        for path, place in self._places(paths):
+            if self.tree.layers[place.layer].streamed:
+                streams.setdefault(place.layer, []).append(path)
+        return [streams[layer] for layer in sorted(streams)]
+
+    def contents(self, paths: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
+        """Path and bytes of each piece of these files; fewer than there are where one can't be read."""
+        found = list(self._places(paths))
+        for number, piece in self.tree.contents([place for _, place in found]):
+            yield found[number][0], piece
+
+    def _places(self, paths: Sequence[bytes]) -> Iterator[tuple[bytes, Place]]:
+        for path in paths:
+            with suppress(OSError):
+                yield path, self._find(path)
+
+    def _directory_at(self, where: bytes) -> bytes:
+        """Where a directory is, links resolved; who asks for one after the other need not go all the way each time."""
         above, _, name = where.rpartition(b"/")
         if above in self._real:
             real = self._real[above]
@@ -95,14 +129,23 @@ class TreeFiles:
             if entry is not None and entry.type == "dir":
                 self._real[where] = real + b"/" + name if real else name
         if where not in self._real:
-            place = self.tree.find(where)
+            place = self._find(where)
             if place.entry.type != "dir":
                 raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), where)
             self._real[where] = place.path
-        return self.tree.directory(self._real[where])
+        return self._real[where]
+
+    def _find(self, path: bytes, *, follow: bool = True) -> Place:
+        place = self.tree.find(path, follow=follow)
+        if self._hidden(place.path):
+            raise _mounted(path)
+        return place
+
+    def _hidden(self, path: bytes) -> bool:
+        return (path + b"/").startswith(self._covered)
 
     def _directory(self, where: bytes) -> dict[bytes, tuple[Entry, int]]:
-        place = self.tree.find(where)
+        place = self._find(where)
         if place.entry.type != "dir":
             raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), where)
         return dict(self.tree.directory(place.path))
@@ -110,6 +153,10 @@ class TreeFiles:
 
 def _name(error: OSError) -> str:
     return errno.errorcode.get(error.errno or 0, type(error).__name__)
+
+
+def _mounted(path: bytes) -> OSError:
+    return PermissionError(errno.EACCES, "mounted from elsewhere", path)
 
 
 def _nothing() -> None:

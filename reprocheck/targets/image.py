@@ -9,27 +9,36 @@ from reprocheck.model.evidence import Document
 from reprocheck.model.snapshot import Subject
 from reprocheck.targets import probe
 from reprocheck.targets.address import Address
+from reprocheck.targets.configuration import variable
 from reprocheck.targets.engine import Engine
-from reprocheck.targets.session import Session, header
+from reprocheck.targets.save import saved
+from reprocheck.targets.session import Session, header, routed
 from reprocheck.targets.static import StaticSession
 from reprocheck.targets.storage import Unreadable, open_storage, refused
 from reprocheck.targets.throw_away import ThrowAwaySession
+from reprocheck.targets.traced import Traced
 
 
 @contextmanager
 def open_image(
-    address: Address, connect: Callable[[], Engine], *, route: str | None = None, seconds: float = probe.SECONDS
+    address: Address,
+    engine: Engine,
+    *,
+    route: str | None = None,
+    no_exec: bool = False,
+    seconds: float = probe.SECONDS,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Session]:
-    """Find the image and choose the route: the engine's storage, else a throw-away container.
+    """Find the image and choose the route: the engine's storage, else a throw-away container, else the save stream.
 
     Raises:
         TargetError: there is no such image, or the route that was asked for can't be taken.
     """
-    engine = connect()
     inspected = engine.image(address.value)
     facts = engine.image_facts(inspected)
+    home = variable((inspected.get("Config") or {}).get("Env"), "HOME")
     document = Document(
-        header=header(str(address), "engine storage", executed=False),
+        header=header(str(address), "", executed=False),
         subject=Subject(kind="image", name=address.value, platform=facts.platform),
         engine=facts,
     )
@@ -41,7 +50,11 @@ def open_image(
                 if route == "storage":
                     raise refused(str(address), str(reason)) from None
             else:
-                home = engine.variable(inspected, "HOME")
-                yield StaticSession(document, tree, user=facts.user, home=home)
+                static = StaticSession(routed(document, "engine storage"), tree, user=facts.user, home=home)
+                yield Traced(static, tree)
                 return
-        yield stack.enter_context(ThrowAwaySession.open(document, engine, inspected["Id"], seconds))
+        if no_exec or route == "save":
+            tell(f"{address}: the engine sends {inspected['Size'] / 1e9:.1f} GB, all of which is read")
+            yield saved(document, engine, user=facts.user, home=home)
+        else:
+            yield stack.enter_context(ThrowAwaySession.open(document, engine, inspected["Id"], seconds))

@@ -110,6 +110,7 @@ def _content(tree: Tree, place: Place) -> bytes:
         raise Unknown("not a program but a script")
     if place.entry.size > LIMIT:
         raise Unknown(f"larger than the limit of {LIMIT} bytes")
+    tree.fetch([place])
     return tree.read(place, 0, LIMIT)
 
 
@@ -144,8 +145,13 @@ def _minor(content: bytes, named: re.Match[bytes] | None) -> tuple[int, re.Match
 
 
 def _version(content: bytes, minor: int) -> str | None:
-    found = re.search(rb"\0(3\.%d\.\d{1,3}(?:(?:a|b|rc)\d{1,2})?)\+?\0" % minor, content)
-    return found[1].decode("ascii") if found else None
+    number = rb"(3\.%d\.\d{1,3}(?:(?:a|b|rc)\d{1,2})?)\+?\0" % minor
+    # A linker may let the text be the end of a longer one, such as the prefix /opt/python/3.13.0.
+    for before in (rb"\0", rb"[^\d.]"):
+        found = set(re.findall(before + number, content))
+        if len(found) == 1:
+            return str(found.pop(), "ascii")
+    return None
 
 
 def _version_of_library(tree: Tree, home: bytes, library: re.Match[bytes] | None, minor: int) -> str | None:
@@ -180,17 +186,22 @@ def _multiarch(tree: Tree, directory: bytes) -> Iterator[bytes]:
 
 def _standard_library(tree: Tree, home: bytes, name: str) -> _Found | None:
     directory = home
-    while True:
-        for platlibdir in ("lib", "lib64"):
-            where = f"{platlibdir}/{name}".encode()
-            library = (directory if directory != b"/" else b"") + b"/" + where
-            if _is_file(tree, library + b"/os.py") or _is_file(tree, library + b"/os.pyc"):
-                flags, multiarch = _build(tree, library)
-                prefix = directory.decode("latin-1")
-                return _Found(prefix=prefix, platlibdir=platlibdir, flags=flags, multiarch=multiarch)
-        if directory in {b"/", b""}:
-            return None
+    while directory not in {b"/", b""}:
+        if found := _library_below(tree, directory, name):
+            return found
         directory = posixpath.dirname(directory)
+    # A program far from its library takes the prefix that it was built with, which is one of these as a rule.
+    built = [found for prefix in (b"/usr", b"/usr/local") if (found := _library_below(tree, prefix, name))]
+    return built[0] if len(built) == 1 else None
+
+
+def _library_below(tree: Tree, prefix: bytes, name: str) -> _Found | None:
+    for platlibdir in ("lib", "lib64"):
+        library = prefix + f"/{platlibdir}/{name}".encode()
+        if _is_file(tree, library + b"/os.py") or _is_file(tree, library + b"/os.pyc"):
+            flags, multiarch = _build(tree, library)
+            return _Found(prefix=prefix.decode("latin-1"), platlibdir=platlibdir, flags=flags, multiarch=multiarch)
+    return None
 
 
 def _build(tree: Tree, library: bytes) -> tuple[str, str]:

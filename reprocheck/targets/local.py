@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -104,14 +104,18 @@ class InterpreterSession:
 
 @contextmanager
 def open_interpreter(
-    address: Address, *, named: Path | None = None, seconds: float = probe.SECONDS
+    address: Address,
+    *,
+    named: Path | None = None,
+    seconds: float = probe.SECONDS,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[InterpreterSession]:
     """Start the probe in the interpreter that the address names (``host:``: the active one, or ``named``).
 
     Raises:
         TargetError: there is none, or it can't be started.
     """
-    executable = (named or active_interpreter()) if address.kind == "host" else _interpreter_at(Path(address.value))
+    executable = (named or active_interpreter(tell)) if address.kind == "host" else _interpreter_at(Path(address.value))
     kind: TargetKind = "host" if address.kind == "host" else "python"
     document = Document(
         header=header(str(address), "interpreter", executed=True),
@@ -156,23 +160,35 @@ def _interpreter_at(path: Path) -> Path:
     raise TargetError(f"python:{path}: no such file; name an interpreter or a virtual environment's directory")
 
 
-def active_interpreter() -> Path:
+def active_interpreter(tell: Callable[[str], None]) -> Path:
     """The user's active interpreter: ``VIRTUAL_ENV``, ``CONDA_PREFIX``, else ``python3`` on ``PATH``.
 
-    The environment that reprocheck itself is installed in is passed over: its packages are reprocheck's.
+    The environment that reprocheck itself is installed in is passed over: its packages are reprocheck's. A
+    variable that names no environment is passed over too, and ``tell`` is told so.
 
     Raises:
         UsageError: no other interpreter is to be found.
     """
-    own = Path(sys.prefix).resolve()
-    for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
-        prefix = os.environ.get(variable)
-        if prefix and Path(prefix).resolve() != own and (Path(prefix) / "bin/python").is_file():
-            return Path(prefix) / "bin/python"
-    for directory in os.get_exec_path():
-        found = shutil.which("python3", path=directory)
-        if found and Path(directory).parent.resolve() != own:
-            return Path(found)
+    broken: list[str] = []
+    for executable, source in _active():
+        if Path(executable).is_file():
+            for variable in broken:
+                tell(f"{variable} holds no bin/python; reading {executable}")
+            return Path(executable)
+        broken.append(source)
     raise UsageError(
         "host: found no interpreter but the one that reprocheck is installed in; name one with --python PATH"
     )
+
+
+def _active() -> Iterator[tuple[str, str]]:
+    """Where the active interpreter should be, in order, and what says so."""
+    own = Path(sys.prefix).resolve()
+    for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+        prefix = os.environ.get(variable)
+        if prefix and Path(prefix).resolve() != own:
+            yield os.path.join(prefix, "bin/python"), f"{variable}={prefix}"  # noqa: PTH118 - a text that is shown
+    for directory in os.get_exec_path():
+        found = shutil.which("python3", path=directory)
+        if found and Path(directory).parent.resolve() != own:
+            yield found, "PATH"

@@ -15,12 +15,14 @@ from reprocheck.errors import DataError, EngineError, TargetError, UsageError
 from reprocheck.model import codec
 from reprocheck.targets import address as addresses
 from reprocheck.targets import probe
-from reprocheck.targets.address import Address
+from reprocheck.targets.address import Address, Kind
 from reprocheck.targets.saved import SavedSession, is_evidence, load_evidence
 from reprocheck.targets.session import Session
 
 if TYPE_CHECKING:
     from reprocheck.targets.engine import Engine
+
+_KINDS = ", ".join(f"{kind}:" for kind in addresses.KINDS)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -33,10 +35,16 @@ class Access:
     seconds: float = probe.SECONDS
     route: str | None = None
     """The one route to take; ``None``: the first that this machine lets a target be read by."""
+    platform: str | None = None
+    """``OS/ARCHITECTURE[/VARIANT]``, where an archive or layout holds several."""
     deep: bool = False
-    """Compare the contents of files too."""
+    """The contents of files and of uncompressed layers are compared with their digests too."""
+    no_verify: bool = False
+    """Nothing is compared with digests."""
+    no_exec: bool = False
+    """Nothing of the target may be run."""
     tell: Callable[[str], None] = lambda _: None
-    """Where it is said which engine answered, if it is not the default one."""
+    """Where it is said which engine answered, if it is not the default one, and which interpreter is read instead."""
     _engine: Engine | None = field(default=None, init=False)
 
     def engine(self) -> Engine:
@@ -65,17 +73,17 @@ def resolve(word: str, access: Access) -> Address:
         if address.kind == "python":
             _not_an_image(address, access)
         return address
-    path = Path(word)
+    path, name = addresses.chosen(word)
     if os.path.lexists(path):
-        return _from_path(path)
+        found_there = _from_path(Path(path))
+        if name is not None and found_there.kind not in {"archive", "oci"}:
+            raise UsageError(f"{word}: #{name} chooses an image of an archive or layout, and {path} is a {found_there}")
+        return Address(found_there.kind, word)
     found = [one for one in (_container(word, access), _image(word, access)) if one is not None]
     if len(found) > 1:
         raise UsageError(f"{word} can mean {' or '.join(map(str, found))}; write the one that you mean")
     if not found:
-        raise UsageError(
-            f"{word}: no file, directory, container or image of that name; targets are "
-            f"{', '.join(f'{kind}:' for kind in addresses.KINDS)}"
-        )
+        raise UsageError(f"{word}: no file, directory, container or image of that name; targets are {_KINDS}")
     return found[0]
 
 
@@ -124,17 +132,58 @@ def _from_path(path: Path) -> Address:
             ),
         )
     if stat.S_ISDIR(facts.st_mode):
-        if any((path / name).exists() for name in ("pyvenv.cfg", "conda-meta", "bin/python3", "bin/python")):
-            return Address("python", str(path))
-        raise UsageError(f"{path}: a directory without pyvenv.cfg, conda-meta or bin/python: no environment")
+        return Address(_kind_of_directory(path), str(path))
     if stat.S_ISREG(facts.st_mode) and facts.st_mode & 0o111 and path.name.startswith(("python", "pypy")):
         return Address("python", str(path))
+    if stat.S_ISREG(facts.st_mode) and _looks_like_archive(path):
+        return Address("archive", str(path))
     raw = codec.read_file(path)
     if is_evidence(raw):
         return Address("evidence", str(path))
     if raw.lstrip().startswith(b"{"):
         return Address("snapshot", str(path))
-    raise UsageError(f"{path}: neither a snapshot, nor evidence, nor an interpreter; name its kind as KIND:{path}")
+    raise UsageError(
+        f"{path}: neither an image archive, nor a snapshot, nor evidence, nor an interpreter; name its kind: {_KINDS}"
+    )
+
+
+_SIGNS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
+    ("oci", ("oci-layout",)),
+    ("python", ("pyvenv.cfg", "conda-meta")),
+    # Before bin/python, which a root file system has too.
+    ("rootfs", ("etc/os-release", "usr/lib")),
+    ("python", ("bin/python3", "bin/python")),
+)
+"""What tells the kind of a directory."""
+
+
+def _kind_of_directory(path: Path) -> Kind:
+    for kind, names in _SIGNS:
+        # In a root file system a link may lead to what is not there when seen from here.
+        if any(os.path.lexists(path / name) for name in names):
+            return kind
+    known = ", ".join(name for _, names in _SIGNS for name in names)
+    raise UsageError(f"{path}: a directory without any of {known}; name its kind: {_KINDS}")
+
+
+def _looks_like_archive(path: Path) -> bool:
+    from reprocheck.archives import guess
+    from reprocheck.layers.compression import MAGIC, sniff
+    from reprocheck.layers.tar import BLOCK
+
+    try:
+        with path.open("rb") as file:
+            head = file.read(BLOCK)
+    except OSError:
+        return False
+    return guess.looks_like_tar(head) or sniff(head[:MAGIC]) != "none"
+
+
+ROUTES: dict[addresses.Kind, tuple[str, ...]] = {
+    "image": ("storage", "container", "save"),
+    "container": ("exec", "storage", "archive"),
+}
+"""Routes of the kinds that have several, in the order in which they are tried."""
 
 
 @contextmanager
@@ -144,27 +193,51 @@ def open_target(address: Address, access: Access) -> Iterator[Session]:
     Raises:
         TargetError: it does not exist or can't be read.
         DataError: saved evidence that can't be used.
+        UsageError: the route that was asked for is none of the kind's.
     """
+    if access.route is not None and access.route not in ROUTES.get(address.kind, ()):
+        several = [f"{kind}: {', '.join(routes)}" for kind, routes in ROUTES.items()]
+        raise UsageError(f"{address}: can't be read by the route {access.route}; routes are {'; '.join(several)}")
     match address.kind:
         case "container":
             from reprocheck.targets.container import open_container
 
-            with open_container(address, access.engine, seconds=access.seconds) as session:
+            with open_container(
+                address, access.engine(), route=access.route, no_exec=access.no_exec, seconds=access.seconds
+            ) as session:
                 yield session
         case "image":
             from reprocheck.targets.image import open_image
 
-            with open_image(address, access.engine, route=access.route, seconds=access.seconds) as image:
+            with open_image(
+                address,
+                access.engine(),
+                route=access.route,
+                no_exec=access.no_exec,
+                seconds=access.seconds,
+                tell=access.tell,
+            ) as image:
                 yield image
+        case "archive" | "oci":
+            from reprocheck.targets.stored import open_stored
+
+            with open_stored(
+                address, platform=access.platform, verify=not access.no_verify, deep=access.deep
+            ) as stored:
+                yield stored
         case "rootfs":
             from reprocheck.targets.rootfs import open_rootfs
 
             with open_rootfs(address) as root:
                 yield root
         case "python" | "host":
+            if access.no_exec:
+                raise UsageError(f"{address}: an interpreter is read by running it; read its files with rootfs:DIR")
             from reprocheck.targets.local import open_interpreter
 
-            with open_interpreter(address, named=access.python, seconds=access.seconds) as interpreter:
+            with open_interpreter(
+                address, named=access.python, seconds=access.seconds, tell=access.tell
+            ) as interpreter:
                 yield interpreter
         case "evidence":
             yield SavedSession(load_evidence(Path(address.value)))

@@ -14,7 +14,7 @@ from reprocheck.targets import probe
 from reprocheck.targets.address import Address
 from reprocheck.targets.session import header
 
-_FRAME = re.compile(rb"\n(reprocheck-evidence-[0-9a-f]{64}) begin (\d{1,10})\n")
+_FRAME = re.compile(rb"\n(reprocheck-evidence-[0-9a-f]{64}) begin (\d{1,10})\r?\n")
 
 
 class SavedSession:

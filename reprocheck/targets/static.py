@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -18,9 +19,12 @@ from reprocheck.targets.files import TreeFiles
 class StaticSession:
     """Answers wants about files by the probe's own code, and wants about interpreters from their files."""
 
-    def __init__(self, document: Document, tree: Tree, *, user: str = "", home: str | None = None) -> None:
+    def __init__(
+        self, document: Document, tree: Tree, *, user: str = "", home: str | None = None, mounts: Sequence[str] = ()
+    ) -> None:
         self.document = document
-        self._answers = _Answers(tree, (home or home_of(tree, user)).encode("latin-1"))
+        files = TreeFiles(tree, frozenset(mount.encode("utf-8", "surrogateescape") for mount in mounts))
+        self._answers = _Answers(files, (home or home_of(tree, user)).encode("latin-1"))
 
     def answer(self, wants: Sequence[AnyWant]) -> Answer | None:
         """Answer what files can tell; there is no process to ask and no program is run."""
@@ -33,48 +37,40 @@ class StaticSession:
 
 
 class _Answers(collect.Answer):
-    """The probe's answers over a tree instead of a disk."""
+    """The probe's answers over a tree instead of a disk; what does not have to travel may be larger."""
 
-    def __init__(self, tree: Tree, home: bytes) -> None:
-        super().__init__({"found": {}, "interpreters": {}}, TreeFiles(tree))
-        self._tree = tree
+    file_limit, total_limit = 64 << 20, 128 << 20
+
+    def __init__(self, files: TreeFiles, home: bytes) -> None:
+        super().__init__({"found": {}, "interpreters": {}}, files)
+        self._tree = files.tree
         self._home = home
+        self._reads: list[str] = []
 
     def to(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """One round."""
         self.begin()
+        self._reads = [want["at"] for want in request["wants"] if want["want"] in {"read", "record"}]
+        if all(want["want"] != "walk" for want in request["wants"]):
+            self._fetch()
         out: dict[str, Any] = collect.answer(request, self)
         return {**out, "home": self._home.decode("latin-1")}
 
-    def file(self, path: bytes, want: Mapping[str, Any]) -> dict[str, Any]:
-        """A file, with the layer that it is of."""
-        told: dict[str, Any] = super().file(path, want)
-        if told.get("problem") is None:
-            place = self._tree.find(path)
-            told["layer"], told["since"] = place.layer, self._tree.since(place)
-            if want.get("versions"):
-                told["versions"] = list(self._versions(path, place.layer, want))
-        return told
+    def walk(self, want: Mapping[str, Any]) -> None:
+        """The search, which comes first; patterns of what is read begin where it found something."""
+        super().walk(want)
+        self._fetch()
 
-    def listing(self, path: bytes) -> None:
-        """A directory, with what layers have taken out of it."""
-        super().listing(path)
-        told: dict[str, Any] = self.told("listings")[path.decode("latin-1")]
-        if told["problem"] is None:
-            removed = self._tree.removed(self._tree.find(path).path)
-            told["removed"] = {name.decode("latin-1"): layer for name, layer in removed.items()}
-
-    def interpreter(self, want: Mapping[str, Any]) -> None:
-        """Interpreters, each with the layer that it is of."""
-        super().interpreter(want)
-        for told in self.told("interpreters").values():
-            place = self._tree.find(told["real"].encode("latin-1"))
-            told["layer"], told["since"] = place.layer, self._tree.since(place)
-
-    def told(self, part: str) -> dict[str, Any]:
-        """What this round has answered so far."""
-        answered: dict[str, Any] = self.out[part]  # type: ignore[assignment] # its values are of several shapes
-        return answered
+    def _fetch(self) -> None:
+        """Make ready all that this round reads: a layer that comes by as a stream comes by once for all of it."""
+        places = []
+        for pattern in self._reads:
+            for path in self.expand(pattern):
+                with suppress(OSError):
+                    place = self._tree.find(path)
+                    if place.entry.type == "file":
+                        places.append(place)
+        self._tree.fetch(places)
 
     def roots(self, pattern: str) -> tuple[list[bytes], str]:
         """Nothing runs here: there is neither ``@self`` nor ``@prefix``."""
@@ -94,20 +90,6 @@ class _Answers(collect.Answer):
         except OSError as error:
             return {"problem": collect.problem(error)}
         return {"problem": None, "facts": facts}
-
-    def _versions(self, path: bytes, layer: int, want: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        below = []
-        while layer > 0:
-            try:
-                place = self._tree.below(layer).find(path)
-            except OSError:
-                break
-            below.append(place)
-            layer = place.layer
-        for place in reversed(below):
-            raw = self._tree.read(place, 0, min(want.get("limit", collect.WANT_LIMIT), max(self.room, 0)))
-            self.room -= len(raw)
-            yield {"layer": place.layer, "content": collect.text(collect.scrub(raw))}
 
 
 def home_of(tree: Tree, user: str) -> str:

@@ -41,9 +41,9 @@ def _directories(inspected: Mapping[str, Any], *, local: bool) -> list[Path]:
     """The lowest first, as many as ``rootfs.diff_ids``."""
     driver = inspected.get("GraphDriver") or {}
     if driver.get("Name") != "overlay2":
-        raise Unreadable(f"the engine's storage driver is {driver.get('Name') or 'not known'}, not overlay2")
+        raise Unreadable(_driver(driver.get("Name")))
     if not local:
-        raise Unreadable("the engine is not reached by a socket of this machine")
+        raise Unreadable(_ELSEWHERE)
     data = driver.get("Data") or {}
     upper = data.get("UpperDir")
     if not upper:
@@ -54,6 +54,27 @@ def _directories(inspected: Mapping[str, Any], *, local: bool) -> list[Path]:
     if diff_ids is not None and len(diff_ids) != len(found):
         raise Unreadable(f"the engine's storage has {len(found)} directories for {len(diff_ids)} layers")
     return found
+
+
+def readable(info: Mapping[str, Any], *, local: bool) -> str | None:
+    """Why the storage of an engine can't be read here (Engine API, system information); ``None`` where it can."""
+    if info.get("Driver") != "overlay2":
+        return _driver(info.get("Driver"))
+    if not local:
+        return _ELSEWHERE
+    where = Path(info.get("DockerRootDir") or "/var/lib/docker") / "overlay2"
+    try:
+        next(where.iterdir(), None)
+    except OSError as error:
+        return f"{where} can't be read ({os.strerror(error.errno or 0)})"
+    return None
+
+
+_ELSEWHERE = "the engine is not reached by a socket of this machine"
+
+
+def _driver(name: str | None) -> str:
+    return f"the engine's storage driver is {name or 'not known'}, not overlay2"
 
 
 def refused(name: str, reason: str) -> TargetError:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-import msgspec
 from docker.errors import APIError
 
 from reprocheck.errors import TargetError
@@ -19,7 +18,7 @@ from reprocheck.targets import probe
 from reprocheck.targets.engine import Engine, attempt, talking
 from reprocheck.targets.interpreters import CLEARED, candidates
 from reprocheck.targets.owner import LABEL, mine, sweep, undisturbed
-from reprocheck.targets.session import header
+from reprocheck.targets.session import routed, started_as
 from reprocheck.targets.stream import Stream
 
 _MEMORY = 1 << 30
@@ -45,16 +44,8 @@ class ThrowAwaySession:
     def open(cls, document: Document, engine: Engine, image_id: str, seconds: float) -> Iterator[ThrowAwaySession]:
         """Sweep what dead runs left, and be ready to start."""
         sweep(engine)
-        session = cls(
-            msgspec.structs.replace(
-                document,
-                header=header(document.header.target, "throw-away container", executed=True),
-                probe_sha256=probe.program_sha256(),
-            ),
-            engine,
-            image_id,
-            seconds,
-        )
+        executed = routed(document, "throw-away container", executed=True, probe_sha256=probe.program_sha256())
+        session = cls(executed, engine, image_id, seconds)
         try:
             yield session
         finally:
@@ -81,7 +72,7 @@ class ThrowAwaySession:
             if not self._start(executable):
                 continue
             try:
-                return self._first(wants)
+                return started_as(executable, self._first(wants))
             except probe.Lost:
                 version = probe.too_old(self._exit_code(), self._stderr())
                 if version is None:

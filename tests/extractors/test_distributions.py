@@ -73,11 +73,11 @@ def test_empty(tmp_path: Path) -> None:
     assert (found.coverage.state, found.gaps) == ("complete", ())
 
 
-# faults.md C, by number.
+# Metadata as it should not be, and is.
 
 
 @pytest.mark.parametrize("name", ["INSTALLER", "REQUESTED"])
-def test_34_metadata_is_missing(name: str, tmp_path: Path) -> None:
+def test_metadata_is_missing(name: str, tmp_path: Path) -> None:
     found = facts(tmp_path, {f"{SITE}/foo-1.0.dist-info/{name}": "", **wheel("fine", "2")})
     fine, foo = environment(found).packages
     assert (foo.name, foo.version, foo.requires) == ("foo", "1.0", None)
@@ -89,7 +89,7 @@ def test_34_metadata_is_missing(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("raw", ["", "\n", "Summary: x\n", "\nName: foo\n"])
-def test_34_metadata_states_nothing(raw: str, tmp_path: Path) -> None:
+def test_metadata_states_nothing(raw: str, tmp_path: Path) -> None:
     """An empty file is not the statement that there are no requirements."""
     found = facts(tmp_path, {f"{SITE}/foo-1.0.dist-info/METADATA": raw})
     foo = one_package(found)
@@ -97,40 +97,40 @@ def test_34_metadata_states_nothing(raw: str, tmp_path: Path) -> None:
     assert [gap.what for gap in found.gaps] == ["environments[/usr/local].packages[foo].requires"]
 
 
-def test_35_metadata_in_latin_1(tmp_path: Path) -> None:
+def test_metadata_in_latin_1(tmp_path: Path) -> None:
     raw = b"Name: foo\nVersion: 1.0\nAuthor: caf\xe9\n\n"
     foo = one_package(facts(tmp_path, {f"{SITE}/foo-1.0.dist-info/METADATA": raw}))
     assert (foo.name, foo.version, foo.problems) == ("foo", "1.0", ("METADATA is not UTF-8",))
 
 
-def test_36_a_header_that_is_folded_into_the_name(tmp_path: Path) -> None:
+def test_a_header_that_is_folded_into_the_name(tmp_path: Path) -> None:
     foo = one_package(facts(tmp_path, {f"{SITE}/foo-1.0.dist-info/METADATA": "Name: foo\n Version: 9\n"}))
     assert foo.version == "1.0"
     assert any("the directory's name says foo" in problem for problem in foo.problems)
 
 
 @pytest.mark.parametrize("version", ["2010i", "1.14.0-unknown", "9" * 10_000, "not a version"])
-def test_37_versions_that_are_none(version: str, tmp_path: Path) -> None:
+def test_versions_that_are_none(version: str, tmp_path: Path) -> None:
     raw = f"Name: foo\nVersion: {version}\n"
     found = facts(tmp_path, {f"{SITE}/foo.dist-info/METADATA": raw, **wheel("foo", "1.0")})
     assert {one.version for one in environment(found).packages} == {version, "1.0"}
     assert [one.version for one in environment(found).packages if one.active] == ["1.0"]
 
 
-def test_37_a_version_that_nothing_states(tmp_path: Path) -> None:
+def test_a_version_that_nothing_states(tmp_path: Path) -> None:
     found = facts(tmp_path, {f"{SITE}/foo.dist-info/METADATA": "Name: foo\n"})
     assert one_package(found).version == ""
     assert [gap.what for gap in found.gaps] == ["environments[/usr/local].packages[foo].version"]
 
 
-def test_38_two_copies_side_by_side(tmp_path: Path) -> None:
+def test_two_copies_side_by_side(tmp_path: Path) -> None:
     found = facts(tmp_path, {**wheel("Foo", "2.1.1"), **wheel("foo", "2.2.1")})
     copies = environment(found).packages
     assert [(one.version, one.active) for one in copies] == [("2.2.1", True), ("2.1.1", False)]
     assert {one.problems for one in copies} == {("2 metadata directories side by side: 2.1.1, 2.2.1",)}
 
 
-def test_38_a_copy_that_is_shadowed(tmp_path: Path) -> None:
+def test_a_copy_that_is_shadowed(tmp_path: Path) -> None:
     engine = ENGINE.__class__(image_id="x", platform="linux/amd64", variables={"PYTHONPATH": "/opt/lib"})
     found = facts(tmp_path, {**wheel("foo", "1.0", "/opt/lib"), **wheel("FOO", "2.0")}, engine=engine)
     copies = environment(found).packages
@@ -141,7 +141,7 @@ def test_38_a_copy_that_is_shadowed(tmp_path: Path) -> None:
     assert [one.problems for one in copies] == [(), ()]
 
 
-def test_39_leftovers_are_no_packages(tmp_path: Path) -> None:
+def test_leftovers_are_no_packages(tmp_path: Path) -> None:
     (tmp_path / SITE.lstrip("/")).mkdir(parents=True)
     (tmp_path / SITE.lstrip("/") / "link-1.0.dist-info").symlink_to("nowhere")
     found = facts(
@@ -163,7 +163,28 @@ def test_39_leftovers_are_no_packages(tmp_path: Path) -> None:
     ]
 
 
-def test_40_metadata_without_an_end(tmp_path: Path) -> None:
+def test_a_suffix_in_other_letters_is_the_same_suffix(tmp_path: Path) -> None:
+    """For pip and importlib.metadata, on every file system; the names of the files inside are not."""
+    found = facts(
+        tmp_path,
+        {
+            f"{SITE}/a-1.0.DIST-INFO/METADATA": "Name: a\nVersion: 1.0\n",
+            f"{SITE}/a-1.0.DIST-INFO/INSTALLER": "pip\n",
+            f"{SITE}/b-1.0.Egg-Info/PKG-INFO": "Name: b\nVersion: 1.0\n",
+            f"{SITE}/c-1.0.EGG-INFO": "Name: c\nVersion: 1.0\n",
+            f"{SITE}/d-1.0.Dist-Info copy/METADATA": "Name: d\nVersion: 1.0\n",
+        },
+    )
+    assert [(one.name, one.version, one.origin) for one in environment(found).packages] == [
+        ("a", "1.0", "index"),
+        ("b", "1.0", "unrecorded"),
+        ("c", "1.0", "unrecorded"),
+    ]
+    assert [one.problems for one in environment(found).packages] == [(), (), ()]
+    assert [note.where for note in found.notes] == [f"{SITE}/d-1.0.Dist-Info copy"]
+
+
+def test_metadata_without_an_end(tmp_path: Path) -> None:
     raw = b"Name: foo\nVersion: 1.0\n" + b"Requires-Dist: x\n" * 1_000_000
     found = facts(tmp_path, {f"{SITE}/foo-1.0.dist-info/METADATA": raw})
     foo = one_package(found)
@@ -171,19 +192,19 @@ def test_40_metadata_without_an_end(tmp_path: Path) -> None:
     assert [gap.reason for gap in found.gaps] == ["metadata: longer than the limit of 1048576 bytes"]
 
 
-def test_42_the_directory_has_another_name(tmp_path: Path) -> None:
+def test_the_directory_has_another_name(tmp_path: Path) -> None:
     foo = one_package(facts(tmp_path, {f"{SITE}/bar-1.0.dist-info/METADATA": "Name: foo\nVersion: 2.0\n"}))
     assert (foo.name, foo.version) == ("foo", "2.0")
     assert foo.problems == ("metadata says foo, the directory's name says bar",)
 
 
-def test_46_the_interpreter_is_no_package(tmp_path: Path) -> None:
+def test_the_interpreter_is_no_package(tmp_path: Path) -> None:
     info = "/usr/local/lib/python3.9/lib-dynload/Python-3.9.2.egg-info"
     found = facts(tmp_path, {info: "Name: Python\nVersion: 3.9.2\n"})
     assert environment(found).packages == ()
 
 
-def test_46_an_egg_info_without_contents(tmp_path: Path) -> None:
+def test_an_egg_info_without_contents(tmp_path: Path) -> None:
     found = facts(tmp_path, {f"{SITE}/foo-1.0-py3.9.egg-info": ""})
     foo = one_package(found)
     assert (foo.name, foo.version, foo.requires) == ("foo", "1.0", None)
@@ -206,7 +227,7 @@ def test_46_an_egg_info_without_contents(tmp_path: Path) -> None:
         ('{"url": "https://h/\\ud800", "dir_info": {}}', "unreadable", "malformed"),
     ],
 )
-def test_47_direct_url(raw: str, origin: str, problem: str | None, tmp_path: Path) -> None:
+def test_direct_url(raw: str, origin: str, problem: str | None, tmp_path: Path) -> None:
     found = facts(tmp_path, wheel("foo", "1.0", INSTALLER="pip", direct_url__json=raw))
     foo = one_package(found)
     assert foo.origin == origin
@@ -214,7 +235,7 @@ def test_47_direct_url(raw: str, origin: str, problem: str | None, tmp_path: Pat
     assert b"hunter2" not in codec.encode_json(found.fields)
 
 
-def test_48_path_files(tmp_path: Path) -> None:
+def test_path_files(tmp_path: Path) -> None:
     found = facts(
         tmp_path,
         {
@@ -237,7 +258,7 @@ def test_48_path_files(tmp_path: Path) -> None:
     assert "/etc" not in one.search_path  # there is none in this tree
 
 
-def test_65_names_that_are_not_text(tmp_path: Path) -> None:
+def test_names_that_are_not_text(tmp_path: Path) -> None:
     where = os.fsencode(tmp_path) + os.fsencode(SITE) + b"/caf\xe9-1.0.dist-info"
     Path(os.fsdecode(where)).mkdir(parents=True)
     Path(os.fsdecode(where + b"/METADATA")).write_bytes(b"Name: caf\xe9\nVersion: 1.0\n")

@@ -3,12 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from reprocheck.extractors import environments
 from reprocheck.extractors.assemble import assemble
 from reprocheck.extractors.places import parse_pyvenv
 from reprocheck.model import codec
-from reprocheck.model.evidence import EngineFacts, Evidence
+from reprocheck.model.evidence import EngineFacts, Evidence, InterpreterFacts, Listing
 from tests.evidence import HEADER, Tree, interpreter, plant, process
 
 METADATA = "Name: six\nVersion: 1.0\n"
@@ -74,7 +75,7 @@ def test_a_virtual_environment_made_of_copies_does_not_pass_for_the_original(tmp
     plant(tmp_path, FILES)
     programs = {"/opt/venv/bin/python3": interpreter(), "/usr/local/bin/python3.9": interpreter()}
     found = environments.read(Tree(tmp_path, interpreters=programs).evidence()).fields["environments"]
-    assert {one.id: one.python and one.python.executable for one in found} == {
+    assert {one.id: one.python.executable for one in found if one.python} == {
         "/usr/local": "/usr/local/bin/python3.9",
         "/opt/venv": "/opt/venv/bin/python3",
     }
@@ -136,8 +137,8 @@ def test_a_want_that_failed_is_a_gap(tmp_path: Path) -> None:
     tree = Tree(plant(tmp_path, FILES), interpreters=INTERPRETERS)
     evidence = tree.evidence()
     evidence.failed.append(({"want": "list"}, "OSError: x"))
-    (gap,) = environments.read(evidence).gaps
-    assert (gap.what, gap.where) == ("environments", HEADER.target)
+    (gap,) = [gap for gap in assemble(evidence).gaps if gap.what == "environments"]
+    assert gap.where == HEADER.target
     assert "OSError: x" in gap.reason
 
 
@@ -147,7 +148,7 @@ def test_the_same_tree_gives_the_same_bytes(tmp_path: Path) -> None:
     for name, order in (("a", list(FILES)), ("b", list(reversed(FILES)))):
         plant(tmp_path / name, {path: FILES[path] for path in order})
         evidence = Tree(tmp_path / name, interpreters=dict(reversed(INTERPRETERS.items()))).evidence()
-        written.append(codec.encode_snapshot(assemble(evidence)))
+        written.append(codec.encode_json(assemble(evidence)))
     assert written[0] == written[1]
     assert b'"six"' in written[0]
 
@@ -163,6 +164,77 @@ def test_the_home_of_the_targets_user_is_a_named_root(tmp_path: Path) -> None:
     ]
 
 
+def test_a_user_whose_home_is_the_root_directory(tmp_path: Path) -> None:
+    """As one without an entry in passwd has it."""
+    user = "/.local/lib/python3.9/site-packages/seven-1.0.dist-info/METADATA"
+    plant(tmp_path, {**FILES, user: "Name: seven\nVersion: 1.0\n"})
+    facts = environments.read(Tree(tmp_path, interpreters=INTERPRETERS, running=process("/")).evidence())
+    assert facts.gaps == ()
+    (system,) = (one for one in facts.fields["environments"] if one.id == "/usr/local")
+    assert [(one.name, one.location) for one in system.packages] == [
+        ("seven", "/.local/lib/python3.9/site-packages"),
+        ("six", "{prefix}/lib/python3.9/site-packages"),
+    ]
+    without = plant(tmp_path / "other", FILES)
+    assert environments.read(Tree(without, interpreters=INTERPRETERS, running=process("/")).evidence()).gaps == ()
+
+
+@pytest.mark.parametrize("by", ["PYTHONPATH", ".pth"])
+def test_an_archive_on_the_search_path_is_a_gap(by: str, tmp_path: Path) -> None:
+    """But for the one of the standard library, which holds no distributions."""
+    standard = {"/usr/local/lib/python39.zip": "PK", "/usr/local/lib/python3.9/x-1.0.dist-info/METADATA": METADATA}
+    plant(tmp_path, {**FILES, **standard, "/opt/app.zip": "PK"})
+    variables = {"PYTHONPATH": "/opt/app.zip:/opt/none.zip"} if by == "PYTHONPATH" else {}
+    if by == ".pth":
+        plant(tmp_path, {"/usr/local/lib/python3.9/site-packages/x.pth": "/opt/app.zip\n/opt/none.zip\n"})
+    programs = {"/usr/local/bin/python3": interpreter()}
+    facts = environments.read(Tree(tmp_path, interpreters=programs, engine=engine(**variables)).evidence())
+    told = {(gap.where, gap.reason) for gap in facts.gaps if gap.what == "environments[/usr/local].search_path"}
+    assert told == {("/opt/app.zip", "lies on the search path and is an archive, which is not searched")}
+    (system,) = (one for one in facts.fields["environments"] if one.id == "/usr/local")
+    assert "{prefix}/lib/python3.9" in [one.location for one in system.packages]
+
+
+@pytest.mark.parametrize("folder", ["pkgs", "node_modules", ".git", "conda-meta/pkgs"])
+def test_an_environment_is_found_below_a_directory_of_any_name(folder: str, tmp_path: Path) -> None:
+    venv = f"/srv/{folder}/app"
+    plant(tmp_path, {f"{venv}{path.removeprefix('/opt/venv')}": FILES[path] for path in FILES if "venv" in path})
+    evidence = Tree(tmp_path, interpreters={f"{venv}/bin/python3": interpreter()}).evidence()
+    found = [one.id for one in environments.read(evidence).fields["environments"]]
+    assert (venv in found) == (folder != "conda-meta/pkgs")
+
+
+def test_the_package_cache_of_conda_is_not_searched(tmp_path: Path) -> None:
+    plant(tmp_path, {**FILES, "/opt/conda/pkgs/python-3.11/bin/python3": ""})
+    evidence = Tree(tmp_path, interpreters=INTERPRETERS).evidence()
+    assert not any("pkgs" in path for paths in evidence.found.values() for path in paths)
+
+
+@pytest.mark.parametrize(
+    ("started_as", "executable", "chosen"),
+    [
+        ("python3", "/usr/local/bin/python3", "/usr/local"),
+        ("python3", "/opt/venv/bin/python3", "/opt/venv"),
+        ("python", "/opt/conda/bin/python3", "/opt/conda"),
+        ("python3", "/somewhere/else", None),
+        ("/opt/conda/bin/python3", "/opt/conda/bin/python3", None),
+        (None, "/usr/local/bin/python3", None),
+    ],
+)
+def test_a_wrapper_script_on_the_path_starts_what_it_likes(
+    started_as: str | None, executable: str, chosen: str | None, tmp_path: Path
+) -> None:
+    """What was started through PATH tells; the files don't."""
+    running = replace(process(), started_as=started_as, executable=executable)
+    programs: dict[str, InterpreterFacts | str] = {**INTERPRETERS, "/shims/python3": "not a program but a script"}
+    variables = {"PATH": "/shims:/opt/venv/bin"}
+    evidence = Tree(
+        plant(tmp_path, FILES), interpreters=programs, engine=engine(**variables), running=running
+    ).evidence()
+    found = environments.read(evidence).fields["environments"]
+    assert [one.id for one in found if one.on_path] == ([chosen] if chosen else [])
+
+
 def test_pyvenv() -> None:
     raw = b"home = /usr/bin\r\nInclude-System-Site-Packages=TRUE\n# x\nversion_info = 3.11.7.final.0\na = b = c\n"
     assert parse_pyvenv(raw) == {
@@ -173,3 +245,21 @@ def test_pyvenv() -> None:
     }
     assert parse_pyvenv(b"") == {}
     assert parse_pyvenv(b"\xff\xfe") == {}
+
+
+def test_a_denied_directory_is_a_gap_on_a_search_path_and_a_note_elsewhere(tmp_path: Path) -> None:
+    evidence = Tree(
+        plant(tmp_path, FILES),
+        interpreters=INTERPRETERS,
+        engine=engine(PYTHONPATH="/opt/secret:/srv/closed/lib"),
+    ).evidence()
+    assert evidence.walk is not None
+    evidence.walk = replace(evidence.walk, denied=("/opt/secret", "/srv/closed", "/var/private"))
+    for path in ("/opt/secret", "/srv/closed/lib"):
+        evidence.listings[path] = Listing(problem="EACCES")
+    facts = environments.read(evidence)
+    assert {gap.where for gap in facts.gaps} == {"/opt/secret", "/srv/closed/lib"}
+    (note,) = [note for note in facts.notes if "can't be entered" in note.reason]
+    assert note.where == "/var/private"
+    evidence.walk = replace(evidence.walk, denied=("/opt/secret",))
+    assert not [note for note in environments.read(evidence).notes if "can't be entered" in note.reason]

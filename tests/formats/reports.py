@@ -22,6 +22,7 @@ from reprocheck.model.report import (
     Waived,
 )
 from reprocheck.model.snapshot import Gap, Note
+from reprocheck.verdict import verdict
 
 BASELINE = Side(
     name="baselines/tensorflow-2.9.0-py39.json",
@@ -57,6 +58,13 @@ def finding(name: str, severity: str, message: str, **fields: Any) -> Finding:
         message=message,
         **fields,
     )
+
+
+def judged(report: Report, **fields: Any) -> Report:
+    """A report with other fields, and what then fails."""
+    changed = replace(report, **fields)
+    found = verdict(changed.findings, changed.gaps, changed.level.asked, changed.threshold, lambda _: "packages")
+    return replace(changed, failing=found.failing)
 
 
 VERIFIED = Report(
@@ -96,7 +104,7 @@ PROTOBUF_REQUIREMENTS = (
 )
 PROTOBUF_PATHS = (("tensorflow", "protobuf"), ("tensorflow", "tensorboard", "protobuf"))
 RESTORE = Fix(summary="put protobuf 3.19.6 back", commands=("pip install protobuf==3.19.6",))
-PROTOBUF = replace(
+PROTOBUF = judged(
     VERIFIED,
     verdict="drift",
     level=LevelReached(asked="stack", reached="framework", blocked_by=("RC101-protobuf", "RC201-protobuf")),
@@ -156,7 +164,7 @@ WITH_THEM = (
     "tokenizers",
     "tqdm",
 )
-TEAM = replace(
+TEAM = judged(
     PROTOBUF,
     level=LevelReached(asked="stack", reached="framework", blocked_by=("RC101-numpy",)),
     target=replace(TARGET, name="image:reprocheck-test/tf29-team", image_id="sha256:77aa"),
@@ -219,7 +227,7 @@ TEAM = replace(
     ),
 )
 
-EVERYTHING = replace(
+EVERYTHING = judged(
     PROTOBUF,
     verdict="unverified",
     pairs=(
@@ -263,7 +271,9 @@ EVERYTHING = replace(
             before="4.4.0",
             suffers=("tensorflow",),
             requirements=(
-                RequirementCheck(by="tensorflow", by_version="2.9.0", specifier=">=3.6.6", allows_before=True),
+                RequirementCheck(
+                    by="tensorflow", by_version="2.9.0", specifier=">=3.6.6", allows_before=True, missing=True
+                ),
             ),
         ),
         finding(

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from reprocheck.formats import capture
 from reprocheck.model.snapshot import (
     Accelerator,
+    CondaPackage,
     Coverage,
     Cpu,
     Device,
@@ -26,6 +27,7 @@ from reprocheck.model.snapshot import (
     Snapshot,
     Subject,
     System,
+    TargetKind,
 )
 from tests.formats.golden import check
 
@@ -53,6 +55,7 @@ SNAPSHOT = Snapshot(
                 Package(name=f"p{number}", version="1", location=SITE, active=number > 0) for number in range(3)
             ),
             pth=(PathFile(path=f"{SITE}/x.pth", executable=True, sha256="0" * 64),),
+            conda=(CondaPackage(name="mkl", version="2021.4.0"),),
         ),
         Environment(
             id="/usr",
@@ -85,6 +88,17 @@ def test_the_summary_reads_as_it_was_reviewed(width: int) -> None:
 def test_an_empty_target_is_told_as_such() -> None:
     bare = Snapshot(header=SNAPSHOT.header, subject=SNAPSHOT.subject, coverage={})
     check("capture-bare.txt", capture.render(bare))
+
+
+def test_an_environment_without_python_is_no_unknown_one() -> None:
+    bare = replace(SNAPSHOT, environments=(Environment(id="/opt/conda/envs/r", kind="conda", conda=()),), gaps=())
+    assert re.search(r"Python +none +/opt/conda/envs/r \(conda\): 0 packages\n", capture.render(bare))
+
+
+@pytest.mark.parametrize("kind", ["python", "host"])
+def test_an_interpreter_that_was_named_need_not_be_on_the_path(kind: TargetKind) -> None:
+    named = replace(SNAPSHOT, subject=replace(SNAPSHOT.subject, kind=kind))
+    assert "/usr (system, named)" in capture.render(named)
 
 
 def test_it_stays_a_summary() -> None:

@@ -13,7 +13,7 @@ from reprocheck.formats import terminal
 from reprocheck.model.report import IntroducedBy, LevelReached, Report, Summary
 from reprocheck.model.snapshot import Gap
 from tests.formats.golden import check
-from tests.formats.reports import EVERYTHING, PROTOBUF, TEAM, VERIFIED, finding
+from tests.formats.reports import EVERYTHING, PROTOBUF, TEAM, VERIFIED, finding, judged
 
 REPORTS = {"verified": VERIFIED, "protobuf": PROTOBUF, "team": TEAM, "everything": EVERYTHING}
 _SGR = re.compile(r"\x1b\[[0-9;]*m")
@@ -67,7 +67,7 @@ def test_a_command_is_never_wrapped() -> None:
     command = "pip install " + " ".join(f"package-{number}==1.{number}" for number in range(20))
     fix = PROTOBUF.findings[0].fix
     assert fix is not None
-    report = replace(PROTOBUF, findings=(replace(PROTOBUF.findings[0], fix=replace(fix, commands=(command,))),))
+    report = judged(PROTOBUF, findings=(replace(PROTOBUF.findings[0], fix=replace(fix, commands=(command,))),))
     assert f" {command}\n" in terminal.render(report, width=60)
 
 
@@ -84,7 +84,7 @@ def test_one_subject_is_one_story() -> None:
 
 def test_equal_names_in_two_environments_are_two_stories() -> None:
     other = replace(PROTOBUF.findings[0], subject=replace(PROTOBUF.findings[0].subject, environment="/opt/venv"))
-    report = replace(EVERYTHING, findings=(PROTOBUF.findings[0], other))
+    report = judged(EVERYTHING, findings=(PROTOBUF.findings[0], other))
     text = terminal.render(report)
     assert "a major upgrade in /usr " in text
     assert "a major upgrade in /opt/venv " in text
@@ -92,19 +92,19 @@ def test_equal_names_in_two_environments_are_two_stories() -> None:
 
 def test_the_first_line_says_both_where_it_could_not_verify_and_there_is_drift() -> None:
     assert terminal.render(EVERYTHING).startswith("unverified, and drift  2 gaps · 1 breaking")
-    only_gaps = replace(EVERYTHING, findings=(), summary=Summary(gaps=2))
+    only_gaps = judged(EVERYTHING, findings=(), summary=Summary(gaps=2))
     assert terminal.render(only_gaps).startswith("unverified  2 gaps · 140 of 141")
-    forgiven = replace(EVERYTHING, threshold="breaking", findings=PROTOBUF.findings)
+    forgiven = judged(EVERYTHING, threshold="breaking", findings=PROTOBUF.findings)
     assert terminal.render(forgiven).startswith("unverified  2 gaps · 1 major")
 
 
 def test_never_reports_as_the_default_threshold_does() -> None:
-    assert terminal.render(replace(EVERYTHING, threshold="never")).startswith("unverified, and drift")
+    assert terminal.render(judged(EVERYTHING, threshold="never")).startswith("unverified, and drift")
 
 
 def test_what_is_below_the_threshold_is_said_when_it_verifies() -> None:
     small = [each for each in EVERYTHING.findings if each.severity in {"minor", "info"}]
-    text = terminal.render(replace(VERIFIED, findings=tuple(small), summary=Summary(minor=10, info=1)))
+    text = terminal.render(judged(VERIFIED, findings=tuple(small), summary=Summary(minor=10, info=1)))
     assert "below the threshold (major): 10 minor, 1 info" in flat(text)
     assert text.startswith("verified")
 
@@ -119,8 +119,8 @@ def test_minor_changes_are_told_in_full_where_they_fail_the_gate() -> None:
         introduced_by=IntroducedBy(layer=1, layers=1, diff_id="a", instruction="RUN x"),
     )
     told = "layer 1 of 1: RUN x"
-    assert told not in terminal.render(replace(PROTOBUF, findings=(change,)))
-    assert told in terminal.render(replace(PROTOBUF, findings=(change,), threshold="minor"))
+    assert told not in terminal.render(judged(PROTOBUF, findings=(change,)))
+    assert told in terminal.render(judged(PROTOBUF, findings=(change,), threshold="minor"))
 
 
 @pytest.mark.parametrize(
@@ -132,28 +132,57 @@ def test_minor_changes_are_told_in_full_where_they_fail_the_gate() -> None:
         (False, False, "violated before as well"),
         (None, True, ", satisfied"),
         (None, None, "can't be judged"),
-        (True, None, "now without it"),
+        (True, None, "can't be judged"),
     ],
 )
 def test_what_a_requirement_was_and_is(before: bool | None, after: bool | None, says: str) -> None:
     check_ = replace(PROTOBUF.findings[0].requirements[0], allows_before=before, allows_after=after)
     change = replace(PROTOBUF.findings[0], suffers=(), requirements=(check_,))
-    assert says in terminal.render(replace(PROTOBUF, findings=(change,)))
+    assert says in terminal.render(judged(PROTOBUF, findings=(change,)))
+
+
+@pytest.mark.parametrize(
+    ("facts", "says"),
+    [
+        ({"new": True}, "requires protobuf<3.20,>=3.9.2, violated (new requirement)"),
+        ({"missing": True, "allows_after": None}, "requires protobuf<3.20,>=3.9.2, now without it"),
+        (
+            {"missing": True, "allows_before": None, "allows_after": None},
+            "requires protobuf<3.20,>=3.9.2, which is not there",
+        ),
+        ({"specifier": "", "extras": ("a", "b")}, "requires protobuf[a,b], now violated"),
+        ({"specifier": "", "extras": ()}, "requires any protobuf, now violated"),
+    ],
+)
+def test_what_a_requirement_is_apart_from_its_bounds(facts: dict[str, Any], says: str) -> None:
+    check_ = replace(PROTOBUF.findings[0].requirements[0], **facts)
+    change = replace(PROTOBUF.findings[0], requirements=(check_,))
+    assert says in flat(terminal.render(replace(PROTOBUF, findings=(change,))))
 
 
 def test_who_suffers_although_the_metadata_allows_it() -> None:
     change = replace(PROTOBUF.findings[0], suffers=("tensorflow",))
-    text = terminal.render(replace(PROTOBUF, findings=(change,)))
+    text = terminal.render(judged(PROTOBUF, findings=(change,)))
     assert "tensorflow 2.9.0  allows it on paper (protobuf>=3.9.2)" in text
 
 
 def test_it_does_not_claim_that_one_thing_is_all_that_stands_where_more_stands_behind_it() -> None:
     level = LevelReached(asked="stack", reached="framework", blocked_by=("RC101-protobuf",))
     other = finding("openssl", "major", "openssl was removed", kind="os-package")
-    report = replace(PROTOBUF, level=level, findings=(PROTOBUF.findings[0], other))
+    report = judged(PROTOBUF, level=level, findings=(PROTOBUF.findings[0], other))
     assert "framework reached; protobuf stands before packages\n" in terminal.render(report)
-    alone = replace(PROTOBUF, level=level, findings=(PROTOBUF.findings[0],))
+    gap = Gap(what="os_packages", where="/var/lib/dpkg/status", reason="can't be read")
+    alone = judged(PROTOBUF, level=level, findings=(PROTOBUF.findings[0],))
     assert "protobuf is all that stands before packages and stack\n" in terminal.render(alone)
+    assert "protobuf stands before packages\n" in terminal.render(judged(alone, gaps=(gap,)))
+    # A gap that does not count (above the level, or forgiven by diff) stands before nothing.
+    assert "protobuf is all that stands before packages and stack\n" in terminal.render(replace(alone, gaps=(gap,)))
+
+
+def test_what_fails_is_read_from_the_report_not_worked_out_again() -> None:
+    small = finding("numpy", "minor", "", before="1.0", after="1.1", evidence=())
+    assert "and drift" in terminal.render(replace(EVERYTHING, findings=(small,), failing=(small.fingerprint,)))
+    assert "and drift" not in terminal.render(replace(EVERYTHING, failing=()))
 
 
 def test_what_was_run_is_said_last() -> None:
@@ -162,9 +191,24 @@ def test_what_was_run_is_said_last() -> None:
         return text.splitlines()[-1].strip()
 
     ran = "the target's own Python ran the probe"
-    assert last(route="exec", executed=True) == f"read by exec in the running container; {ran}"
+    name = VERIFIED.target.name
+    assert last() == f"read in a throw-away container, removed again; {ran}"
+    assert last(route="exec", executed=True) == f"{name}: read by exec in the running container; {ran}"
     assert last(route="archive endpoint", executed=False).endswith("; nothing of the target was run")
-    assert last(route="storage layers", executed=False).startswith("read by storage layers;")
+    assert last(route="storage layers", executed=False).startswith(f"{name}: read by storage layers;")
+
+
+@pytest.mark.parametrize("change", [{"route": "exec"}, {"executed": False}])
+def test_both_sides_are_named_where_they_were_read_in_different_ways(change: dict[str, Any]) -> None:
+    report = replace(PROTOBUF, target=replace(PROTOBUF.target, **change))
+    first, second = terminal.render(report, width=200).splitlines()[-2:]
+    assert first.strip().startswith(f"{PROTOBUF.baseline.name}: read in a throw-away container, removed again; the")
+    assert second.strip().startswith(f"{PROTOBUF.target.name}: read ")
+    assert first != second
+    same_name = replace(report, baseline=replace(report.baseline, name=report.target.name))
+    assert len(terminal.render(same_name, width=200).splitlines()) == len(
+        terminal.render(report, width=200).splitlines()
+    )
 
 
 # --- text of the target that means harm -----------------------------------------------------------------

@@ -38,6 +38,7 @@ RECIPE_LABEL = f"{LABEL}.recipe"
 
 # Build arguments are part of a recipe that a Dockerfile cannot hold.
 BUILD_ARGS = {
+    "buildkit": {"BUILD_SECRET": "CANARY-buildkit-71fe"},
     "secrets": {"BUILD_SECRET": "CANARY-buildarg-6d10"},
 }
 

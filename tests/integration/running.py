@@ -90,7 +90,14 @@ def started(
         stdout=subprocess.PIPE if stdout is None else stdout,
         stderr=subprocess.PIPE,
         cwd=cwd or ROOT,
-        env={**os.environ, "TMPDIR": str(scratch), "COLUMNS": "100", "LC_ALL": "C.UTF-8", **(env or {})},
+        env={
+            **os.environ,
+            "TMPDIR": str(scratch),
+            "XDG_CACHE_HOME": str(scratch.parent / "cache"),
+            "COLUMNS": "100",
+            "LC_ALL": "C.UTF-8",
+            **(env or {}),
+        },
     )
     try:
         yield process
@@ -179,8 +186,16 @@ def throw_away(engine: docker.DockerClient, pid: int) -> list[str]:
 
 
 def processes(container: Container) -> list[str]:
-    """Command lines of a running container's processes."""
-    return sorted(row[-1] for row in container.top(ps_args="-eo pid,args")["Processes"])
+    """Command lines of a running container's processes; one that is being started has none yet."""
+    lines: list[str] = []
+
+    def started() -> bool:
+        nonlocal lines
+        lines = sorted(row[-1] for row in container.top(ps_args="-eo pid,args")["Processes"])
+        return not any(line.startswith("[") for line in lines)
+
+    eventually(started)
+    return lines
 
 
 def inside(container: Container, *command: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -63,6 +64,34 @@ def test_no_engine(run_reprocheck: Run, words: tuple[str, ...], env: dict[str, s
     line = run_reprocheck(*words, env=env).refused()
     assert "no container engine answers" in line
     assert named in line
+
+
+@pytest.mark.parametrize(
+    ("config", "variable", "said"),
+    [
+        ("gone", None, "the docker context gone, which config.json names, does not exist"),
+        (None, "nope", "the docker context nope, which DOCKER_CONTEXT names, does not exist"),
+        ("default", "nope", "the docker context nope, which DOCKER_CONTEXT names, does not exist"),
+        ("damaged", None, "the docker context damaged, which config.json names, can't be read"),
+    ],
+)
+def test_a_docker_context_that_does_not_exist(
+    run_reprocheck: Run, tmp_path: Path, config: str | None, variable: str | None, said: str
+) -> None:
+    """A choice that was made is the only one tried: another engine would answer for the wrong machine."""
+    (tmp_path / "config.json").write_text(json.dumps({"currentContext": config} if config else {}))
+    damaged = tmp_path / "contexts/meta" / hashlib.sha256(b"damaged").hexdigest() / "meta.json"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text("{")
+    env = {"DOCKER_CONFIG": str(tmp_path), "DOCKER_HOST": "", "DOCKER_CONTEXT": variable or ""}
+    assert said in run_reprocheck("capture", "image:x", env=env).refused()
+
+
+@engine_needed
+def test_the_default_docker_context_is_the_default_socket(run_reprocheck: Run, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"currentContext": "gone"}))
+    env = {"DOCKER_CONFIG": str(tmp_path), "DOCKER_HOST": "", "DOCKER_CONTEXT": "default"}
+    assert "no such image" in run_reprocheck("capture", "image:reprocheck-test/there-is-none", env=env).refused()
 
 
 def test_an_engine_that_is_none(run_reprocheck: Run) -> None:
@@ -343,6 +372,12 @@ def test_a_container_that_does_not_run(
     assert state in gap["reason"]
     assert f"{remedy} {container.name}" in gap["reason"]
 
+    # What could be read agrees; the environments were not compared with anything.
+    for sides in ((f"image:{image('small')}", target), (target, f"image:{image('small')}")):
+        report = run_reprocheck("diff", *sides, "--format", "json").ended(2).json
+        assert report["verdict"] == "unverified"
+        assert report["level"]["blocked_by"] == ["environments"]
+
     report = run_reprocheck("verify", target, "--baseline", tmp_path / "b", "--format", "json").ended(2).json
     assert report["verdict"] == "unverified"
     # What was not read is not gone.
@@ -565,8 +600,6 @@ def test_an_output_in_no_directory(run_reprocheck: Run, tmp_path: Path, command:
 
 @pytest.mark.parametrize("command", ["capture", "lock", "verify", "diff", "probe"])
 def test_an_output_that_is_full(run_reprocheck: Run, command: str) -> None:
-    if not Path("/dev/full").exists():
-        pytest.skip("only root can make /dev/full, which is missing here")
     assert "No space left on device" in _unwritten(run_reprocheck(*_words(command), "-o", "/dev/full"))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import docker
 import pytest
 
-from tests.images.build import RECIPES
+from tests.images.build import BUILD_SECONDS, RECIPES
 from tests.integration.running import Bench, Ran, inside, packages, put
 from tests.integration.wheels import wheel
 
@@ -98,19 +98,20 @@ def test_locking_again_changes_nothing_but_the_header(run_reprocheck: Run, image
     ] == []
 
 
+@pytest.mark.parametrize("name", ["small", pytest.param("tf29", marks=tensorflow)])
 def test_a_rebuild_with_the_same_content_changes_nothing_but_header_and_provenance(
-    run_reprocheck: Run, image: Image, engine: docker.DockerClient, own_bench: Bench, tmp_path: Path
+    run_reprocheck: Run, image: Image, engine: docker.DockerClient, own_bench: Bench, tmp_path: Path, name: str
 ) -> None:
     tag = f"reprocheck-test/rebuilt-{own_bench.mark[:12]}:latest"
-    original = engine.images.get(image("small"))
+    original = engine.images.get(image(name))
+    recipe = RECIPES / name
+    files = {path.name: path.read_bytes() for path in recipe.iterdir() if path.name != "Dockerfile"}
     try:
         assert original.tag(tag)
         run_reprocheck("lock", f"image:{tag}", "-o", tmp_path / "before").ended(0)
-        recipe = RECIPES / "small"
         rebuilt = own_bench.build(
-            recipe.joinpath("Dockerfile").read_text(),
-            {"requirements.txt": recipe.joinpath("requirements.txt").read_bytes()},
-            labels=original.labels, tag=tag, nocache=True, network_mode="host",
+            recipe.joinpath("Dockerfile").read_text(), files,
+            labels=original.labels, tag=tag, nocache=True, network_mode="host", timeout=BUILD_SECONDS,
         )  # fmt: skip
         assert rebuilt == tag
         run_reprocheck("lock", f"image:{tag}", "-o", tmp_path / "after").ended(0)
@@ -160,11 +161,11 @@ def test_protobuf_as_json(run_reprocheck: Run, image: Image, locked: Path) -> No
     assert upgraded["requirements"] == [
         {
             "by": "tensorboard", "by_version": "2.9.1", "specifier": "<3.20,>=3.9.2", "marker": None, "extra": None,
-            "allows_before": True, "allows_after": False,
+            "allows_before": True, "allows_after": False, "extras": [], "new": False, "missing": False,
         },
         {
             "by": "tensorflow", "by_version": "2.9.0", "specifier": ">=3.9.2", "marker": None, "extra": None,
-            "allows_before": True, "allows_after": True,
+            "allows_before": True, "allows_after": True, "extras": [], "new": False, "missing": False,
         },
     ]  # fmt: skip
     assert upgraded["fix"]["commands"] == ["pip install protobuf==3.19.6"]
@@ -288,8 +289,9 @@ def test_somebody_installed_in_a_running_container(run_reprocheck: Run, image: I
         upgraded = _found(report, "RC101", "protobuf")
         assert (upgraded["before"], upgraded["after"]) == ("3.19.6", "4.21.1")
         assert upgraded["suffers"] == ["tensorboard"]
-        # No layer did that, so none is blamed.
-        assert upgraded["introduced_by"] is None
+        # No layer of the image did that: the container itself did.
+        brought = upgraded["introduced_by"]
+        assert (brought["layer"], brought["diff_id"]) == (brought["layers"] + 1, None)
         assert report["baseline"]["kind"] == "image"
         assert report["baseline"]["image_id"] == report["target"]["image_id"]
         assert report["target"]["target"] == f"container:{container.name}"

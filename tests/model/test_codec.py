@@ -62,7 +62,7 @@ SNAPSHOT = Snapshot(
 
 
 def plain(snapshot: Snapshot = SNAPSHOT) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(codec.encode_snapshot(snapshot))
+    document: dict[str, Any] = json.loads(codec.encode_json(snapshot))
     return document
 
 
@@ -189,19 +189,19 @@ a_report = st.builds(
 
 @given(a_snapshot)
 def test_a_snapshot_survives_the_round_trip_and_is_harmless_to_show(snapshot: Snapshot) -> None:
-    raw = codec.encode_snapshot(snapshot)
+    raw = codec.encode_json(snapshot)
     assert codec.decode_snapshot(raw, "x") == snapshot
     shown = raw.decode()
     assert shown.endswith("}\n")
     assert all(character == "\n" or not re.match(r"[\x00-\x1f\x7f-\x9f]", character) for character in shown)
     assert not set(shown) & set("\u200b\u202e\u2028\ufeff\U000e0041")
     assert "##[" not in shown
-    assert codec.encode_snapshot(codec.decode_snapshot(raw, "x")) == raw
+    assert codec.encode_json(codec.decode_snapshot(raw, "x")) == raw
 
 
 @given(a_report)
 def test_a_report_survives_the_round_trip(report: Report) -> None:
-    assert codec.decode_report(codec.encode_report(report), "x") == report
+    assert codec.decode_report(codec.encode_json(report), "x") == report
 
 
 @given(
@@ -218,7 +218,7 @@ def test_whatever_stands_in_a_file_it_is_decoded_or_refused_in_one_line(raw: byt
 
 @given(a_snapshot, st.data())
 def test_a_snapshot_with_one_byte_changed_is_decoded_or_refused(snapshot: Snapshot, data: st.DataObject) -> None:
-    raw = bytearray(codec.encode_snapshot(snapshot))
+    raw = bytearray(codec.encode_json(snapshot))
     raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
     try:
         codec.decode_snapshot(bytes(raw), "x")
@@ -230,7 +230,7 @@ def test_a_snapshot_with_one_byte_changed_is_decoded_or_refused(snapshot: Snapsh
 
 
 def test_a_package_is_a_block_that_reads_well_in_a_pull_request() -> None:
-    lines = codec.encode_snapshot(SNAPSHOT).decode().splitlines()
+    lines = codec.encode_json(SNAPSHOT).decode().splitlines()
     start = lines.index('          "name": "package-3",')
     first = start - lines[start::-1].index("        {")
     last = lines.index("        },", start)
@@ -240,7 +240,7 @@ def test_a_package_is_a_block_that_reads_well_in_a_pull_request() -> None:
 
 def test_the_order_of_a_mapping_does_not_matter() -> None:
     turned = msgspec.structs.replace(SNAPSHOT, variables=dict(reversed(SNAPSHOT.variables.items())))
-    assert codec.encode_snapshot(turned) == codec.encode_snapshot(SNAPSHOT)
+    assert codec.encode_json(turned) == codec.encode_json(SNAPSHOT)
 
 
 def test_text_keeps_its_letters_and_loses_its_controls() -> None:
@@ -329,7 +329,7 @@ def test_a_byte_order_mark_is_tolerated() -> None:
 
 
 def test_a_file_that_was_cut_anywhere_says_where_it_ends() -> None:
-    raw = codec.encode_snapshot(
+    raw = codec.encode_json(
         msgspec.structs.replace(SNAPSHOT, environments=(), variables={"\x1b": "\\é\u202e"}, system=System())
     ).rstrip()
     for keep in range(1, len(raw)):
@@ -340,7 +340,7 @@ def test_a_file_that_was_cut_anywhere_says_where_it_ends() -> None:
 
 
 def test_merge_conflict_markers_are_recognised() -> None:
-    lines = codec.encode_snapshot(SNAPSHOT).decode().splitlines()
+    lines = codec.encode_json(SNAPSHOT).decode().splitlines()
     lines[20:20] = ["<<<<<<< HEAD", lines[19], "=======", lines[19], ">>>>>>> branch"]
     assert refusal("\n".join(lines).encode()).startswith("has merge conflict markers at line 21;")
     assert "at line 21" in refusal("\r\n".join(lines).encode())
@@ -463,7 +463,7 @@ def load_refusal(path: Path) -> str:
 
 def test_a_snapshot_is_loaded_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "base.json"
-    path.write_bytes(codec.encode_snapshot(SNAPSHOT))
+    path.write_bytes(codec.encode_json(SNAPSHOT))
     assert codec.load_snapshot(path) == SNAPSHOT
 
 
@@ -519,10 +519,10 @@ def test_a_file_name_that_drives_terminals_is_shown_escaped(tmp_path: Path) -> N
 
 def test_files_are_read_in_the_plainest_locale(tmp_path: Path) -> None:
     path = tmp_path / "base.json"
-    path.write_bytes(codec.encode_snapshot(msgspec.structs.replace(SNAPSHOT, variables={"A": "é"})))
+    path.write_bytes(codec.encode_json(msgspec.structs.replace(SNAPSHOT, variables={"A": "é"})))
     program = (
         "import sys; from pathlib import Path; from reprocheck.model import codec; "
-        "raw = codec.encode_snapshot(codec.load_snapshot(Path(sys.argv[1]))); "
+        "raw = codec.encode_json(codec.load_snapshot(Path(sys.argv[1]))); "
         "assert raw == Path(sys.argv[1]).read_bytes()"
     )
     plainest = {
@@ -532,3 +532,9 @@ def test_files_are_read_in_the_plainest_locale(tmp_path: Path) -> None:
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
     subprocess.run([sys.executable, "-c", program, path], check=True, env=plainest)
+
+
+@pytest.mark.parametrize("raw", [b"", b"[1", b"[x]", b'["a"]', b"[1e999]"])
+def test_the_advice_is_the_callers(raw: bytes) -> None:
+    with pytest.raises(DataError, match=r"; do this instead$"):
+        codec.decode(raw, list[int], "here", advice="do this instead")

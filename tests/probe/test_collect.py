@@ -20,11 +20,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from reprocheck import by_hand
+from reprocheck import by_hand, redact
 from reprocheck.errors import TargetError
 from reprocheck.pipeline import capture
 from reprocheck.probe import collect
-from reprocheck.targets import probe, redact
+from reprocheck.targets import probe
 from reprocheck.targets.address import Address
 from reprocheck.targets.resolve import Access
 from tests import interpreters
@@ -40,6 +40,8 @@ ALLOWED = set(
     "base64 errno fnmatch hashlib json os re select signal stat subprocess sys threading time zlib".split()  # noqa: SIM905
 )
 LIMIT = 48 << 10
+HANG = 60.0
+"""Seconds, many times what is needed: who takes that long waits for ever. How long things take, benchmarks tell."""
 
 
 # Its floor.
@@ -356,7 +358,7 @@ def test_no_limit_is_beyond_the_probes_own(tmp_path: Path) -> None:
 
 
 def test_all_files_of_an_answer_have_a_limit_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collect, "TOTAL_LIMIT", 25)
+    monkeypatch.setattr(collect.Answer, "total_limit", 25)
     for name in "abcd":
         (tmp_path / name).write_bytes(b"x" * 10)
     told = read(f"{tmp_path}/*")
@@ -527,23 +529,23 @@ def test_a_command_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     slow.chmod(0o755)
     began = time.monotonic()
     told = ask({"want": "command", "argv": [str(slow)]})["commands"][str(slow)]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < HANG
     assert told["problem"].startswith("no answer in")
-    assert not group_alive(int((tmp_path / "pid").read_text()))
+    assert gone(tmp_path)
 
 
 def test_a_command_that_prints_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is kept is bounded, and so is what is held."""
-    monkeypatch.setattr(collect, "COMMAND_SECONDS", 20)
+    monkeypatch.setattr(collect, "COMMAND_SECONDS", 2 * HANG)
     monkeypatch.setattr(collect, "COMMAND_LIMIT", 1000)
     loud = tmp_path / "loud"
     loud.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec yes\n")
     loud.chmod(0o755)
     began = time.monotonic()
     told = ask({"want": "command", "argv": [str(loud)]})["commands"][str(loud)]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < HANG
     assert "more than 1000 bytes" in told["problem"]
-    assert not group_alive(int((tmp_path / "pid").read_text()))
+    assert gone(tmp_path)
 
 
 def test_an_interpreter_that_is_a_script_is_not_run(tmp_path: Path) -> None:
@@ -695,6 +697,29 @@ URLS = [
     ("https://g.c/@scope/package", "https://g.c/@scope/package"),
     ("https://g.c/x\nmail me@example.org", "https://g.c/x\nmail me@example.org"),
     ("file:///srv/x", "file:///srv/x"),
+    # conda's tokens in the path of a channel.
+    ("https://conda.anaconda.org/t/tk-1-2/main/linux-64", "https://conda.anaconda.org/t/***/main/linux-64"),
+    ("https://u:p@h.org:8080/t/tk-1/main", "https://h.org:8080/t/***/main"),
+    ("https://h.org/repo/x/t/tk-1/t/main", "https://h.org/repo/x/t/***/t/main"),
+    ("https://h.org/t/tk-1", "https://h.org/t/***"),
+    ("https://h.org/x/t/", "https://h.org/x/t/"),
+    ('"https:\\/\\/h.org\\/t\\/tk-1\\/main"', '"https:\\/\\/h.org\\/t\\/***\\/main"'),
+    (
+        '"https:\\u002f\\u002Fh.org\\u002ft\\u002ftk-1\\u002fmain"',
+        '"https:\\u002f\\u002Fh.org\\u002ft\\u002f***\\u002fmain"',
+    ),
+    ("https://h.org/at/tk-1 /t/tk-1 see https://h.org", "https://h.org/at/tk-1 /t/tk-1 see https://h.org"),
+    ("/srv/t/x/y", "/srv/t/x/y"),
+    # What holds a NUL byte is no text: its length stays, and a URL ends at a control character.
+    ("\0https://u:pass@h.org/x\0", "\0https://******@h.org/x\0"),
+    ("\0ssh://git@h.org/x", "\0ssh://git@h.org/x"),
+    ("https://h.org/t/tk-1-2/main\0", "https://h.org/t/******/main\0"),
+    ("https://h.org/x?token=abc&y=1\0", "https://h.org/x?token=***&y=1\0"),
+    ("https://h.org\0user@x", "https://h.org\0user@x"),
+    ("\0https://h.org\x1fuser@x", "\0https://h.org\x1fuser@x"),
+    ("\0https://h.org/t/ab\x01cd/x", "\0https://h.org/t/**\x01cd/x"),
+    ("\0https://h.org/x?a\x01token=abc\x02d", "\0https://h.org/x?a\x01token=abc\x02d"),
+    ("\0https://h.org/x?token=abc\x02d", "\0https://h.org/x?token=***\x02d"),
 ]
 
 
@@ -715,6 +740,9 @@ PIECES = st.sampled_from(
         "git",
         "g.c",
         "/",
+        "/t/",
+        "\0",
+        "\x01",
         "?",
         "token=",
         "sig=",
@@ -737,14 +765,32 @@ def test_both_rules_agree_and_once_is_enough(text: str) -> None:
     assert redact.url(once) == once
 
 
-@pytest.mark.parametrize("piece", ["a", "?", "://", "token", ":/", "&key", "@", "://@", ";;", "?a=b"])
-def test_no_text_takes_the_rules_long(piece: str) -> None:
+@given(st.lists(PIECES, max_size=12).map("".join))
+def test_what_is_no_text_keeps_its_length(text: str) -> None:
+    raw = b"\0" + text.encode()
+    assert len(collect.scrub(raw)) == len(collect.cut_url(raw)) == len(raw)
+    assert collect.cut_url(raw).decode() == redact.cut_url("\0" + text)
+
+
+@pytest.mark.parametrize("first", ["http://x ", "\0http://x "])
+@pytest.mark.parametrize(
+    "piece",
+    ["a", "?", "://", "token", ":/", "&key", "@", "://@", ";;", "?a=b", "/t", "/t/", "://a/t", "\\u003a//", "\\/t"],
+)
+def test_no_text_takes_the_rules_long(first: str, piece: str) -> None:
     """A file of a megabyte is nothing; quadratic time would be hours."""
-    text = "http://x " + piece * ((1 << 20) // len(piece))
+    text = first + piece * ((1 << 20) // len(piece))
     began = time.monotonic()
     redact.url(text)
     collect.scrub(text.encode())
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < HANG
+
+
+def test_a_file_that_is_no_text_is_cut_where_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"\0\1see https://user:hunter2@host/x")
+    (file,) = read(str(path), limit=26).values()
+    assert (file["content"], file["cut"]) == ("\0\1see https://" + "*" * 12, True)
 
 
 def test_credentials_do_not_leave_in_any_file(tmp_path: Path) -> None:
@@ -808,7 +854,7 @@ HOSTILE = [
     ("drips", "while :; do printf x; sleep 0.05; done", r"did not answer within 1 s"),
     ("closes-its-output-and-lives-on", "exec >&-\nsleep 600", r"does not run as Python"),
     ("closes-both-and-lives-on", "exec >&- 2>&-\nsleep 600", r"does not run as Python"),
-    ("leaves-a-child-with-the-pipes", "sleep 600 &\nexit 0", r"did not answer within 1 s"),
+    ("leaves-a-child-with-the-pipes", "exec 3<&0\nsleep 600 <&3 &\nexit 0", r"did not answer within 1 s"),
     (
         "prints-what-looks-like-an-answer",
         "printf '\\n0123456789abcdef0123456789abcdef begin 4\\ne30=\\n0123456789abcdef0123456789abcdef end\\n'",
@@ -823,7 +869,7 @@ def test_a_program_that_is_no_python(body: str, message: str | None, tmp_path: P
     began = time.monotonic()
     with pytest.raises(TargetError) as error:
         captured(stand_in(tmp_path, body), seconds=1)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < HANG
     line = str(error.value)
     assert "\n" not in line
     assert line.startswith(f"python:{tmp_path}/python3: ")

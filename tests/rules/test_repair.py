@@ -10,7 +10,7 @@ from tests.make import comparison, environment, of, package, python, snapshot
 
 if TYPE_CHECKING:
     from reprocheck.model.report import Fix
-    from reprocheck.model.snapshot import Snapshot
+    from reprocheck.model.snapshot import Snapshot, TargetKind
 
 
 def repair(before: Snapshot, after: Snapshot, name: str = "x") -> Fix | None:
@@ -114,6 +114,37 @@ def test_another_environment_is_repaired_by_its_own_interpreter() -> None:
         return snapshot(environment(package(f"x=={version}"), name="/opt/my env", python=interpreter))
 
     assert command(at("1"), at("2")) == ("'/opt/my env/bin/python' -m pip install x==1",)
+
+
+@pytest.mark.parametrize("kind", ["python", "host"])
+def test_the_interpreter_that_was_named_repairs_itself(kind: TargetKind) -> None:
+    """Whichever `pip` comes first on anybody's PATH is another's."""
+    after = of(package("x==2"), kind=kind)
+    assert command(of(package("x==1")), after) == ("/usr/bin/python3 -m pip install x==1",)
+
+
+def test_an_interpreter_that_is_not_known_makes_no_command() -> None:
+    def at(version: str) -> Snapshot:
+        return snapshot(environment(package(f"x=={version}"), name="/opt/venv", python=None))
+
+    fix = repair(at("1"), at("2"))
+    assert fix is not None
+    assert (fix.summary, fix.commands) == ("put x 1 back", ())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "installed", "options"),
+    [
+        ("2.0.0", "2.0.0+cu118", "--force-reinstall --no-deps "),
+        ("1.0", "1.0.0", "--force-reinstall --no-deps "),
+        ("2.0.0+cu118", "2.0.0", ""),
+        ("2.0.0+cu117", "2.0.0+cu118", ""),
+        ("2.0.0", "2.0.1+cu118", ""),
+    ],
+)
+def test_what_pip_would_call_satisfied_is_installed_by_force(wanted: str, installed: str, options: str) -> None:
+    fix = command(of(package(f"x=={wanted}")), of(package(f"x=={installed}")))
+    assert fix == (f"pip install {options}x=={wanted}",)
 
 
 @pytest.mark.parametrize(

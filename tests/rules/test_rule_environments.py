@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from reprocheck.rules import level_of
 from tests.make import environment, finding, findings, package, python, snapshot
 
 if TYPE_CHECKING:
@@ -91,6 +92,17 @@ def test_added_and_removed() -> None:
     assert (gone.severity, gone.subject.environment, gone.before) == ("major", "/opt/v", "/opt/v")
     assert [item.rule for item in findings(two, one)] == ["RC315"]
     assert findings(two, two) == ()
+
+
+def test_an_environment_that_took_a_framework_along_counts_at_the_lowest_level() -> None:
+    lost = environment(package("torch==2.0"), package("numpy==1"), package("jax==1"), name="/opt/v", kind="venv")
+    gone = finding(snapshot(environment(), lost), snapshot(environment()), "RC315", level="framework")
+    assert gone.message == "environment /opt/v was removed (Python 3.9.2, 3 packages, among them jax, torch)"
+    assert gone.details == {"frameworks": "jax, torch"}
+    assert level_of(gone) == "framework"
+    other = environment(package("numpy==1"), name="/opt/v", kind="venv")
+    assert findings(snapshot(environment(), other), snapshot(environment()), "RC315", level="framework") == ()
+    assert level_of(finding(snapshot(environment(), other), snapshot(environment()), "RC315")) == "packages"
 
 
 def test_an_environment_behind_a_gap_is_not_removed() -> None:

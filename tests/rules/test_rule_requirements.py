@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from reprocheck.rules import notes
-from tests.make import comparison, environment, finding, findings, of, package, python, snapshot, tensorflow
+from reprocheck.model.snapshot import Coverage
+from reprocheck.rules import unjudged
+from tests.make import comparison, environment, finding, findings, of, package, python, snapshot, tensorflow, without
 
 
 def test_newly_violated() -> None:
@@ -61,7 +62,26 @@ def test_newly_missing() -> None:
 def test_missing_for_a_new_requirer_invents_no_version() -> None:
     found = finding(of(), of(package("new==1", "x>=2")), "RC202")
     assert found.fix is not None
-    assert (found.fix.summary, found.fix.commands) == ("install a x that satisfies x>=2", ())
+    assert (found.fix.summary, found.fix.commands) == ("install a version of x that satisfies x>=2", ())
+    found = finding(of(), of(package("new==1", "absent")), "RC202")
+    assert found.fix is not None
+    assert (found.fix.summary, found.fix.commands) == ("install absent", ())
+
+
+def test_a_requirement_says_whether_it_is_new_and_whether_there_is_anything_to_meet_it() -> None:
+    before = of(package("x==1"), package("user==1", "x>=1"), package("old==1", "x>=2"), package("all==1"))
+    after = of(package("x==1"), package("user==2", "x>=2"), package("old==1", "x>=2"), package("all==2", "gone[y,z]"))
+    (check,) = finding(before, after, "RC201").requirements
+    assert (check.by, check.allows_before, check.allows_after, check.new, check.missing) == (
+        ("user", False, False, True, False)
+    )
+    (check,) = finding(before, after, "RC202").requirements
+    assert (check.by, check.allows_before, check.allows_after, check.extras, check.missing) == (
+        ("all", None, None, ("y", "z"), True)
+    )
+    changed = of(*(one for one in before.environments[0].packages if one.name != "x"), package("x==0.5"))
+    checks = {check.by: check.new for check in finding(before, changed, "RC102").requirements}
+    assert checks == {"old": False, "user": False}
 
 
 def test_a_gap_in_the_listing_is_not_a_missing_package() -> None:
@@ -81,8 +101,20 @@ def test_malformed_requirements_are_noted_and_never_findings() -> None:
     before = of(package("a==1"), package("b==1"))
     after = of(package("a==2", "?? nonsense", "b>=1"), package("b==odd~1"))
     assert findings(before, after, "RC201", "RC202") == ()
-    said = [note.reason for note in notes(comparison(before, after))]
+    gaps, notes = unjudged(comparison(before, after))
+    said = [gap.reason for gap in gaps]
     assert len(said) == 2
-    assert any("a requires ?? nonsense" in reason for reason in said)
-    assert any("the version of b is no PEP 440 version" in reason for reason in said)
-    assert notes(comparison(after, after)) == ()
+    assert any("?? nonsense can't be judged" in reason for reason in said)
+    assert any("the version of b, odd~1, is none (PEP 440)" in reason for reason in said)
+    assert notes == ()
+    gaps, notes = unjudged(comparison(after, after))
+    assert gaps == ()
+    assert [note.reason.removesuffix("; the same on both sides") for note in notes] == said
+
+
+def test_a_package_that_an_older_extractor_did_not_see_is_not_missing() -> None:
+    before, after = of(package("a==1"), package("b==1")), of(package("a==1", "b"))
+    assert len(findings(before, after, "RC202")) == 1
+    newer = without(before, coverage={**before.coverage, "environments": Coverage(state="complete", version=2)})
+    assert findings(newer, after, "RC202") == ()
+    assert len(findings(after, newer, "RC202")) == 0

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from reprocheck.targets import address, local
 from reprocheck.targets.address import Address
 from reprocheck.targets.resolve import Access, image_of, open_target, resolve
 from tests import interpreters
+from tests.archives.make import PACKED, tar
 
 
 class NoEngine(Access):
@@ -36,6 +38,9 @@ class DeadEngine(Access):
         ("python:.", Address("python", ".")),
         ("snapshot:a:b", Address("snapshot", "a:b")),
         ("evidence:x", Address("evidence", "x")),
+        ("archive:a.tar#one:2", Address("archive", "a.tar#one:2")),
+        ("oci:.", Address("oci", ".")),
+        ("rootfs:/", Address("rootfs", "/")),
     ],
 )
 def test_a_full_target_needs_no_engine(word: str, found: Address) -> None:
@@ -48,7 +53,9 @@ def test_a_bare_word(word: str) -> None:
     assert address.parse(word) is None
 
 
-@pytest.mark.parametrize("word", ["image:", "container:", "python:", "snapshot:", "evidence:", "host:x"])
+@pytest.mark.parametrize(
+    "word", ["image:", "container:", "archive:", "oci:", "rootfs:", "python:", "snapshot:", "evidence:", "host:x"]
+)
 def test_a_kind_without_its_value_or_with_one_too_many(word: str) -> None:
     with pytest.raises(UsageError, match=r"host:|names nothing"):
         address.parse(word)
@@ -67,24 +74,73 @@ def test_paths_need_no_engine(tmp_path: Path) -> None:
         write(tmp_path / "s.json", b'{"schema": "reprocheck.snapshot/1"}'): "snapshot",
         write(tmp_path / "empty-object", b"  {}"): "snapshot",
         write(tmp_path / "e", b"noise\n" + marker + b" begin 4\nAAAA\n" + marker + b" end\n"): "evidence",
+        write(tmp_path / "crlf", b"\r\n" + marker + b" begin 4\r\nAAAA\r\n" + marker + b" end\r\n"): "evidence",
         write(tmp_path / "e.json", b'{"schema": "reprocheck.evidence/1"}'): "evidence",
         write(tmp_path / "bin/python3.9", b"\x7fELF", 0o755): "python",
         write(tmp_path / "bin/pypy3", b"\x7fELF", 0o755): "python",
         write(tmp_path / "venv/pyvenv.cfg", b"").parent: "python",
         write(tmp_path / "conda/conda-meta/history", b"").parent.parent: "python",
-        write(tmp_path / "root/bin/python", b"").parent.parent: "python",
+        write(tmp_path / "prefix/bin/python", b"").parent.parent: "python",
+        write(tmp_path / "root/etc/os-release", b"").parent.parent: "rootfs",
+        write(tmp_path / "bare/usr/lib/x", b"").parent.parent.parent: "rootfs",
+        write(tmp_path / "layout/oci-layout", b"{}").parent: "oci",
+        write(tmp_path / "image.tar", tar({"x": b"1"})): "archive",
+        write(tmp_path / "image", gzip.compress(tar({"x": b"1"}))): "archive",
+        write(tmp_path / "image.tzst", PACKED["+zstd"](tar({"x": b"1"}))): "archive",
     }
     for path, kind in cases.items():
         assert resolve(str(path), NoEngine()) == Address(kind, str(path))  # type: ignore[arg-type]
+
+
+def test_a_root_file_system_is_no_environment_although_it_has_a_python(tmp_path: Path) -> None:
+    """Nor are its links followed, which lead elsewhere when seen from here."""
+    (tmp_path / "bin").symlink_to("/usr/bin")
+    (tmp_path / "usr").mkdir()
+    (tmp_path / "usr/lib").symlink_to("/nowhere")
+    assert resolve(str(tmp_path), NoEngine()) == Address("rootfs", str(tmp_path))
+
+
+def test_a_layout_that_also_looks_like_something_else(tmp_path: Path) -> None:
+    for name in ("oci-layout", "pyvenv.cfg", "etc/os-release", "bin/python"):
+        write(tmp_path / name, b"{}")
+    assert resolve(str(tmp_path), NoEngine()).kind == "oci"
+
+
+def test_an_image_of_an_archive_or_layout(tmp_path: Path) -> None:
+    archive = write(tmp_path / "image.tar", tar({"x": b"1"}))
+    layout = write(tmp_path / "layout/oci-layout", b"{}").parent
+    for path, kind in ((archive, "archive"), (layout, "oci")):
+        assert resolve(f"{path}#made:one", NoEngine()) == Address(kind, f"{path}#made:one")  # type: ignore[arg-type]
+    venv = write(tmp_path / "venv/pyvenv.cfg", b"").parent
+    with pytest.raises(UsageError, match=r"#made:one chooses an image of an archive or layout, and .* is a python:"):
+        resolve(f"{venv}#made:one", NoEngine())
+
+
+@pytest.mark.parametrize(
+    ("value", "path", "name"),
+    [
+        ("a.tar", "a.tar", None),
+        ("a.tar#x/y:1", "a.tar", "x/y:1"),
+        ("a.tar#", "a.tar", None),
+        ("a#b.tar#x", "a#b.tar", "x"),
+        ("there#x", "there#x", None),
+    ],
+)
+def test_a_path_with_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str, path: str, name: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "there#x", b"")
+    assert address.chosen(value) == (path, name)
 
 
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
         ("x.sif", b"", r"read from inside; run these two, then use evidence:x\.evidence"),
-        ("notes.txt", b"hello", r"neither a snapshot, nor evidence"),
-        ("empty", b"", r"neither a snapshot, nor evidence"),
-        ("python", b"not executable", r"neither a snapshot, nor evidence"),
+        ("notes.txt", b"hello", r"neither an image archive, nor a snapshot, nor evidence.*rootfs:, python:"),
+        ("empty", b"", r"neither an image archive, nor a snapshot, nor evidence.*rootfs:, python:"),
+        ("python", b"not executable", r"neither an image archive, nor a snapshot, nor evidence.*rootfs:, python:"),
     ],
 )
 def test_a_file_that_is_no_target(name: str, content: bytes, said: str, tmp_path: Path) -> None:
@@ -94,7 +150,7 @@ def test_a_file_that_is_no_target(name: str, content: bytes, said: str, tmp_path
 
 
 def test_a_path_that_is_nothing_to_read(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no environment"):
+    with pytest.raises(UsageError, match=r"without any of oci-layout, .*usr/lib.*name its kind: container:, image:, "):
         resolve(str(tmp_path), NoEngine())
     (tmp_path / "dangling").symlink_to("nowhere")
     with pytest.raises(UsageError, match="can't be read"):
@@ -153,17 +209,23 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def test_the_active_environment(bare: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    told: list[str] = []
     for name in ("venv", "conda", "path"):
         write(tmp_path / name / "bin/python", b"#!/bin/sh\n", 0o755)
         write(tmp_path / name / "bin/python3", b"#!/bin/sh\n", 0o755)
     bare.setenv("PATH", f"/nonexistent:{tmp_path}/path/bin")
-    assert local.active_interpreter() == tmp_path / "path/bin/python3"
+    assert local.active_interpreter(told.append) == tmp_path / "path/bin/python3"
     bare.setenv("CONDA_PREFIX", str(tmp_path / "conda"))
-    assert local.active_interpreter() == tmp_path / "conda/bin/python"
+    assert local.active_interpreter(told.append) == tmp_path / "conda/bin/python"
     bare.setenv("VIRTUAL_ENV", str(tmp_path / "venv"))
-    assert local.active_interpreter() == tmp_path / "venv/bin/python"
+    assert local.active_interpreter(told.append) == tmp_path / "venv/bin/python"
+    assert told == []
     bare.setenv("VIRTUAL_ENV", str(tmp_path / "gone"))
-    assert local.active_interpreter() == tmp_path / "conda/bin/python"
+    assert local.active_interpreter(told.append) == tmp_path / "conda/bin/python"
+    assert told == [f"VIRTUAL_ENV={tmp_path}/gone holds no bin/python; reading {tmp_path}/conda/bin/python"]
+    bare.setenv("CONDA_PREFIX", "/also/gone")
+    assert local.active_interpreter(told.append) == tmp_path / "path/bin/python3"
+    assert [line.partition("=")[0] for line in told[1:]] == ["VIRTUAL_ENV", "CONDA_PREFIX"]
 
 
 def test_never_the_environment_of_reprocheck_itself(bare: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -173,7 +235,7 @@ def test_never_the_environment_of_reprocheck_itself(bare: pytest.MonkeyPatch, tm
     bare.setenv("VIRTUAL_ENV", str(tmp_path / "own"))
     bare.setenv("PATH", str(tmp_path / "own/bin"))
     with pytest.raises(UsageError, match="name one with --python"):
-        local.active_interpreter()
+        local.active_interpreter(pytest.fail)
 
 
 def test_the_host_through_the_whole_pipeline(bare: pytest.MonkeyPatch, tmp_path: Path) -> None:

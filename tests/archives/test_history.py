@@ -1,99 +1,79 @@
 from __future__ import annotations
 
-import os
-import re
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reprocheck.targets import redact
+from reprocheck.archives.history import from_config, instruction, instructions
+from reprocheck.archives.manifest import HistoryEntry
 
 SECRET = "hunter2"
 
-# Variables.
+Entry = tuple[str, int]
 
-SHOWN = [
-    "PATH", "LANG", "LC_ALL", "TZ", "CUDA_VERSION", "CUDA_HOME", "NVIDIA_VISIBLE_DEVICES", "NV_CUDNN_VERSION",
-    "TF_CPP_MIN_LOG_LEVEL", "XLA_FLAGS", "OMP_NUM_THREADS", "PYTHONPATH", "PYTHON_VERSION", "VIRTUAL_ENV",
-    "CONDA_PREFIX", "LD_LIBRARY_PATH", "LD_PRELOAD", "HIP_VISIBLE_DEVICES", "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION",
-]  # fmt: skip
-WITHHELD = [
-    "NVIDIA_API_KEY", "NV_TOKEN", "TF_SECRET", "CUDA_PASSWORD", "PYTHON_KEYRING_BACKEND", "OMP_AUTH",
-    "nvidia_api_key", "TF_api_key", "TF_VAR_db_password", "TF_VAR_region", "TF_CLI_ARGS", "TF_HTTP_USERNAME",
-    "LANGFUSE_SALT", "LANGCHAIN_API_KEY", "LC_SECRET_TOKEN", "LANGUAGE_PWD", "TZ_PASSWORD", "VIRTUAL_ENV_TOKEN",
-    "CONDA_PREFIX_SECRET", "VIRTUAL_ENV_PROMPT", "CONDA_TOKEN", "LD_PRELOADED", "HIP_VISIBLE_DEVICES_X",
-    "AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "PIP_INDEX_URL", "MY_PATH", "HOME", "", "PATH\n", "XPYTHON",
-]  # fmt: skip
+BASE: Entry = ("/bin/sh -c #(nop) ADD file:abc in / ", 100)
+SETTINGS: list[Entry] = [
+    ("/bin/sh -c #(nop)  ENV A=1", 0),
+    ('/bin/sh -c #(nop)  CMD ["bash"]', 0),
+    ("EXPOSE 8888/tcp", 0),
+    ("ARG X", 0),
+]
+RUN: Entry = ("RUN /bin/sh -c pip3 install six # buildkit", 7)
+WORKDIR: Entry = ("WORKDIR /work", 0)
+NOTHING: Entry = ("RUN /bin/sh -c true # buildkit", 0)
+COPY: Entry = ("COPY app /app # buildkit", 3)
 
-
-@pytest.mark.parametrize("name", SHOWN)
-def test_a_variable_that_is_a_fact(name: str) -> None:
-    assert redact.variables([f"{name}=1.2=x"]) == {name: "1.2=x"}
-
-
-@pytest.mark.parametrize("name", WITHHELD)
-def test_a_variable_that_is_not(name: str) -> None:
-    assert redact.variables([f"{name}={SECRET}"]) == {name: None}
-    # The probe is given the rules one by one.
-    assert not any(re.match(rule, name) for rule in redact.ALLOWED_VARIABLES)
-
-
-def test_a_shown_variable_still_loses_credentials() -> None:
-    assert redact.variables([f"PYTHONPATH=https://u:{SECRET}@h/x", "PATH"]) == {"PYTHONPATH": "https://h/x", "PATH": ""}
-
-
-# Labels and commands.
-
-
-def test_labels() -> None:
-    given = {
-        "org.opencontainers.image.source": f"https://u:{SECRET}@h/x",
-        "org.opencontainers.image.sources": SECRET,
-        "com.nvidia.cudnn.version": "8",
-        "maintainer": "x",
-        "maintainer.token": SECRET,
-        "com.example.token": SECRET,
-        "dev.reprocheck.test": "1",
-    }
-    assert redact.labels(given) == {
-        "org.opencontainers.image.source": "https://h/x",
-        "org.opencontainers.image.sources": None,
-        "com.nvidia.cudnn.version": "8",
-        "maintainer": "x",
-        "maintainer.token": None,
-        "com.example.token": None,
-        "dev.reprocheck.test": "1",
-    }
+ADDED, RAN, COPIED = ("ADD file:abc in /", 100), ("RUN pip3 install six", 7), ("COPY app /app", 3)
+UNKNOWN = (None, None)
 
 
 @pytest.mark.parametrize(
-    ("argv", "shown"),
+    ("history", "layers", "made"),
     [
-        ([], ()),
-        (["python3", "train.py", "--epochs", "10"], ("python3", "train.py", "--epochs", "10")),
-        (["x", f"--token={SECRET}"], ("x", "--token=***")),
-        (["x", "--token", SECRET], ("x", "--token", "***")),
-        (["x", "-p", SECRET], ("x", "-p", "***")),
-        (["x", f"-p{SECRET}!"], ("x", "***")),
-        ([f"https://u:{SECRET}@h"], ("https://h",)),
-        (["x", f"KEY={SECRET}"], ("x", "***")),
-        (["/bin/sh", "-c", f"serve {SECRET}"], ("/bin/sh", "-c", "***")),
-        (["tini", "--", "/usr/bin/run.sh"], ("tini", "***", "/usr/bin/run.sh")),
+        ([], 0, []),
+        ([BASE], 1, [ADDED]),
+        ([BASE, *SETTINGS, RUN], 2, [ADDED, RAN]),
+        # An instruction that wrote nothing made a layer (BuildKit) or none (the classic builder).
+        ([BASE, WORKDIR, RUN], 3, [ADDED, ("WORKDIR /work", 0), RAN]),
+        ([BASE, WORKDIR, RUN], 2, [ADDED, RAN]),
+        ([BASE, NOTHING, COPY], 3, [ADDED, ("RUN true", 0), COPIED]),
+        # One of the two did: what stands between them is not certain, the ends are.
+        ([BASE, WORKDIR, RUN, NOTHING, COPY], 4, [ADDED, UNKNOWN, UNKNOWN, COPIED]),
+        # A history of something else, or none at all: nothing is claimed.
+        ([BASE, RUN], 3, [UNKNOWN] * 3),
+        ([BASE, RUN, COPY], 2, [UNKNOWN] * 2),
+        ([], 2, [UNKNOWN] * 2),
+        ([("", 0), ("", 5)], 1, [(None, 5)]),
     ],
 )
-def test_command(argv: list[str], shown: tuple[str, ...]) -> None:
-    assert redact.command(argv) == shown
+def test_each_layer_has_its_instruction(
+    history: list[Entry], layers: int, made: list[tuple[str | None, int | None]]
+) -> None:
+    assert instructions(history, layers) == made
 
 
-@given(st.lists(st.text(max_size=5), max_size=3), st.lists(st.text(max_size=5), max_size=3))
-def test_a_masked_change_of_a_command_is_still_seen(entrypoint: list[str], cmd: list[str]) -> None:
-    digest = redact.command_digest(entrypoint, cmd)
-    assert (digest is None) == (not entrypoint and not cmd)
-    assert redact.command_digest(entrypoint, [*cmd, "x"]) != digest
-    assert redact.command_digest(["x", *entrypoint], cmd) != digest
-    if entrypoint:
-        assert redact.command_digest(entrypoint[:-1], [entrypoint[-1], *cmd]) != digest
+def entry(text: str | None, *, empty: bool | None = None) -> HistoryEntry:
+    return HistoryEntry(created_by=text, empty_layer=empty)
+
+
+def test_a_configurations_own_history_is_exact() -> None:
+    history = [
+        entry("/bin/sh -c #(nop) ADD file:abc in / "),
+        entry("ENV A=1", empty=True),
+        entry("WORKDIR /work"),
+        entry("RUN /bin/sh -c true # buildkit"),
+        entry("RUN |1 TOKEN=hidden /bin/sh -c pip3 install six # buildkit", empty=False),
+        entry(None),
+        entry('CMD ["bash"]', empty=True),
+    ]
+    made = ("ADD file:abc in /", "WORKDIR /work", "RUN true", "RUN pip3 install six", None)
+    assert from_config(history, 5) == made
+    assert from_config([], 0) == ()
+
+
+@pytest.mark.parametrize("layers", [0, 1, 3])
+def test_a_configurations_history_of_something_else_claims_nothing(layers: int) -> None:
+    assert from_config([entry("RUN a"), entry("RUN b"), entry("USER c", empty=True)], layers) is None
 
 
 # History: what both builders write, as the author wrote it.
@@ -142,7 +122,7 @@ NOP = "/bin/sh -c #(nop)  "
     ],
 )
 def test_instruction(written: str, shown: str | None) -> None:
-    assert redact.instruction(written) == shown
+    assert instruction(written) == shown
     assert shown is None or SECRET not in shown
 
 
@@ -171,7 +151,7 @@ KEPT = [
 @pytest.mark.parametrize("words", KEPT)
 @pytest.mark.parametrize("shape", ["/bin/sh -c {}", "RUN /bin/sh -c {} # buildkit", "|1 A=1 /bin/sh -c {}"])
 def test_run_lines_keep_their_authors_words(words: str, shape: str) -> None:
-    assert redact.instruction(shape.format(words)) == f"RUN {words}"
+    assert instruction(shape.format(words)) == f"RUN {words}"
 
 
 @pytest.mark.parametrize(
@@ -204,29 +184,13 @@ def test_run_lines_keep_their_authors_words(words: str, shape: str) -> None:
     ],
 )
 def test_run_lines_lose_their_secrets(words: str) -> None:
-    shown = redact.instruction(f"RUN /bin/sh -c {words} # buildkit")
+    shown = instruction(f"RUN /bin/sh -c {words} # buildkit")
     assert shown is not None
     assert shown.startswith("RUN ")
     assert SECRET not in shown
 
 
 @given(st.text(max_size=60))
-def test_any_history_is_read_and_once_is_enough(text: str) -> None:
-    shown = redact.instruction(text)
+def test_any_history_is_read(text: str) -> None:
+    shown = instruction(text)
     assert (shown is None) == (not text.strip().removesuffix("# buildkit").strip())
-    assert redact.url(redact.url(text)) == redact.url(text)
-
-
-def test_the_urls_of_packagings_tests() -> None:
-    """Ours agrees, and is stricter with ${VARIABLES}: a name may be a secret's own."""
-    root = os.environ.get("REPROCHECK_CORPUS")
-    if not root:
-        pytest.skip("REPROCHECK_CORPUS is not set")
-    import json
-    from pathlib import Path
-
-    table = json.loads((Path(root) / "packaging/EXPECTED.json").read_bytes())["strip_url"]
-    assert len(table) >= 8
-    for given_url, shown in table:
-        want = "https://g.c/user/repo.git" if "${" in shown else shown.partition(" ")[0]
-        assert redact.url(given_url) == want

@@ -1,0 +1,128 @@
+"""Which instruction made which layer (OCI image configuration, ``history``), its secrets withheld."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+
+from reprocheck import redact
+from reprocheck.archives.manifest import HistoryEntry
+
+_EMPTY = frozenset(
+    {"ARG", "CMD", "ENTRYPOINT", "ENV", "EXPOSE", "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD", "SHELL"}
+    | {"STOPSIGNAL", "USER", "VOLUME"}
+)
+"""Instructions that make no layer."""
+
+_ARGUMENTS = re.compile(r"(?:RUN )?\|(\d+) ")
+_SHELL = re.compile(r"(?:/\S+/)?(?:ba|da|a|z|k)?sh(?: -\w*o \w+| -\S+)*? -\w*c ")
+# In a shell's words a secret has a name that ends in such a word (`tokenizers==0.13` and `keyring` have not).
+_NAMED = "KEY|TOKEN|SECRET|PASSW(?:OR)?D|PASSPHRASE|PWD|CREDENTIALS?|AUTH|SIGNATURE|(?<![A-Z])PASS"
+_VALUE = r"(?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^\s;&|\"'])+"
+_SECRETS_OF_COMMANDS = tuple(
+    re.compile(rule, re.IGNORECASE)
+    for rule in (
+        r"(\bAuthorization:[ \t]*)[^\"'\n]+",
+        r"\b((?:Bearer|Basic)[ \t]+)[A-Za-z0-9._~+/=-]+",
+        rf"((?:{_NAMED})S?\d*(?:[_-][\w-]*)?[\"']?(?:=(?!=)|[ \t]+=[ \t]+|:[ \t]*)){_VALUE}",
+        rf"(\s--?[\w-]*(?:{_NAMED})[ \t]+)(?!-){_VALUE}",
+        rf"(\b(?:password|passwd)[ \t]+)(?!-){_VALUE}",
+        r"(\b(?:curl|wget)\b[^\n;|&]*?\s(?:-u|--user)[ =]?[^\s:/=]+:)[^\s\"']+",
+    )
+)
+
+
+def instructions(history: list[tuple[str, int]], layers: int) -> list[tuple[str | None, int | None]]:
+    """Instruction and size of each layer, from the history, oldest entry first.
+
+    The engine's API leaves out ``empty_layer`` (OCI image configuration, ``history``), so which entry made
+    a layer is worked out: bytes mean a layer, settings mean none, and any other instruction of no bytes
+    (``WORKDIR``, a ``RUN`` that changed nothing) goes either way. Where that does not come out even, the
+    layers below the first and above the last doubtful entry are still certain; of the others nothing is
+    claimed.
+    """
+    entries = [(instruction(text), size) for text, size in history]
+    entries = [(text, size) for text, size in entries if size > 0 or _word(text) not in _EMPTY]
+    certain = [entry for entry in entries if entry[1] > 0]
+    if layers in {len(entries), len(certain)}:
+        return list(entries if layers == len(entries) else certain)
+    doubtful = [position for position, (_, size) in enumerate(entries) if size == 0]
+    if not doubtful or not len(certain) < layers < len(entries):
+        return [(None, None)] * layers
+    below, above = entries[: doubtful[0]], entries[doubtful[-1] + 1 :]
+    return [*below, *[(None, None)] * (layers - len(below) - len(above)), *above]
+
+
+def from_config(history: Sequence[HistoryEntry], layers: int) -> tuple[str | None, ...] | None:
+    """Instruction of each layer, from the history of an image configuration, secrets masked.
+
+    It says of each entry whether it made a layer. ``None`` where that does not come out even: the specification
+    leaves the history optional, and tools that cut or add layers don't always keep it.
+    """
+    made = [entry for entry in history if not entry.empty_layer]
+    if len(made) != layers:
+        return None
+    return tuple(instruction(entry.created_by or "") for entry in made)
+
+
+def _word(text: str | None) -> str:
+    return (text or "").partition(" ")[0].upper()
+
+
+def instruction(created_by: str) -> str | None:
+    """The Dockerfile instruction of a history entry as its author wrote it, secrets masked; ``None`` for an empty one.
+
+    The classic builder writes ``/bin/sh -c #(nop)  CMD …`` and ``|1 ARG=value /bin/sh -c …``, BuildKit
+    ``RUN |1 ARG=value /bin/sh -c … # buildkit``.
+    """
+    text = created_by.strip().removesuffix("# buildkit").strip()
+    if not text:
+        return None
+    nop = re.match(r"(?:\S+sh )?(?:-\S+ )*#\(nop\)\s*", text)
+    if nop:
+        text = text[nop.end() :]
+    elif arguments := _ARGUMENTS.match(text):
+        shell = _SHELL.search(text, arguments.end())
+        text = f"RUN {text[shell.end() :]}" if shell else f"RUN {redact.MASK}"
+    elif shell := re.match(rf"(?:RUN )?{_SHELL.pattern}", text):
+        text = f"RUN {text[shell.end() :]}"
+    word, _, rest = text.partition(" ")
+    return f"{word} {_operands(word.upper(), rest.strip())}".strip()
+
+
+def _operands(word: str, rest: str) -> str:
+    match word:
+        case "ENV" | "LABEL" | "ARG":
+            return _names(rest, word)
+        case "CMD" | "ENTRYPOINT" | "HEALTHCHECK" | "ONBUILD":
+            return _masked_command(rest)
+        case _:
+            rest = redact.url(rest)
+            for rule in _SECRETS_OF_COMMANDS:
+                rest = rule.sub(rf"\1{redact.MASK}", rest)
+            return rest
+
+
+def _names(rest: str, word: str) -> str:
+    # Names alone: a value may hold spaces and quotes, and where one ends can't be told from the history.
+    found = re.match(r"(?:map\[)?([A-Za-z_][\w.-]*)(?:=(.*))?", rest, re.DOTALL)
+    if found is None:
+        return redact.MASK
+    name, value = found[1], found[2]
+    if value is None:
+        return name if word == "ARG" else f"{name} {redact.MASK}"
+    if word == "ENV" and redact.is_shown(name) and not re.search(r"\s\S+=", value):
+        return f"{name}={redact.url(value)}"
+    return f"{name}={redact.MASK}"
+
+
+def _masked_command(rest: str) -> str:
+    try:
+        argv = json.loads(rest)
+    except ValueError:
+        # The classic builder prints a Go slice: ["python3" "train.py"].
+        argv = re.findall(r'"((?:[^"\\]|\\.)*)"', rest)
+    if not isinstance(argv, list) or not argv:
+        return redact.MASK
+    return json.dumps(list(redact.command([str(word) for word in argv])))

@@ -1,0 +1,93 @@
+"""Who brought a change: the layer, and the instruction that made it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from reprocheck.model.report import IntroducedBy
+from reprocheck.model.snapshot import IMAGES
+
+if TYPE_CHECKING:
+    from reprocheck.model.report import Finding
+    from reprocheck.model.snapshot import Provenance, Snapshot
+
+_OF_FILES = frozenset({"python-package", "conda-package", "os-package", "os", "python", "environment", "file"})
+"""Subjects that a layer brings; settings and variables are no files."""
+_EDITED = "package-edited"
+
+
+def attribute(findings: tuple[Finding, ...], before: Snapshot, after: Snapshot) -> tuple[Finding, ...]:
+    """Sign the findings about files with the layer that brought each; unsigned where that is not known.
+
+    The second side's provenance tells, where its layers were read; else there must be one possibility.
+    """
+    only = _introduced_by(before, after)
+    signed = []
+    for finding in findings:
+        layer = None
+        if finding.subject.kind in _OF_FILES:
+            group, name = _place(finding)
+            if finding.name == _EDITED:
+                index, time = after.provenance.edited.get(group, {}).get(name), None
+            else:
+                index = _index(finding, group, name, after.provenance)
+                time = after.provenance.times.get(group, {}).get(name)
+            layer = only if index is None else named(index, after, time)
+        signed.append(finding if layer is None else replace(finding, introduced_by=layer))
+    return tuple(signed)
+
+
+def _place(finding: Finding) -> tuple[str, str]:
+    """Group and name under which the provenance has a finding's subject."""
+    subject = finding.subject
+    group = {
+        "conda-package": f"environments[{subject.environment}].conda",
+        "os-package": "os_packages",
+        "os": "system",
+        "python": "environments",
+        "environment": "environments",
+    }.get(subject.kind, subject.environment or "")
+    return group, (subject.environment or subject.name) if group == "environments" else subject.name
+
+
+def _index(finding: Finding, group: str, name: str, provenance: Provenance) -> int | None:
+    """Position of the layer from which on there was what the finding tells."""
+    found = _of(provenance, group, name)
+    # A requirement is violated once both are there: what it asks of, and the first of those who ask.
+    suffering = [index for one in finding.suffers if (index := _of(provenance, group, one)) is not None]
+    if suffering and found is not None:
+        return max(found, min(suffering))
+    return found if found is not None else min(suffering, default=None)
+
+
+def _of(provenance: Provenance, group: str, name: str) -> int | None:
+    there = provenance.authors.get(group, {})
+    return there[name] if name in there else provenance.removed.get(group, {}).get(name)
+
+
+def named(index: int, snapshot: Snapshot, time: str | None = None) -> IntroducedBy:
+    """Name a layer of a snapshot, as people count; what lies above all layers is the container itself."""
+    layers = snapshot.provenance.layers
+    if index >= len(layers):
+        return IntroducedBy(layer=len(layers) + 1, layers=len(layers), diff_id=None, time=time)
+    layer = layers[index]
+    return IntroducedBy(layer=index + 1, layers=len(layers), diff_id=layer.diff_id, instruction=layer.instruction)
+
+
+def _introduced_by(before: Snapshot, after: Snapshot) -> IntroducedBy | None:
+    """Name what brought every change of a target's files, where there can be only one thing.
+
+    That is so where the second image is the first with layers on top, of which exactly one holds bytes (``WORKDIR``
+    makes an empty one), and where a container is compared with the image that it was started from: what was changed
+    in it since lies above every layer.
+    """
+    below = [layer.diff_id for layer in before.provenance.layers]
+    layers = after.provenance.layers
+    if before.subject.kind not in IMAGES or not below or [one.diff_id for one in layers[: len(below)]] != below:
+        return None
+    if after.subject.kind == "container":
+        return named(len(layers), after) if len(layers) == len(below) else None
+    filled = [layer for layer in layers[len(below) :] if layer.bytes != 0]
+    return named(filled[0].index, after) if after.subject.kind in IMAGES and len(filled) == 1 else None

@@ -1,0 +1,123 @@
+"""What must not leave a target: credentials in URLs, values of variables and labels, command arguments.
+
+Everything that an engine says passes through here before it becomes evidence, instructions by way of ``history``.
+The probe holds its own copy of the URL rule (it imports nothing of ours); a test keeps the two alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+MASK = "***"
+
+_SECRETIVE = "KEY|TOKEN|SECRET|PASSW|PWD|CREDENTIAL|AUTH|SIGNATURE"
+ALLOWED_VARIABLES: tuple[str, ...] = tuple(
+    rf"(?!.*(?i:{_SECRETIVE}))(?!TF_(?:VAR|CLI|HTTP)_)(?:{rule})\Z"
+    for rule in (
+        # Accelerator stack and frameworks (Terraform's TF_ variables are none of these).
+        r"(?:CUDA|CUDNN|CUBLAS|NCCL|NV|NVIDIA|TF|XLA|JAX|TORCH|PYTORCH|KERAS|TENSORRT)(?:_.*)?",
+        r"ROCR_VISIBLE_DEVICES|HIP_VISIBLE_DEVICES|HSA_OVERRIDE_GFX_VERSION",
+        # Interpreter and its environments.
+        r"PYTHON.*|VIRTUAL_ENV|CONDA_PREFIX|CONDA_DEFAULT_ENV|PATH",
+        # Threads and numerical libraries.
+        r"(?:OMP|MKL|OPENBLAS|KMP|GOMP|GOTO|BLIS|NUMEXPR|VECLIB|DNNL|ONEDNN)_.*",
+        # Locale and loader.
+        r"LANG|LANGUAGE|LC_.*|TZ|LD_LIBRARY_PATH|LD_PRELOAD|LD_BIND_NOW|MALLOC_ARENA_MAX",
+        r"PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION",
+    )
+)
+"""Variables whose values are facts; a name that looks like a secret's is never among them."""
+_ALLOWED = re.compile("|".join(f"(?:{rule})" for rule in ALLOWED_VARIABLES))
+
+_ALLOWED_LABELS = re.compile(
+    r"org\.opencontainers\.image\.(?:title|version|revision|created|source|url|documentation|vendor|licenses"
+    r"|description|base\.name|base\.digest|ref\.name)$|com\.nvidia\.[a-z.]*version$|dev\.reprocheck\..*$|maintainer$"
+)
+
+# Secrets in URLs: group 1 comes before, group 2 is the secret; END stands for what ends a URL. Any mark may stand in
+# one of JSON's escapes. Userinfo ends at the last @: a password may hold others. No rule takes more than linear time.
+_SLASH = r"(?:\\?/|\\u002f)"
+_START = rf"((?::|\\u003a){_SLASH}{{2}}"
+_WORD = r"(?:[^/END\\<>]|\\u(?!002f)[0-9a-f]{4})"
+_PATH = rf"{_SLASH}(?:[^:END\\<>]|\\/|\\u(?!003a)[0-9a-f]{{4}})*?"
+_SECRETS = (
+    rf"{_START})({_WORD}*)(?<!/git)(?<!\\u002fgit)(?:@|\\u0040)",
+    # conda's token in a channel's path (conda/common/url.py, split_anaconda_token).
+    rf"{_START}[^/END\\<>]*(?:{_PATH})??{_SLASH}t{_SLASH})({_WORD}+)",
+    r"([?&;][^=&#?;END]{0,80}(?:token|secret|passw|pwd|key|sig|auth|credential)[^=&#?;END]{0,80}=)([^&#;END]+)",
+    # Where a text was cut.
+    rf"{_START})({_WORD}*(?:\\(?:u[0-9a-f]{{0,3}})?)?)\Z",
+)
+_Instead = str | Callable[[re.Match[str]], str]
+
+
+def _overwritten(found: re.Match[str]) -> str:
+    """What a rule has found, its secret as so many asterisks."""
+    return found[1] + "*" * len(found[2]) + found[0][found.end(2) - found.start() :]
+
+
+def _url_rules(end: str, instead: Iterable[_Instead]) -> list[tuple[re.Pattern[str], _Instead]]:
+    flags = re.ASCII | re.IGNORECASE
+    return [(re.compile(rule.replace("END", end), flags), put) for rule, put in zip(_SECRETS, instead, strict=True)]
+
+
+_TEXT = _url_rules(r"\s'\"", (r"\1", rf"\1{MASK}", rf"\1{MASK}", r"\1"))
+# What holds a NUL byte is no text: offsets in it have to stay, and a control character ends a URL.
+_BINARY = _url_rules(r"\s'\"\x00-\x1f\x7f", [_overwritten] * len(_SECRETS))
+
+
+def url(text: str) -> str:
+    """Take credentials out of every URL in a text; a bare ``git@`` stays."""
+    if ":/" in text or ":\\" in text or "\\u003" in text:
+        for rule, instead in (_BINARY if "\0" in text else _TEXT)[:-1]:
+            text = rule.sub(instead, text)
+    return text
+
+
+def cut_url(text: str) -> str:
+    """Take out the end of a text that was cut, if it lies in a URL: the ``@`` that tells what is secret may be gone."""
+    rule, instead = (_BINARY if "\0" in text else _TEXT)[-1]
+    return rule.sub(instead, text)
+
+
+def is_shown(name: str) -> bool:
+    """Whether the value of a variable is a fact and no secret."""
+    return _ALLOWED.match(name) is not None
+
+
+def variables(assignments: Iterable[str]) -> dict[str, str | None]:
+    """``NAME=value`` strings as a mapping, values of names that are not allow-listed withheld."""
+    shown: dict[str, str | None] = {}
+    for assignment in assignments:
+        name, _, value = assignment.partition("=")
+        shown[name] = url(value) if is_shown(name) else None
+    return shown
+
+
+def labels(given: Mapping[str, str]) -> dict[str, str | None]:
+    """Labels, values of names that are not allow-listed withheld."""
+    return {name: url(value) if _ALLOWED_LABELS.match(name) else None for name, value in given.items()}
+
+
+def command(argv: Sequence[str]) -> tuple[str, ...]:
+    """A command line: the program, option names, paths and numbers; every other argument is masked."""
+    return tuple(url(word) if position == 0 else _argument(word) for position, word in enumerate(argv))
+
+
+def _argument(word: str) -> str:
+    option, equals, _ = word.partition("=")
+    if re.fullmatch(r"--?[A-Za-z][A-Za-z0-9-]*", option):
+        return f"{option}={MASK}" if equals else option
+    if re.fullmatch(r"/[\w./+-]*|[\w./-]+\.(?:py|sh)|\d{1,6}|infinity|-", word):
+        return word
+    return MASK
+
+
+def command_digest(entrypoint: Sequence[str], cmd: Sequence[str]) -> str | None:
+    """SHA-256 that changes with any argument, so that a masked change is still seen; ``None`` for no command."""
+    if not entrypoint and not cmd:
+        return None
+    return hashlib.sha256(json.dumps([list(entrypoint), list(cmd)]).encode()).hexdigest()

@@ -1,0 +1,43 @@
+"""``image:`` by the stream that ``docker save`` makes: for whoever may neither read the storage nor run the image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from reprocheck.archives.archive import open_stream
+from reprocheck.layers.blob import Pieces, Reader
+from reprocheck.layers.tree import Tree
+from reprocheck.model.evidence import Document
+from reprocheck.targets.engine import Engine, talking
+from reprocheck.targets.session import Session, routed
+from reprocheck.targets.static import StaticSession
+from reprocheck.targets.stored import indexed, layers_of
+from reprocheck.targets.traced import Traced
+
+
+def saved(document: Document, engine: Engine, *, user: str, home: str | None) -> Session:
+    """Have the engine send the whole image once, and keep of it what is needed.
+
+    Raises:
+        TargetError: what it sends is no image.
+        EngineError: the engine was lost on the way.
+    """
+    name = document.header.target
+    image_id = document.engine.image_id if document.engine is not None else ""
+
+    def opened() -> Reader:
+        pieces = _sent(engine, image_id, name)
+        return Pieces(lambda: next(pieces, b""))
+
+    image = open_stream(name, opened, indexed)
+    layers, problems = layers_of(image)
+    tree = Tree(layers)
+    told = msgspec.structs.replace(routed(document, "save stream"), problems=tuple(problems))
+    return Traced(StaticSession(told, tree, user=user, home=home), tree)
+
+
+def _sent(engine: Engine, image_id: str, name: str) -> Iterator[bytes]:
+    with talking(name):
+        yield from filter(None, engine.client.get_image(image_id))

@@ -1,0 +1,154 @@
+"""``archive:`` and ``oci:``: images as files, read without an engine and without running a line of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from reprocheck.archives.archive import open_archive
+from reprocheck.archives.image import Image
+from reprocheck.archives.image import Layer as Stored
+from reprocheck.archives.layout import open_layout
+from reprocheck.archives.platforms import Platform, parse
+from reprocheck.layers.blob import Held, Pieces, Window
+from reprocheck.layers.builder import IndexBuilder
+from reprocheck.layers.cache import LayerCache, directory
+from reprocheck.layers.entry import Layer as TreeLayer
+from reprocheck.layers.tar_layer import PlainLayer, StreamedLayer
+from reprocheck.layers.tree import Tree
+from reprocheck.model.evidence import Document, EngineFacts, LayerProblem
+from reprocheck.model.snapshot import DigestsChecked, Layer, Subject
+from reprocheck.probe import collect
+from reprocheck.targets import kept
+from reprocheck.targets.address import Address, chosen
+from reprocheck.targets.configuration import settings, variable
+from reprocheck.targets.session import Session, header
+from reprocheck.targets.static import StaticSession
+from reprocheck.targets.traced import Traced
+
+_NOTHING = PlainLayer(Window(Held(b""), 0, 0), IndexBuilder().finish())
+"""Stands for a layer that can't be read."""
+_PROGRAM = b"\x7fELF"
+
+
+@contextmanager
+def open_stored(
+    address: Address, *, platform: str | None = None, verify: bool = True, deep: bool = False
+) -> Iterator[Session]:
+    """Open the archive or layout, choose the image, and put its layers together.
+
+    Raises:
+        TargetError: it can't be read, holds no such image, or is not what its digests say.
+    """
+    path, tag = chosen(address.value)
+    with _opened(address, Path(path), tag, parse(platform) if platform else None, verify, deep) as image:
+        cache = LayerCache(directory()) if verify else None
+        layers, problems = layers_of(image, cache, deep=deep)
+        config = image.config
+        document = Document(
+            header=msgspec.structs.replace(
+                header(str(address), "archive" if address.kind == "archive" else "OCI layout", executed=False),
+                checked=_checked(image, verify=verify, deep=deep),
+            ),
+            subject=Subject(kind=address.kind, name=address.value, platform=str(image.platform)),
+            engine=EngineFacts(
+                image_id=image.config_digest,
+                image_name=image.tags[0] if image.tags else None,
+                config_digest=image.config_digest,
+                platform=str(image.platform),
+                layers=tuple(
+                    Layer(index=index, diff_id=layer.diff_id, instruction=instruction)
+                    for index, (layer, instruction) in enumerate(zip(image.layers, image.instructions, strict=True))
+                ),
+                **settings(
+                    user=config.user,
+                    entrypoint=config.entrypoint or (),
+                    cmd=config.cmd or (),
+                    env=config.env,
+                    exposed_ports=config.exposed_ports,
+                    labels=config.labels,
+                    volumes=config.volumes,
+                    workdir=config.working_dir,
+                ),
+            ),
+            problems=(*problems, *(LayerProblem(where=str(address), reason=note, lost=False) for note in image.notes)),
+        )
+        tree = Tree(layers)
+        session = StaticSession(document, tree, user=config.user or "", home=variable(config.env, "HOME"))
+        yield Traced(session, tree)
+        if cache is not None:
+            _keep(image, layers, cache)
+
+
+def _opened(
+    address: Address, path: Path, tag: str | None, platform: Platform | None, verify: bool, deep: bool
+) -> AbstractContextManager[Image]:
+    if address.kind == "oci":
+        return open_layout(path, tag=tag, platform=platform, verify=verify, deep=deep)
+    return open_archive(path, tag=tag, platform=platform, verify=verify, deep=deep, visit=indexed)
+
+
+def indexed(pieces: Pieces) -> StreamedLayer:
+    """A layer of a compressed archive as it comes by, once."""
+    return StreamedLayer.open(lambda: pieces, kept.wanted, kept_file=kept.FILE_LIMIT, kept_all=kept.ALL_LIMIT)
+
+
+def layers_of(
+    image: Image, cache: LayerCache | None = None, *, deep: bool = False
+) -> tuple[list[TreeLayer], list[LayerProblem]]:
+    """Each layer as one of a tree; one that can't be read is an empty one and a problem."""
+    layers: list[TreeLayer] = []
+    problems = []
+    for stored in image.layers:
+        if stored.problem is not None:
+            problems.append(LayerProblem(where=str(stored), reason=stored.problem, lost=True))
+            layers.append(_NOTHING)
+            continue
+        layer = _opened_layer(stored, cache, deep=deep)
+        problems += [
+            LayerProblem(where=f"{stored}: {problem.where}", reason=problem.reason, lost=problem.lost)
+            for problem in layer.index.problems
+        ]
+        layers.append(layer)
+    return layers, problems
+
+
+def _opened_layer(stored: Stored, cache: LayerCache | None, *, deep: bool) -> PlainLayer | StreamedLayer:
+    window = stored.window
+    if window is not None:
+        if deep:
+            stored.check()
+        return PlainLayer.open(window)
+    limits = {"kept_file": kept.FILE_LIMIT, "kept_all": kept.ALL_LIMIT}
+    visited = stored.visited
+    if isinstance(visited, StreamedLayer):
+        return StreamedLayer(visited.index, visited.kept, stored.open, **limits)
+    known = cache.load(stored.digest) if cache is not None and stored.digest is not None and not deep else None
+    if known is not None:
+        return StreamedLayer(known[0], known[1], stored.open, **limits)
+    return StreamedLayer.open(stored.open, kept.wanted, **limits)
+
+
+def _keep(image: Image, layers: Sequence[TreeLayer], cache: LayerCache) -> None:
+    """Keep what was read of compressed layers, all of which has gone by its digest."""
+    for stored, layer in zip(image.layers, layers, strict=True):
+        if isinstance(layer, StreamedLayer) and layer.passes and stored.digest is not None:
+            whole = not any(problem.lost for problem in layer.index.problems)
+            if whole:
+                harmless = {offset: content for offset, content in layer.kept.items() if not _secret(content)}
+                cache.store(stored.digest, layer.index, harmless)
+
+
+def _secret(content: bytes) -> bool:
+    """Whether a credential stands in it, as evidence is rid of: it is not laid down in a file either."""
+    return not content.startswith(_PROGRAM) and collect.scrub(content) != content
+
+
+def _checked(image: Image, *, verify: bool, deep: bool) -> DigestsChecked:
+    if not verify:
+        return "none"
+    # A layer that is read in place is not read through.
+    return "digests" if deep or all(stored.window is None for stored in image.layers) else "headers"

@@ -1,0 +1,135 @@
+"""Which layer each file of an answer is of."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+
+import msgspec
+
+from reprocheck.layers.tree import Place, Tree
+from reprocheck.model.evidence import Answer, AnyWant, Document, FileEvidence, FileVersion, Read, RecordEvidence
+from reprocheck.probe import collect
+from reprocheck.targets.session import Session
+
+_VERSIONS_LIMIT = 64 << 20
+"""Bytes of all earlier versions in one answer; those of the highest layers come first."""
+
+
+class Traced:
+    """A session whose answers name layers: the files are the session's, their layers are read from a tree of them."""
+
+    def __init__(self, session: Session, tree: Tree, *, mounts: Sequence[str] = ()) -> None:
+        self._session = session
+        self._tree = tree
+        self._mounts = tuple(f"{mount.rstrip('/')}/" for mount in mounts)
+        self._gone: dict[str, dict[str, int]] = {}
+        """What was taken out of directories, as far as it was asked for."""
+
+    @property
+    def document(self) -> Document:
+        """The session's own."""
+        return self._session.document
+
+    def answer(self, wants: Sequence[AnyWant]) -> Answer | None:
+        """The session's answer, with layers."""
+        told = self._session.answer(wants)
+        if told is None:
+            return None
+        versioned = {want.at: want.limit for want in wants if isinstance(want, Read) and want.versions}
+        versions = self._versions({path: limit for path, limit in versioned.items() if path in told.files})
+        return msgspec.structs.replace(
+            told,
+            files={path: self._file(path, file, versions.get(path, ())) for path, file in told.files.items()},
+            listings={
+                path: listing if listing.problem else msgspec.structs.replace(listing, removed=self._removed(path))
+                for path, listing in told.listings.items()
+            },
+            records={path: self._edited(path, record) for path, record in told.records.items()},
+            interpreters={
+                path: msgspec.structs.replace(one, **self._layers(one.real)) for path, one in told.interpreters.items()
+            },
+        )
+
+    def _file(self, path: str, file: FileEvidence, versions: tuple[FileVersion, ...]) -> FileEvidence:
+        if file.problem is not None:
+            return file
+        return msgspec.structs.replace(file, **self._layers(path), mtime=self._mtime(path), versions=versions)
+
+    def _edited(self, path: str, record: RecordEvidence) -> RecordEvidence:
+        """The highest layer that wrote one of the modified files, or took a missing one away."""
+        base = posixpath.dirname(posixpath.dirname(path))
+        layers = [self._layers(f"{base}/{name}").get("layer") for name in record.modified]
+        layers += [self._taken(f"{base}/{name}") for name in record.missing]
+        return msgspec.structs.replace(record, layer=max((one for one in layers if one is not None), default=None))
+
+    def _taken(self, path: str) -> int | None:
+        """The layer that took a file away, or a directory above it."""
+        while path:
+            above, _, name = path.rpartition("/")
+            if name in (removed := self._removed(above)):
+                return removed[name]
+            path = above
+        return None
+
+    def _layers(self, path: str) -> dict[str, int]:
+        if f"{path}/".startswith(self._mounts):
+            return {}  # what a layer has there is hidden
+        try:
+            place = self._tree.find(path.encode("latin-1"))
+        except OSError:
+            return {}
+        return {"layer": place.layer, "since": self._tree.since(place)}
+
+    def _mtime(self, path: str) -> int | None:
+        try:
+            return self._tree.find(path.encode("latin-1")).entry.mtime
+        except OSError:
+            return None
+
+    def _removed(self, path: str) -> dict[str, int]:
+        if path not in self._gone:
+            self._gone[path] = {}
+            if not f"{path}/".startswith(self._mounts):
+                with suppress(OSError):
+                    removed = self._tree.removed(self._tree.find(path.encode("latin-1")).path)
+                    self._gone[path] = {name.decode("latin-1"): layer for name, layer in removed.items()}
+        return self._gone[path]
+
+    def _versions(self, limits: Mapping[str, int]) -> dict[str, tuple[FileVersion, ...]]:
+        """What files held in lower layers, the lowest first; ``limits``: bytes of each, by path."""
+        below = {path: list(self._below(path)) for path in limits}
+        room = _VERSIONS_LIMIT
+        carried = set()
+        for path, places in below.items():
+            for place in places:
+                if place.entry.type == "file" and place.entry.size <= min(limits[path], room):
+                    room -= place.entry.size
+                    carried.add(place)
+        self._tree.fetch(list(carried))
+        return {
+            path: tuple(
+                FileVersion(layer=place.layer, content=self._content(place) if place in carried else None)
+                for place in reversed(places)
+            )
+            for path, places in below.items()
+        }
+
+    def _below(self, path: str) -> Iterator[Place]:
+        """Where a file was in lower layers, the highest first, as far down as it was there without a break."""
+        layer = self._layers(path).get("layer", 0)
+        while layer > 0:
+            try:
+                place = self._tree.below(layer).find(path.encode("latin-1"))
+            except OSError:
+                return
+            yield place
+            layer = place.layer
+
+    def _content(self, place: Place) -> str | None:
+        try:
+            raw: bytes = collect.scrub(self._tree.read(place, 0, place.entry.size))
+        except OSError:
+            return None
+        return raw.decode("latin-1")

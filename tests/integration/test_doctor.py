@@ -1,0 +1,36 @@
+"""What `doctor` says of this machine, and of one without an engine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import docker
+import pytest
+
+from tests.integration.running import Ran
+
+Run = Callable[..., Ran]
+
+
+@pytest.mark.engine
+def test_the_order_of_the_routes_and_why(engine: docker.DockerClient, run_reprocheck: Run) -> None:
+    told = run_reprocheck("doctor").ended(0)
+    assert told.stderr == ""
+    lines = [" ".join(line.split()) for line in told.stdout.splitlines()]
+    assert f"engine {engine.info()['ServerVersion']} at the default socket" in lines
+    readable = os.access(Path(engine.info()["DockerRootDir"]) / "overlay2", os.R_OK)
+    storage = next(line for line in lines if line.startswith("image:"))
+    assert ("can be read here" in storage) == readable
+    assert [line.split(":")[0] for line in lines if line[0].isdigit()] == [
+        "2. container", "3. save", "2. storage", "3. archive",
+    ]  # fmt: skip
+
+
+def test_without_an_engine_what_needs_none_is_told(run_reprocheck: Run, tmp_path: Path) -> None:
+    told = run_reprocheck("doctor", "--engine", f"unix://{tmp_path}/nothing.sock").ended(0).stdout
+    assert "no container engine answers" in told
+    assert "image:" not in told
+    assert "gzip is unpacked by" in told
+    assert str(tmp_path / "cache" / "reprocheck") in told

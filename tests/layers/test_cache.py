@@ -1,0 +1,343 @@
+"""The layer cache: what was read once and is what its digest says, whole, or not there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from reprocheck.layers import cache
+from reprocheck.layers.cache import LayerCache
+from reprocheck.layers.index import LayerIndex
+from tests.integration.running import ROOT
+from tests.layers.archives import directory, file, index, link
+
+NAME = "layers-1.sqlite"
+
+
+def digest(number: int) -> str:
+    return f"sha256:{number:064x}"
+
+
+def an_index(number: int = 0, entries: int = 3) -> LayerIndex:
+    return index(
+        directory(b"d"), *(file(b"d/%d-%d" % (number, each), b"x") for each in range(entries)), link(b"l", b"d")
+    )
+
+
+def kept(number: int, size: int = 10) -> dict[int, bytes]:
+    return {number: bytes([number % 251]) * size}
+
+
+@pytest.fixture
+def layers(tmp_path: Path) -> LayerCache:
+    return LayerCache(tmp_path / "cache")
+
+
+def test_what_was_stored_is_loaded(layers: LayerCache, tmp_path: Path) -> None:
+    layers.store(digest(1), an_index(1), kept(1))
+    layers.store(digest(2), an_index(2), {})
+    for each in (layers, LayerCache(tmp_path / "cache")):
+        assert each.load(digest(1)) == (an_index(1), kept(1))
+        assert each.load(digest(2)) == (an_index(2), {})
+
+
+def test_what_was_not_stored_is_not_there(layers: LayerCache, tmp_path: Path) -> None:
+    assert layers.load(digest(1)) is None
+    assert not (tmp_path / "cache").exists(), "looking makes nothing"
+    layers.store(digest(1), an_index(), {})
+    assert layers.load(digest(2)) is None
+    assert layers.load("") is None
+
+
+def test_problems_are_kept(layers: LayerCache) -> None:
+    found = index(file(b"x"), file(b"x"))
+    assert found.problems
+    layers.store(digest(1), found, {})
+    loaded = layers.load(digest(1))
+    assert loaded is not None
+    assert loaded[0].problems == found.problems
+
+
+def test_contents_that_come_later_are_added(layers: LayerCache) -> None:
+    layers.store(digest(1), an_index(), {1: b"one"})
+    layers.store(digest(1), an_index(), {2: b"two"})
+    assert layers.load(digest(1)) == (an_index(), {1: b"one", 2: b"two"})
+
+
+def test_the_directory_is_the_users_own(layers: LayerCache, tmp_path: Path) -> None:
+    layers.store(digest(1), an_index(), {})
+    assert (tmp_path / "cache").stat().st_mode & 0o777 == 0o700
+
+
+def test_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/elsewhere")
+    assert cache.directory() == Path("/elsewhere/reprocheck")
+    # A relative path is to be taken for none.
+    for value in ("", "relative"):
+        monkeypatch.setenv("XDG_CACHE_HOME", value)
+        assert cache.directory() == Path("/home/me/.cache/reprocheck")
+
+
+# Files that are not what they should be.
+
+
+def test_every_kind_of_damage_to_the_file(layers: LayerCache, tmp_path: Path) -> None:
+    """Whatever byte is wrong: what is loaded is what was stored, or nothing."""
+    layers.store(digest(1), an_index(1, 200), kept(1, 20_000))
+    path = tmp_path / "cache" / NAME
+    whole = path.read_bytes()
+    chance = random.Random(3)
+    lost = 0
+    for _ in range(150):
+        raw = bytearray(whole)
+        for _ in range(chance.randint(1, 4)):
+            at = chance.randrange(len(raw))
+            raw[at : at + chance.randint(1, 30)] = bytes([chance.randrange(256)])
+        path.write_bytes(raw[: chance.choice((len(raw), len(raw), chance.randrange(len(raw))))])
+        loaded = LayerCache(tmp_path / "cache").load(digest(1))
+        assert loaded in (None, (an_index(1, 200), kept(1, 20_000)))
+        lost += loaded is None
+    assert lost > 20
+    path.write_bytes(whole)
+    assert layers.load(digest(1)) is not None
+
+
+def test_a_row_that_was_changed_is_taken_out(layers: LayerCache, tmp_path: Path) -> None:
+    layers.store(digest(1), an_index(), kept(1))
+    layers.store(digest(2), an_index(), kept(2))
+    with closing(sqlite3.connect(tmp_path / "cache" / NAME)) as connection, connection:
+        (content,) = connection.execute("select content from layers where digest = ?", (digest(1),)).fetchone()
+        connection.execute("update layers set content = ? where digest = ?", (content + b"x", digest(1)))
+    assert layers.load(digest(1)) is None
+    with closing(sqlite3.connect(tmp_path / "cache" / NAME)) as connection:
+        assert connection.execute("select digest from layers").fetchall() == [(digest(2),)]
+    layers.store(digest(1), an_index(), kept(3))
+    assert layers.load(digest(1)) == (an_index(), kept(3))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"x", msgspec.msgpack.encode([b"x", {}]), msgspec.msgpack.encode({"a": 1}), "text", 7]
+)
+def test_a_row_of_something_else(layers: LayerCache, tmp_path: Path, content: bytes | str | int) -> None:
+    """With the right checksum: as another version of the format would have it."""
+    layers.store(digest(1), an_index(), kept(1))
+    with closing(sqlite3.connect(tmp_path / "cache" / NAME)) as connection, connection:
+        sha256 = hashlib.sha256(content if isinstance(content, bytes) else b"").digest()
+        connection.execute("update layers set content = ?, sha256 = ?", (content, sha256))
+    assert layers.load(digest(1)) is None
+    layers.store(digest(1), an_index(), kept(1))
+    assert layers.load(digest(1)) == (an_index(), kept(1))
+
+
+def test_a_file_of_another_kind(layers: LayerCache, tmp_path: Path) -> None:
+    path = tmp_path / "cache" / NAME
+    path.parent.mkdir()
+    path.write_bytes(b"somebody else's\n" * 1000)
+    before = path.read_bytes()
+    assert layers.load(digest(1)) is None
+    layers.store(digest(1), an_index(), {})
+    assert layers.load(digest(1)) is None
+    assert path.read_bytes() == before, "it is nobody's to replace"
+
+
+def test_tables_of_another_shape(layers: LayerCache, tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    with closing(sqlite3.connect(tmp_path / "cache" / NAME)) as connection, connection:
+        connection.execute("create table layers (other text)")
+    assert layers.load(digest(1)) is None
+    layers.store(digest(1), an_index(), {})
+    assert layers.load(digest(1)) is None
+
+
+def test_another_version_of_the_format_has_a_file_of_its_own(layers: LayerCache, tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    other = tmp_path / "cache/layers-2.sqlite"
+    other.write_bytes(b"the next one's")
+    layers.store(digest(1), an_index(), {})
+    assert layers.load(digest(1)) is not None
+    assert other.read_bytes() == b"the next one's"
+
+
+@pytest.mark.parametrize(
+    "way", ["a file in place of the directory", "a directory in place of the file", "a broken link"]
+)
+def test_places_that_can_not_be_written(layers: LayerCache, tmp_path: Path, way: str) -> None:
+    place = tmp_path / "cache"
+    if way == "a file in place of the directory":
+        place.write_bytes(b"")
+    elif way == "a directory in place of the file":
+        (place / NAME).mkdir(parents=True)
+    else:
+        place.symlink_to("nowhere/at/all")
+    assert layers.load(digest(1)) is None
+    layers.store(digest(1), an_index(), {})
+    assert layers.load(digest(1)) is None
+
+
+_READ_ONLY = """
+import sys
+from pathlib import Path
+from reprocheck.layers.cache import LayerCache
+from tests.layers.test_cache import an_index, digest, kept
+layers = LayerCache(Path(sys.argv[1]))
+print(layers.load(digest(1)) == (an_index(1), kept(1)), layers.load(digest(2)))
+layers.store(digest(2), an_index(2), kept(2))
+print(layers.load(digest(2)))
+"""
+
+
+def test_a_directory_that_is_read_only(layers: LayerCache, tmp_path: Path) -> None:
+    layers.store(digest(1), an_index(1), kept(1))
+    place = tmp_path / "cache"
+    before = (place / NAME).read_bytes()
+    for path, mode in ((place / NAME, 0o444), (place, 0o555)):
+        path.chmod(mode)
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_uid == os.getuid() and folder != Path("/"):
+            folder.chmod(folder.stat().st_mode | 0o055)
+    user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.getuid() == 0 else []
+    ran = subprocess.run(
+        [*user, sys.executable, "-B", "-c", _READ_ONLY, place], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    place.chmod(0o755)
+    assert ran.returncode == 0, ran.stderr
+    # To take down that a layer was used it would have to be written, so it may as well be read again from its image.
+    assert ran.stdout in {"True None\nNone\n", "False None\nNone\n"}
+    assert (place / NAME).read_bytes() == before
+
+
+def test_a_disk_that_is_full(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a file system")
+    where = tmp_path / "disk"
+    where.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", where], check=True)
+    try:
+        layers = LayerCache(where)
+        layers.store(digest(1), an_index(1), kept(1))
+        layers.store(digest(2), an_index(2), {0: os.urandom(1 << 20)})
+        assert layers.load(digest(2)) is None
+        assert layers.load(digest(1)) == (an_index(1), kept(1))
+        layers.store(digest(3), an_index(3), kept(3))
+        assert layers.load(digest(3)) == (an_index(3), kept(3))
+    finally:
+        subprocess.run(["umount", where], check=True)
+
+
+# The limit.
+
+
+def test_the_ones_that_were_not_used_for_longest_go_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = LayerCache(tmp_path, limit=100_000)
+    now = time.time()
+    for number in range(10):
+        monkeypatch.setattr(time, "time", lambda day=number: now + day * 100_000)
+        layers.store(digest(number), an_index(number), {0: os.urandom(20_000)})
+        if number:
+            assert layers.load(digest(0)) is not None, "used each day"
+    there = [number for number in range(10) if layers.load(digest(number)) is not None]
+    assert there == [0, 7, 8, 9]
+
+
+def test_a_layer_that_would_fill_it_is_not_kept(tmp_path: Path) -> None:
+    layers = LayerCache(tmp_path, limit=100_000)
+    layers.store(digest(1), an_index(1), kept(1, 20_000))
+    layers.store(digest(2), an_index(2), kept(2, 30_000))
+    assert layers.load(digest(1)) is not None
+    assert layers.load(digest(2)) is None
+
+
+def test_it_does_not_grow_beyond_its_limit(tmp_path: Path) -> None:
+    layers = LayerCache(tmp_path, limit=200_000)
+    for number in range(60):
+        layers.store(digest(number), an_index(number), {0: os.urandom(40_000)})
+    assert (tmp_path / NAME).stat().st_size < 400_000
+
+
+# Several at once, and killed.
+
+_WRITER = """
+import random, sys
+from pathlib import Path
+from reprocheck.layers.cache import LayerCache
+from tests.layers.test_cache import an_index, digest, kept
+layers, chance = LayerCache(Path(sys.argv[1])), random.Random(int(sys.argv[2]))
+print("ready", flush=True)
+for _ in range(int(sys.argv[3])):
+    number = chance.randrange(8)
+    layers.store(digest(number), an_index(number, 50), kept(number, 50_000))
+    loaded = layers.load(digest(chance.randrange(8)))
+    assert loaded is None or loaded in [(an_index(each, 50), kept(each, 50_000)) for each in range(8)]
+"""
+
+
+def writer(place: Path, seed: int, times: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-B", "-c", _WRITER, place, str(seed), str(times)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def wholesome(place: Path) -> int:
+    """How many of the layers there are; each is what was stored."""
+    layers = LayerCache(place)
+    count = 0
+    for number in range(8):
+        loaded = layers.load(digest(number))
+        if loaded is not None:
+            assert loaded == (an_index(number, 50), kept(number, 50_000))
+            count += 1
+    with closing(sqlite3.connect(place / NAME)) as connection:
+        assert connection.execute("pragma integrity_check").fetchone() == ("ok",)
+    return count
+
+
+def test_many_writers_at_once(tmp_path: Path) -> None:
+    running = [writer(tmp_path, seed, 30) for seed in range(4)]
+    for process in running:
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err.decode()
+    assert wholesome(tmp_path) == 8
+
+
+def test_many_threads_at_once(tmp_path: Path) -> None:
+    def run(number: int) -> None:
+        LayerCache(tmp_path).store(digest(number % 8), an_index(number % 8, 50), kept(number % 8, 50_000))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(run, range(64)))
+    assert wholesome(tmp_path) == 8
+
+
+def test_writers_that_are_killed_at_any_moment(tmp_path: Path) -> None:
+    chance = random.Random(4)
+    struck = 0
+    for number in range(20):
+        with writer(tmp_path, number, 10_000) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            time.sleep(chance.uniform(0, 0.15))
+            process.send_signal(signal.SIGKILL)
+            struck += process.wait() == -signal.SIGKILL
+        if (tmp_path / NAME).exists():
+            wholesome(tmp_path)
+    assert struck == 20
+    layers = LayerCache(tmp_path)
+    layers.store(digest(9), an_index(9), kept(9))
+    assert layers.load(digest(9)) == (an_index(9), kept(9)), "no lock was left"
+    assert wholesome(tmp_path) > 4

@@ -1,0 +1,119 @@
+"""Which layer a change is put down to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, get_args
+
+import msgspec
+import pytest
+
+from reprocheck.attribution import attribute
+from reprocheck.model.report import Finding, FindingSubject, SubjectKind
+from reprocheck.model.snapshot import Layer, Provenance
+from tests.make import of
+
+if TYPE_CHECKING:
+    from reprocheck.model.report import IntroducedBy
+    from reprocheck.model.snapshot import Snapshot
+
+
+def finding(kind: SubjectKind = "python-package") -> Finding:
+    subject = FindingSubject(kind=kind, name="x")
+    return Finding(fingerprint="", rule="", name="", severity="info", subject=subject, message="")
+
+
+def brought_by(before: Snapshot, after: Snapshot) -> IntroducedBy | None:
+    (attributed,) = attribute((finding(),), before, after)
+    return attributed.introduced_by
+
+
+def test_one_new_layer_brought_it() -> None:
+    brought = brought_by(of(layers=["a", "b"]), of(layers=["a", "b", "c"]))
+    assert brought is not None
+    assert (brought.layer, brought.layers) == (3, 3)
+    assert (brought.diff_id, brought.instruction) == ("sha256:c", "RUN c")
+
+
+@pytest.mark.parametrize(
+    ("below", "above"),
+    [
+        (["a"], ["a"]),
+        (["a"], ["a", "b", "c"]),
+        (["a", "b"], ["a", "x", "c"]),
+        (["a", "b"], ["a"]),
+        ([], ["a"]),
+        (["a"], []),
+    ],
+)
+def test_otherwise_nobody_is_named(below: list[str], above: list[str]) -> None:
+    assert brought_by(of(layers=below), of(layers=above)) is None
+
+
+@pytest.mark.parametrize("kinds", [("container", "image"), ("image", "container")])
+def test_what_a_container_changed_lies_above_every_layer(kinds: tuple[Any, Any]) -> None:
+    assert brought_by(of(layers=["a"], kind=kinds[0]), of(layers=["a", "b"], kind=kinds[1])) is None
+
+
+def test_a_layer_without_an_instruction() -> None:
+    plain = Provenance(layers=(Layer(index=0, diff_id="sha256:a"), Layer(index=1, diff_id="sha256:b")))
+    after = msgspec.structs.replace(of(), provenance=plain)
+    brought = brought_by(of(layers=["a"]), after)
+    assert brought is not None
+    assert brought.instruction is None
+
+
+def test_a_layer_brings_files_and_no_settings() -> None:
+    found = attribute(tuple(map(finding, get_args(SubjectKind))), of(layers=["a"]), of(layers=["a", "b"]))
+    assert {one.subject.kind for one in found if one.introduced_by is None} == {
+        "variable", "image-config", "driver", "device", "machine",
+    }  # fmt: skip
+
+
+def traced(
+    finding: Finding, authors: dict[str, dict[str, int]], removed: dict[str, dict[str, int]] | None = None
+) -> str | None:
+    """Instruction of the layer that a finding is put down to, in an image of the layers a, b, c, d over another's."""
+    after = of(layers=["a", "b", "c", "d"])
+    provenance = msgspec.structs.replace(after.provenance, authors=authors, removed=removed or {})
+    after = msgspec.structs.replace(after, provenance=provenance)
+    (attributed,) = attribute((finding,), of(layers=["x"]), after)
+    return attributed.introduced_by.instruction if attributed.introduced_by else None
+
+
+def about(kind: SubjectKind, name: str, environment: str | None = None, *suffers: str) -> Finding:
+    subject = FindingSubject(kind=kind, name=name, environment=environment)
+    return msgspec.structs.replace(finding(), subject=subject, suffers=suffers)
+
+
+@pytest.mark.parametrize(
+    ("told", "brought"),
+    [
+        (about("python-package", "numpy", "/usr"), "RUN c"),
+        (about("python-package", "numpy", "/opt"), "RUN b"),
+        (about("python-package", "gone", "/usr"), "RUN d"),
+        (about("python-package", "unknown", "/usr"), None),
+        (about("os-package", "numpy"), "RUN a"),
+        (about("python", "python", "/opt"), "RUN b"),
+        (about("environment", "/opt", "/opt"), "RUN b"),
+        (about("conda-package", "numpy", "/usr"), "RUN d"),
+        (about("conda-package", "early", "/usr"), None),
+        (about("os", "os"), "RUN b"),
+        (about("os", "libc"), None),
+        (about("variable", "numpy", "/usr"), None),
+        # Violated from when both were there.
+        (about("python-package", "numpy", "/usr", "late"), "RUN d"),
+        (about("python-package", "numpy", "/usr", "early", "late"), "RUN c"),
+        # What is missing was never there: the first who requires it brought the trouble.
+        (about("python-package", "unknown", "/usr", "late", "early"), "RUN a"),
+    ],
+)
+def test_layers_that_were_read_tell(told: Finding, brought: str | None) -> None:
+    authors = {
+        "/usr": {"numpy": 2, "early": 0, "late": 3},
+        "/opt": {"numpy": 1},
+        "environments": {"/opt": 1},
+        "environments[/usr].conda": {"numpy": 3},
+        "system": {"os": 1},
+        "os_packages": {"numpy": 0},
+    }
+    assert traced(told, authors, {"/usr": {"gone": 3}}) == brought
