@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from reprocheck.layers.entry import Entry
 from reprocheck.layers.tar_layer import StreamedLayer
 from reprocheck.pipeline import capture
-from reprocheck.targets import stored
+from reprocheck.targets import kept
 from reprocheck.targets.address import Address
 from reprocheck.targets.resolve import Access
 
@@ -29,21 +29,23 @@ class _Counted(StreamedLayer):
         self.again: list[str] = []
         self.all.append(self)
 
-    def fetch(self, wanted: Iterable[tuple[bytes, Entry]]) -> None:
+    def fetch(self, wanted: Iterable[tuple[bytes, Entry]], sampled: Iterable[tuple[bytes, Entry]] = ()) -> None:
         """Take down what costs a pass."""
-        asked = list(wanted)
+        asked, parts = list(wanted), list(sampled)
         before = self.passes
         missing = [
-            path for path, entry in asked if entry.type == "file" and entry.size and entry.offset not in self.kept
+            path
+            for path, entry in [*asked, *parts]
+            if entry.type == "file" and entry.size and entry.offset not in self.kept
         ]
-        super().fetch(asked)
+        super().fetch(asked, parts)
         if self.passes > before:
             self.again += (path.decode("utf-8", "backslashreplace") for path in missing)
 
 
 def main() -> None:
     """Capture and count."""
-    vars(stored)["StreamedLayer"] = _Counted  # the one place where layers are opened
+    vars(kept)["StreamedLayer"] = _Counted  # the one place where layers are opened
     capture(Address("oci", sys.argv[1]), Access())
     print(json.dumps([{"passes": layer.passes, "again": layer.again} for layer in _Counted.all]))
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from reprocheck.model.report import Finding
     from reprocheck.model.snapshot import Provenance, Snapshot
 
-_OF_FILES = frozenset({"python-package", "conda-package", "os-package", "os", "python", "environment", "file"})
+_OF_FILES = frozenset({"python-package", "conda-package", "os-package", "os", "python", "environment", "cuda", "file"})
 """Subjects that a layer brings; settings and variables are no files."""
 _EDITED = "package-edited"
 
@@ -48,6 +48,7 @@ def _place(finding: Finding) -> tuple[str, str]:
         "os": "system",
         "python": "environments",
         "environment": "environments",
+        "cuda": subject.environment or "accelerator",
     }.get(subject.kind, subject.environment or "")
     return group, (subject.environment or subject.name) if group == "environments" else subject.name
 
@@ -55,6 +56,9 @@ def _place(finding: Finding) -> tuple[str, str]:
 def _index(finding: Finding, group: str, name: str, provenance: Provenance) -> int | None:
     """Position of the layer from which on there was what the finding tells."""
     found = _of(provenance, group, name)
+    if finding.subject.kind == "cuda" and finding.before is not None:
+        # A file of the same name with another version in it.
+        found = provenance.rewritten.get(group, {}).get(name, found)
     # A requirement is violated once both are there: what it asks of, and the first of those who ask.
     suffering = [index for one in finding.suffers if (index := _of(provenance, group, one)) is not None]
     if suffering and found is not None:

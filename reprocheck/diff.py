@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from reprocheck.model.snapshot import (
+        Accelerator,
         CondaPackage,
         Environment,
         FactClass,
@@ -179,6 +180,7 @@ def _facts(side: Snapshot, opposite: Snapshot, keys: Mapping[str, str]) -> _Fact
             if environment.id in keys
         },
         "os_packages": lambda: _os_packages(side.os_packages),
+        "accelerator": lambda: _accelerator(side.accelerator, keys),
         "machine": lambda: _machine(side.machine),
         "variables": lambda: {name: {"value": value} for name, value in side.variables.items()},
         "image": lambda: _image(side.image),
@@ -251,6 +253,38 @@ def _os_packages(packages: Iterable[OsPackage]) -> _Facts:
         key = f"{package.manager}/{package.name}/{package.architecture}"
         versions.setdefault(key, []).append(package.version)
     return {key: {"version": ", ".join(sorted(found))} for key, found in versions.items()}
+
+
+def _accelerator(accelerator: Accelerator, keys: Mapping[str, str]) -> _Facts:
+    """Of environments that are paired, and of none. No path has a NUL in it, so that keys can be taken apart."""
+    own: dict[str | None, str] = {None: ""} | dict(keys)
+    return {
+        "cuda": {
+            "\0".join((one.component, own[one.environment], _MINOR_IN_PATH.sub("*", one.path))): {
+                "version": one.version
+            }
+            for one in accelerator.cuda
+            if one.environment in own
+        },
+        "frameworks": {
+            f"{own[one.environment]}\0{one.name}": {
+                # A copy: what is equal is dropped in place.
+                "built_with": None if one.built_with is None else dict(one.built_with),
+                "gpu_targets": " ".join(one.gpu_targets),
+                "loads": {
+                    loaded.component: None if loaded.status == "unknown" else loaded.path or "" for loaded in one.loads
+                },
+            }
+            for one in accelerator.frameworks
+            if one.environment in own
+        },
+        # A file that lacks a library names its owner with the version, which is a change of its own.
+        "missing": {
+            "\0".join((own[one.environment], one.owner.partition(" ")[0], one.library)): {"module": one.module or ""}
+            for one in accelerator.missing
+            if one.environment in own
+        },
+    }
 
 
 def _system(system: System) -> _Facts:

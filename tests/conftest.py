@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -13,6 +14,7 @@ import docker
 import docker.errors
 import pytest
 
+from reprocheck.cli.main import main
 from tests.images.build import BuildError, ensure
 from tests.integration.running import Bench, Ran, run
 
@@ -83,3 +85,30 @@ def _runner(folder: Path) -> Callable[..., Ran]:
         return ran
 
     return runs
+
+
+@pytest.fixture
+def command(
+    tmp_path_factory: pytest.TempPathFactory, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Ran]]:
+    """Run the command line in this process, with a cache of its own and without an engine.
+
+    A start of its own for each of many small cases would take most of the time.
+    """
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere")
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def runs(*words: str | Path) -> Ran:
+        said = tuple(os.fspath(word) for word in words)
+        capfdbinary.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(said)
+        out, err = capfdbinary.readouterr()
+        code = ended.value.code
+        assert isinstance(code, int)
+        return Ran(words=said, code=int(code), stdout=out.decode(), stderr=err.decode(), pid=os.getpid())
+
+    yield runs
+    for number, handler in before.items():
+        signal.signal(number, handler)

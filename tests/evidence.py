@@ -16,8 +16,10 @@ from reprocheck.model.evidence import (
     AnyWant,
     CommandEvidence,
     Document,
+    Elf,
     EngineFacts,
     Evidence,
+    Find,
     InterpreterEvidence,
     InterpreterFacts,
     List,
@@ -119,6 +121,10 @@ class Tree:
             files={self._inside(path): file for path, file in told.files.items()},
             listings={self._inside(path): listing for path, listing in told.listings.items()},
             records={self._inside(path): record for path, record in told.records.items()},
+            elf={
+                self._inside(path): msgspec.structs.replace(summary, real=self._inside(summary.real))
+                for path, summary in told.elf.items()
+            },
             interpreters={
                 path: InterpreterEvidence(real=path, problem=facts)
                 if isinstance(facts, str)
@@ -142,7 +148,9 @@ class Tree:
     def _moved(self, want: AnyWant) -> AnyWant | None:
         if isinstance(want, Walk):
             return msgspec.structs.replace(want, root=self._start, search="always")
-        if isinstance(want, (List, Read, Record)):
+        if isinstance(want, (Elf, Find, List, Read, Record)):
+            if want.at == "@self":
+                return None
             if want.at.startswith("@home/"):
                 at = self._start + self._process.home.rstrip("/") + want.at.removeprefix("@home")
             elif want.at.startswith("@prefix"):

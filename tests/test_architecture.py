@@ -153,8 +153,9 @@ def test_help_needs_click_alone() -> None:
     assert not loaded & {"msgspec", "packaging", *HEAVY}
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", [name for name in MODULES if unit(name) != "probe"])
 def test_modules_are_short(name: str) -> None:
+    # The probe is one file on purpose: it is sent as it is, and its own tests hold its size.
     # Docstrings, comments and blank lines aside: the manual page of a rule is a docstring.
     text = MODULES[name].read_text()
     prose = set()

@@ -8,12 +8,20 @@ from typing import Any
 
 import msgspec
 
-from reprocheck.extractors import environments, image, machine, os_packages, system, variables
+from reprocheck.extractors import accelerator, environments, image, machine, os_packages, system, variables
 from reprocheck.extractors.base import Extractor, Traces
 from reprocheck.model.evidence import AnyWant, Evidence
 from reprocheck.model.snapshot import FACT_CLASSES, Coverage, FactClass, Gap, Note, Provenance, Snapshot
 
-EXTRACTORS: tuple[Extractor, ...] = (system, environments, os_packages, machine, variables, image)
+EXTRACTORS: tuple[Extractor, ...] = (
+    system,
+    environments,
+    os_packages,
+    accelerator,
+    machine,
+    variables,
+    image,
+)
 """In the order of the snapshot's fields."""
 
 

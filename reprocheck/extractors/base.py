@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from reprocheck.model.evidence import AnyWant, Evidence, FileEvidence, InterpreterEvidence
+from reprocheck.model.evidence import AnyWant, ElfEvidence, Evidence, FileEvidence, InterpreterEvidence
 from reprocheck.model.snapshot import Coverage, FactClass, Gap, Note
 
 
@@ -21,11 +21,11 @@ class Traces:
     written: dict[str, dict[str, int]] = field(default_factory=dict)
     """Seconds since the epoch."""
 
-    def of(self, group: str, name: str, evidence: FileEvidence | InterpreterEvidence | None) -> None:
+    def of(self, group: str, name: str, evidence: ElfEvidence | FileEvidence | InterpreterEvidence | None) -> None:
         """Take down the layers of the file that a fact rests on, if they are known."""
         if evidence is not None and evidence.layer is not None and evidence.since is not None:
             self.authors.setdefault(group, {})[name] = evidence.since
-            if isinstance(evidence, FileEvidence) and evidence.mtime is not None:
+            if isinstance(evidence, ElfEvidence | FileEvidence) and evidence.mtime is not None:
                 self.written.setdefault(group, {})[name] = evidence.mtime
             if evidence.layer != evidence.since:
                 self.rewritten.setdefault(group, {})[name] = evidence.layer

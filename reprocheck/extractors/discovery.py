@@ -8,8 +8,18 @@ from typing import Literal
 from reprocheck.model.evidence import Evidence, Walk, shown
 from reprocheck.model.snapshot import IMAGES, ONE_ENVIRONMENT, Gap, Note
 
+SHARED_OBJECT = r"[^/]+\.so(?:\.\d[\w.]*)?$"
+"""Names of shared libraries and extension modules."""
+CUDA_FAMILY = (
+    r"lib(?P<name>cuda|cudart|cublas(?:Lt)?|cudnn|cufft|cupti|curand|cusolver|cusparse(?:Lt)?|nccl|nvinfer|nvJitLink|nvrtc)"
+    # Wheels carry copies under a name with a digest in it (auditwheel).
+    r"(?:-[0-9a-f]{8})?\.so(?:\.(?P<version>\d[\w.]*))?$"
+)
+"""Names of the CUDA libraries that a program asks for; parts of cuDNN that it loads itself are not among them."""
 _FIND = {
     "conda": r"conda-meta$",
+    "cuda": CUDA_FAMILY,
+    "library": SHARED_OBJECT,
     "python": r"(?:python(?:[23](?:\.\d+)?t?)?|pypy3?(?:\.\d+)?)$",
     "site": r"(?:site|dist)-packages$",
     "venv": r"pyvenv\.cfg$",
@@ -18,6 +28,17 @@ _LEAVES = ("site-packages", "dist-packages", "conda-meta", "__pycache__")
 """Not entered: nothing below them is an environment."""
 _LEAVES_BESIDE = {"pkgs": "conda-meta"}
 """Nor below conda's package cache, which holds interpreters that nobody starts; another ``pkgs`` may be anything."""
+
+_CUDA_PLACES = (
+    "/usr/local/cuda*/lib64/lib*.so*",
+    "/usr/local/cuda*/targets/*/lib/lib*.so*",
+    *(
+        f"{directory}/lib{name}*.so*"
+        for directory in ("@prefix/lib", "/usr/lib/*", "/usr/lib64")
+        for name in ("cu", "nv", "nccl")
+    ),
+)
+"""Where the CUDA libraries of a machine are that is not searched."""
 
 _KERNEL_MOUNTS = frozenset({"/proc", "/sys", "/dev"})
 _NAMED = 3
@@ -45,6 +66,7 @@ def search(evidence: Evidence) -> Walk:
             "python": ("@self",),
             "venv": ("@prefix/pyvenv.cfg",),
             "conda": ("@prefix/conda-meta",),
+            "cuda": _CUDA_PLACES,
             "site": (
                 "@prefix/lib*/python*/site-packages",
                 "@prefix/lib*/pypy*/site-packages",

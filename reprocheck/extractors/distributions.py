@@ -58,7 +58,7 @@ def wants(directory: str, *, deep: bool) -> list[AnyWant]:
         Read(at=f"{directory}/{_DIST_INFO}/INSTALLER", limit=_SMALL),
         Read(at=f"{directory}/{_DIST_INFO}/REQUESTED", limit=_SMALL),
         Read(at=f"{directory}/{_DIST_INFO}/direct_url.json", limit=_SMALL),
-        Record(at=f"{directory}/{_DIST_INFO}/RECORD", deep=deep),
+        Record(at=f"{directory}/{_DIST_INFO}/RECORD", keep=".so", deep=deep),
         Read(at=f"{directory}/{_EGG_INFO}", part="header", limit=_HEADER_LIMIT),
         Read(at=f"{directory}/{_EGG_INFO}/PKG-INFO", part="header", limit=_HEADER_LIMIT),
         Read(at=f"{directory}/{_EGG_INFO}/requires.txt", limit=_SMALL),

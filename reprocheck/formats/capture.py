@@ -9,7 +9,7 @@ from reprocheck.formats.words import counted, how_it_was_read
 from reprocheck.versions import FRAMEWORKS
 
 if TYPE_CHECKING:
-    from reprocheck.model.snapshot import Environment, Gap, Machine, Snapshot, System
+    from reprocheck.model.snapshot import Accelerator, Environment, Gap, Machine, Snapshot, System
 
 _MOST = 4
 """Environments and gaps that are listed; the others are counted, so that the summary stays a summary."""
@@ -38,6 +38,7 @@ def render(snapshot: Snapshot, *, width: int = 100, color: bool = False) -> str:
         if package.active and package.name in FRAMEWORKS
     }
     page.row("frameworks", ", ".join(sorted(found)) or "none found")
+    _accelerator(page, snapshot.accelerator)
     page.row("OS packages", _os_packages(snapshot))
     machine = _machine(snapshot.machine)
     if machine:
@@ -77,6 +78,27 @@ def _environment(environment: Environment, gaps: tuple[Gap, ...], *, named: bool
     if run_at_start:
         words += f", {counted(run_at_start, '.pth file')} that {'runs' if run_at_start == 1 else 'run'} code"
     return words
+
+
+def _accelerator(page: Page, accelerator: Accelerator) -> None:
+    """Each component with its versions, and how many copies where there are several; then what is missing."""
+    copies: dict[str, list[str]] = {}
+    for one in accelerator.cuda:
+        copies.setdefault(one.component, []).append(one.version or "of unknown version")
+    parts = []
+    for component, versions in sorted(copies.items()):
+        several = f" ({len(versions)} copies)" if len(versions) > 1 else ""
+        parts.append(f"{component} {' and '.join(sorted(set(versions)))}{several}")
+    if parts:
+        page.row("CUDA", " · ".join(parts))
+    missing: dict[str, list[str]] = {}
+    for lacking in accelerator.missing:
+        missing.setdefault(lacking.owner, []).append(lacking.library)
+    for owner, libraries in list(missing.items())[:_MOST]:
+        who = "files of no package" if owner == "none" else owner.removeprefix("python:")
+        page.row("missing", f"{', '.join(libraries)}: for {who}")
+    if len(missing) > _MOST:
+        page.row("", f"and libraries for {len(missing) - _MOST} more")
 
 
 def _os_packages(snapshot: Snapshot) -> str:

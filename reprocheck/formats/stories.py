@@ -31,6 +31,7 @@ _NOUNS = {
     "conda-package": ("conda package", "conda packages"),
     "os-package": ("OS package", "OS packages"),
     "environment": ("environment", "environments"),
+    "cuda": ("CUDA library", "CUDA libraries"),
     "variable": ("variable", "variables"),
     "image-config": ("image setting", "image settings"),
     "file": ("file", "files"),

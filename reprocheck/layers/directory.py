@@ -17,8 +17,8 @@ _UNREADABLE = ("trusted.overlay.redirect", "user.overlay.redirect")
 """A directory that the kernel has renamed: its contents lie elsewhere."""
 _NO_FOLLOW = os.O_NOFOLLOW | os.O_CLOEXEC
 _ON_THE_WAY = os.O_PATH | os.O_DIRECTORY | _NO_FOLLOW
-_HELD = 32
-"""Directories that are held open at most."""
+_HANDLES = 32
+"""Directories on the way to the last one that stay open: the next is mostly beside it or in it."""
 
 
 class Directory:
@@ -36,8 +36,7 @@ class Directory:
 
     def close(self) -> None:
         """Let go of the directory."""
-        while self._way:
-            os.close(self._way.pop()[1])
+        self._leave(0)
         os.close(self._root)
 
     def directory(self, path: bytes) -> Mapping[bytes, Entry]:
@@ -81,7 +80,7 @@ class Directory:
         finally:
             os.close(handle)
 
-    def fetch(self, wanted: Iterable[tuple[bytes, Entry]]) -> None:
+    def fetch(self, wanted: Iterable[tuple[bytes, Entry]], sampled: Iterable[tuple[bytes, Entry]] = ()) -> None:
         """Nothing: files are at hand."""
 
     def contents(self, wanted: Sequence[tuple[bytes, Entry]]) -> Iterator[tuple[int, bytes]]:
@@ -90,32 +89,39 @@ class Directory:
 
     def _open(self, path: bytes, flags: int) -> int:
         """Open below the root, step by step: a link that was put in the way meanwhile is not followed."""
-        parts = path.split(b"/") if path else [b"."]
-        held = parts[:-1][:_HELD]
+        *above, last = path.split(b"/") if path else [b"."]
+        near, far = above[:_HANDLES], above[_HANDLES:]
         with self._lock:
-            handle = os.dup(self._above(held))
-        for position, part in enumerate(parts[len(held) :], len(held)):
-            last = position == len(parts) - 1
-            above = handle
-            try:
-                handle = os.open(part, flags | _NO_FOLLOW if last else _ON_THE_WAY, dir_fd=above)
-            finally:
-                os.close(above)
-        return handle
+            handle = self._enter(near)
+            if not far:
+                return os.open(last, flags | _NO_FOLLOW, dir_fd=handle)
+            handle = os.dup(handle)
+        try:
+            for step in far:
+                below = os.open(step, _ON_THE_WAY, dir_fd=handle)
+                os.close(handle)
+                handle = below
+            return os.open(last, flags | _NO_FOLLOW, dir_fd=handle)
+        finally:
+            os.close(handle)
 
-    def _above(self, parts: list[bytes]) -> int:
-        """The directory that these steps lead to; it stays open, as the next that is asked for is mostly near it."""
-        shared = 0
-        for part, (held, _) in zip(parts, self._way, strict=False):
-            if part != held:
+    def _enter(self, steps: Sequence[bytes]) -> int:
+        """A handle of a directory. The ones on the way stay open: what is asked next is mostly beside it or in it."""
+        kept = 0
+        for (name, _), step in zip(self._way, steps, strict=False):
+            if name != step:
                 break
-            shared += 1
-        while len(self._way) > shared:
-            os.close(self._way.pop()[1])
-        for part in parts[shared:]:
+            kept += 1
+        self._leave(kept)
+        for step in steps[kept:]:
             above = self._way[-1][1] if self._way else self._root
-            self._way.append((part, os.open(part, _ON_THE_WAY, dir_fd=above)))
+            self._way.append((step, os.open(step, _ON_THE_WAY, dir_fd=above)))
         return self._way[-1][1] if self._way else self._root
+
+    def _leave(self, kept: int) -> None:
+        """Close the handles of the way but for the first ones."""
+        while len(self._way) > kept:
+            os.close(self._way.pop()[1])
 
     def _entry(self, facts: os.stat_result, above: int, name: bytes) -> Entry:
         mode, size, mtime = stat.S_IMODE(facts.st_mode), facts.st_size, int(facts.st_mtime)

@@ -64,8 +64,11 @@ class Layer(Protocol):
         """
         ...
 
-    def fetch(self, wanted: Iterable[tuple[bytes, Entry]]) -> None:
-        """Make ready what will be read: a compressed layer passes over its stream once for all of them."""
+    def fetch(self, wanted: Iterable[tuple[bytes, Entry]], sampled: Iterable[tuple[bytes, Entry]] = ()) -> None:
+        """Make ready what will be read: a compressed layer passes over its stream once for all of them.
+
+        Of the ``sampled`` ones only the parts that its sampler chooses.
+        """
         ...
 
     def contents(self, wanted: Sequence[tuple[bytes, Entry]]) -> Iterator[tuple[int, bytes]]:

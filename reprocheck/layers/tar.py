@@ -8,7 +8,7 @@ specifications leave a choice, it is made as Go's archive/tar makes it: containe
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from struct import Struct as Layout
 from typing import Protocol
 from zlib import adler32
@@ -73,6 +73,7 @@ class Member(Struct, frozen=True, gc=False):
 Report = Callable[[Problem], None]
 Wanted = Callable[[bytes, int], bool]
 """Whether to keep the contents of a regular file, by its name in the archive and its size."""
+_NO_PARTS: Mapping[int, bytes] = {}
 
 
 class Seekable(Protocol):
@@ -104,6 +105,11 @@ class Stream(Protocol):
         ...
 
 
+Sampler = Callable[[bytes, int, Stream], Mapping[int, bytes]]
+"""Chooses parts of a regular file as its contents come by, given its name in the archive, its size, and a stream of
+no more; each part by its offset in the file. It need not read on to the end."""
+
+
 def walk(source: Seekable, report: Report, *, limit: int = MEMBERS) -> Iterator[Member]:
     """The members of an archive that can be seeked, in order; contents are passed over.
 
@@ -118,13 +124,15 @@ def walk_stream(
     *,
     wanted: Wanted,
     keep: Callable[[int, bytes], None],
+    sample: Sampler | None = None,
     limit: int = MEMBERS,
 ) -> Iterator[Member]:
     """The members of an archive that comes by once, in order; ``keep`` is given the contents that are ``wanted``.
 
-    A member is given after its contents have gone by, so that the same ones are given as by :func:`walk`.
+    Of all other files it is given the parts that ``sample`` chooses. A member is given after its contents have gone
+    by, so that the same ones are given as by :func:`walk`.
     """
-    return _members(_Passing(stream, wanted, keep), report, limit)
+    return _members(_Passing(stream, wanted, keep, sample or _no_parts), report, limit)
 
 
 Visitor = Callable[[bytes, int, Stream], None]
@@ -189,10 +197,11 @@ class _Seeking:
 
 
 class _Passing:
-    def __init__(self, stream: Stream, wanted: Wanted, keep: Callable[[int, bytes], None]) -> None:
+    def __init__(self, stream: Stream, wanted: Wanted, keep: Callable[[int, bytes], None], sample: Sampler) -> None:
         self._stream = stream
         self._wanted = wanted
         self._keep = keep
+        self._sample = sample
         self._data = b""
         self._base = 0
         self.sure = 0
@@ -228,12 +237,15 @@ class _Passing:
         return self._data[start : start + length]
 
     def passes(self, name: bytes, offset: int, length: int) -> bool:
-        if name and length and self._wanted(name, length):
-            contents = self.take(offset, length)
-            if len(contents) < length:
-                return False
-            self._keep(offset, contents)
-            return True
+        if name and length:
+            if self._wanted(name, length):
+                contents = self.take(offset, length)
+                if len(contents) < length:
+                    return False
+                self._keep(offset, contents)
+                return True
+            for at, part in self._sample(name, length, _Contents(self, offset, length)).items():
+                self._keep(offset + at, part)
         return self._pass(offset + length)
 
     def end(self) -> int:
@@ -255,13 +267,17 @@ class _Passing:
 
 class _Visiting(_Passing):
     def __init__(self, stream: Stream, visit: Visitor) -> None:
-        super().__init__(stream, lambda _name, _size: False, lambda _offset, _contents: None)
+        super().__init__(stream, lambda _name, _size: False, lambda _offset, _contents: None, _no_parts)
         self._visit = visit
 
     def passes(self, name: bytes, offset: int, length: int) -> bool:
         if name:
             self._visit(name, length, _Contents(self, offset, length))
         return self._pass(offset + length)
+
+
+def _no_parts(_name: bytes, _size: int, _contents: Stream) -> Mapping[int, bytes]:
+    return _NO_PARTS
 
 
 class _Contents:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Protocol
@@ -13,7 +14,7 @@ from reprocheck.layers.contents import one_by_one
 from reprocheck.layers.entry import SPARSE, Entry
 from reprocheck.layers.index import LayerIndex
 from reprocheck.layers.problem import Problem
-from reprocheck.layers.tar import Seekable, Stream, Wanted, walk, walk_stream
+from reprocheck.layers.tar import Sampler, Seekable, Stream, Wanted, walk, walk_stream
 
 KEPT_FILE = 16 << 20
 """Bytes of one file that are kept of a stream."""
@@ -83,7 +84,7 @@ class PlainLayer:
             raise OSError(errno.EIO, "the layer ends within the file", path)
         return found
 
-    def fetch(self, wanted: Iterable[tuple[bytes, Entry]]) -> None:
+    def fetch(self, wanted: Iterable[tuple[bytes, Entry]], sampled: Iterable[tuple[bytes, Entry]] = ()) -> None:
         """Nothing has to be made ready."""
 
     def contents(self, wanted: Sequence[tuple[bytes, Entry]]) -> Iterator[tuple[int, bytes]]:
@@ -102,13 +103,16 @@ class StreamedLayer:
         kept: Mapping[int, bytes],
         reopen: Callable[[], Reader],
         *,
+        sample: Sampler | None = None,
         kept_file: int = KEPT_FILE,
         kept_all: int = KEPT_ALL,
     ) -> None:
         self.index = index
         self.passes = 0
         """How often the stream was read."""
+        self._sample = sample
         self._kept = dict(kept)
+        self._starts = sorted(self._kept)
         self._held = sum(map(len, self._kept.values()))
         self._reopen = reopen
         self._kept_file = kept_file
@@ -121,10 +125,12 @@ class StreamedLayer:
         reopen: Callable[[], Reader],
         wanted: Wanted,
         *,
+        sample: Sampler | None = None,
+        sampled: Wanted | None = None,
         kept_file: int = KEPT_FILE,
         kept_all: int = KEPT_ALL,
     ) -> StreamedLayer:
-        """Read a stream to its end, and keep the contents that are wanted.
+        """Read a stream to its end, and keep the contents that are wanted; of what is sampled, parts.
 
         What is wrong with the tar stands in the problems of the index. The rest of the stream is read even then, so
         that a reader that checks a digest comes to its end.
@@ -141,12 +147,16 @@ class StreamedLayer:
 
         def keep(offset: int, contents: bytes) -> None:
             nonlocal room
-            kept[offset] = contents
-            room -= len(contents)
+            if len(contents) <= room:
+                kept[offset] = contents
+                room -= len(contents)
+
+        def parts(name: bytes, size: int, contents: Stream) -> Mapping[int, bytes]:
+            return sample(name, size, contents) if sample and sampled and sampled(name, size) else {}
 
         with closing(reopen()) as opened:
             stream = _Watched(opened)
-            for member in walk_stream(stream, builder.report, wanted=fits, keep=keep):
+            for member in walk_stream(stream, builder.report, wanted=fits, keep=keep, sample=parts):
                 builder.add(member)
             try:
                 while not stream.broken and stream.read(_CHUNK):
@@ -154,7 +164,7 @@ class StreamedLayer:
             except OSError as error:
                 reason = f"layer can't be read to its end: {error.strerror or error}"
                 builder.report(Problem("", reason, lost=True))
-        layer = cls(builder.finish(), kept, reopen, kept_file=kept_file, kept_all=kept_all)
+        layer = cls(builder.finish(), kept, reopen, sample=sample, kept_file=kept_file, kept_all=kept_all)
         layer.passes = 1
         return layer
 
@@ -165,7 +175,7 @@ class StreamedLayer:
 
     @property
     def kept(self) -> Mapping[int, bytes]:
-        """Contents that need no pass, by their offset."""
+        """Contents and parts of contents that need no pass, by their offset in the layer."""
         return self._kept
 
     def directory(self, path: bytes) -> Mapping[bytes, Entry]:
@@ -176,45 +186,79 @@ class StreamedLayer:
         """Bytes of a file's contents, fewer only at its end.
 
         Raises:
-            OSError: it is no file, it is sparse, or its contents are not there: never fetched, or larger than what is
-                kept (EFBIG).
+            OSError: it is no file, it is sparse, or these bytes are not there: never fetched, larger than what is
+                kept, or not among the parts that were chosen (both EFBIG).
         """
         length = _readable(path, entry, start, length)
         if not length:
             return b""
-        contents = self._kept.get(entry.offset)
-        if contents is not None:
-            return contents[start : start + length]
+        at = entry.offset + start
+        for begin in (entry.offset, self._starts[bisect_right(self._starts, at) - 1] if self._starts else 0):
+            piece = self._kept.get(begin, b"")
+            if begin <= at and at + length <= begin + len(piece):
+                return piece[at - begin : at - begin + length]
+        if entry.offset in self._kept:
+            raise OSError(errno.EFBIG, "these bytes of it were not kept", path)
         if entry.size > self._kept_file:
             raise OSError(errno.EFBIG, f"{entry.size} bytes, more than the {self._kept_file} that are kept", path)
         raise OSError(errno.EIO, self._broken or "its contents were not kept", path)
 
-    def fetch(self, wanted: Iterable[tuple[bytes, Entry]]) -> None:
+    def fetch(self, wanted: Iterable[tuple[bytes, Entry]], sampled: Iterable[tuple[bytes, Entry]] = ()) -> None:
         """Keep the contents of more files, with one more pass if any of them is missing; reading says what failed."""
-        sizes = {
-            entry.offset: entry.size
-            for _, entry in wanted
-            if entry.type == "file" and 0 < entry.size <= self._kept_file and entry.offset not in self._kept
-        }
-        sizes.pop(SPARSE, None)
-        room = self._kept_all - self._held
-        fitting = []
-        for offset, size in sorted(sizes.items()):
-            if size > room:
-                self._broken = f"more than the {self._kept_all} bytes that are kept of a layer"
-                continue
-            fitting.append((offset, size))
-            room -= size
-        taken: dict[int, bytearray] = {}
+        missing: dict[int, tuple[int, bytes | None]] = {}
+        if self._sample is not None:
+            for path, entry in sampled:
+                if entry.type == "file" and entry.size and entry.offset not in self._kept:
+                    missing[entry.offset] = (entry.size, path)
+        for _, entry in wanted:
+            if entry.type == "file" and 0 < entry.size <= self._kept_file and not self._is_whole(entry):
+                missing[entry.offset] = (entry.size, None)
+        missing.pop(SPARSE, None)
+        if not missing:
+            return
+        self.passes += 1
+        taken: dict[int, bytes] = {}
         try:
-            for offset, piece in self._pass(fitting):
-                taken.setdefault(offset, bytearray()).extend(piece)
+            with closing(self._reopen()) as stream:
+                self._take(stream, sorted(missing.items()), taken)
+                # A reader that checks a digest raises at its end: nothing is taken from a stream that is another one.
+                while stream.read(_CHUNK):
+                    pass
         except OSError as error:
             self._broken = f"layer can't be read again: {error.strerror or error}"
-        for offset, size in fitting:
-            if len(contents := taken.pop(offset, b"")) == size:
-                self._kept[offset] = bytes(contents)
-                self._held += size
+        self._kept.update(taken)
+        self._starts = sorted(self._kept)
+        self._held += sum(map(len, taken.values()))
+
+    def _is_whole(self, entry: Entry) -> bool:
+        return len(self._kept.get(entry.offset, b"")) >= entry.size
+
+    def _take(
+        self, stream: Reader, missing: list[tuple[int, tuple[int, bytes | None]]], taken: dict[int, bytes]
+    ) -> None:
+        """Take files from a stream: whole ones, and parts of those that have a name."""
+        room = self._kept_all - self._held
+        at = 0
+        for offset, (size, sampled) in missing:
+            if sampled is None and size > room:
+                self._broken = f"more than the {self._kept_all} bytes that are kept of a layer"
+                continue
+            while at < offset and (passed := stream.read(min(offset - at, _CHUNK))):
+                at += len(passed)
+            contents = _Contents(stream, size)
+            if sampled is not None and self._sample is not None:
+                parts = self._sample(sampled, size, contents)
+            else:
+                parts = {0: contents.whole()}
+            at += size - contents.left
+            if sampled is None and contents.left:
+                raise OSError(errno.EIO, f"it ends at byte {at}")
+            for start, part in parts.items():
+                if len(part) > room:
+                    self._broken = f"more than the {self._kept_all} bytes that are kept of a layer"
+                    break
+                taken[offset + start] = part
+                room -= len(part)
 
     def contents(self, wanted: Sequence[tuple[bytes, Entry]]) -> Iterator[tuple[int, bytes]]:
         """The contents of files in pieces, each with the position of its file; one more pass for those not kept.
@@ -227,7 +271,7 @@ class StreamedLayer:
         for number, (_, entry) in enumerate(wanted):
             if entry.type != "file" or not entry.size or entry.offset == SPARSE:
                 continue
-            if entry.offset in self._kept:
+            if self._is_whole(entry):
                 yield number, self._kept[entry.offset]
             else:
                 sizes[entry.offset] = entry.size
@@ -250,15 +294,32 @@ class StreamedLayer:
             for offset, size in wanted:
                 while at < offset and (passed := stream.read(min(offset - at, _CHUNK))):
                     at += len(passed)
-                end = offset + size
-                while at < end and (piece := stream.read(min(end - at, _CHUNK))):
-                    at += len(piece)
+                contents = _Contents(stream, size)
+                while piece := contents.read(_CHUNK):
                     yield offset, piece
-                if at < end:
+                at += size - contents.left
+                if contents.left:
                     raise OSError(errno.EIO, f"it ends at byte {at}")
             # A reader that checks a digest raises at its end: nothing is taken from a stream that is another one.
             while stream.read(_CHUNK):
                 pass
+
+
+class _Contents:
+    """The next bytes of a stream, so many and no more."""
+
+    def __init__(self, stream: Stream, size: int) -> None:
+        self._stream = stream
+        self.left = size
+
+    def read(self, size: int, /) -> bytes:
+        piece = self._stream.read(min(size, self.left)) if self.left else b""
+        self.left -= len(piece)
+        return piece
+
+    def whole(self) -> bytes:
+        """All that the stream has of them."""
+        return b"".join(iter(lambda: self.read(_CHUNK), b""))
 
 
 def _readable(path: bytes, entry: Entry, start: int, length: int) -> int:

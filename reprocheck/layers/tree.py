@@ -101,10 +101,14 @@ class Tree:
         """
         return self.layers[place.layer].read(place.path, place.entry, start, length)
 
-    def fetch(self, places: Sequence[Place]) -> None:
-        """Make ready what will be read, layer by layer."""
-        for layer, positions in _by_layer(places):
-            self.layers[layer].fetch([(places[at].path, places[at].entry) for at in positions])
+    def fetch(self, places: Sequence[Place], sampled: Sequence[Place] = ()) -> None:
+        """Make ready what will be read, layer by layer; of the ``sampled`` ones parts alone."""
+        wanted: dict[int, tuple[list[tuple[bytes, Entry]], list[tuple[bytes, Entry]]]] = {}
+        for part, asked in enumerate((places, sampled)):
+            for place in asked:
+                wanted.setdefault(place.layer, ([], []))[part].append((place.path, place.entry))
+        for number in sorted(wanted):
+            self.layers[number].fetch(*wanted[number])
 
     def contents(self, places: Sequence[Place]) -> Iterator[tuple[int, bytes]]:
         """The contents of files in pieces, each with the position of its file: one pass for each streamed layer.
@@ -114,7 +118,10 @@ class Tree:
         Raises:
             OSError: a stream can't be read, or is another one by now: nothing that was given counts.
         """
-        for layer, positions in _by_layer(places):
+        layers: dict[int, list[int]] = {}
+        for position, place in enumerate(places):
+            layers.setdefault(place.layer, []).append(position)
+        for layer, positions in sorted(layers.items()):
             wanted = [(places[at].path, places[at].entry) for at in positions]
             for number, piece in self.layers[layer].contents(wanted):
                 yield positions[number], piece
@@ -192,14 +199,6 @@ class Tree:
                     break
             known = self._shares[path] = tuple(having)
         return known
-
-
-def _by_layer(places: Sequence[Place]) -> list[tuple[int, list[int]]]:
-    """Layers, the lowest first, and the positions of the places that are of each."""
-    layers: dict[int, list[int]] = {}
-    for position, place in enumerate(places):
-        layers.setdefault(place.layer, []).append(position)
-    return sorted(layers.items())
 
 
 def _steps(path: bytes) -> list[bytes]:

@@ -43,6 +43,19 @@ class Walk(Want, frozen=True, kw_only=True):
     """Patterns that stand for a group where nothing is searched."""
 
 
+class Find(Want, frozen=True, kw_only=True):
+    """Search below directories for files by name. They are a group of their own, as those of a walk are."""
+
+    at: str
+    """As in :class:`List`."""
+    group: str
+    """Name of the group."""
+    name: str
+    """Regular expression that a base name must match from its start."""
+    leaves: tuple[str, ...]
+    """Directories of these names are not entered."""
+
+
 class List(Want, frozen=True, kw_only=True):
     """The entries of each directory that ``at`` matches."""
 
@@ -72,6 +85,8 @@ class Record(Want, frozen=True, kw_only=True):
 
     at: str
     """As in :class:`List`; the RECORD of a ``.dist-info`` directory."""
+    keep: str | None = None
+    """Its lines that hold this text are carried."""
     deep: bool = False
     """Compare hashes too, not sizes alone."""
 
@@ -96,7 +111,14 @@ class Command(Want, frozen=True, kw_only=True):
     argv: tuple[str, ...]
 
 
-AnyWant = Walk | List | Read | Record | Interpreter | Process | Command
+class Elf(Want, frozen=True, kw_only=True):
+    """What each ELF file that ``at`` matches tells the dynamic linker."""
+
+    at: str
+    """As in :class:`List`."""
+
+
+AnyWant = Walk | Find | List | Read | Record | Elf | Interpreter | Process | Command
 
 
 class FileVersion(Struct, frozen=True, kw_only=True):
@@ -160,6 +182,8 @@ class RecordEvidence(Struct, frozen=True, kw_only=True):
     size: int = 0
     sha256: str | None = None
     lines: int | None = None
+    content: str | None = None
+    """The lines that were to be kept."""
     deep: bool = False
     """Hashes were compared."""
     rows: int | None = None
@@ -196,6 +220,38 @@ class WalkReport(Struct, frozen=True, kw_only=True):
     """Why it ended early."""
     mounts: tuple[str, ...] = ()
     denied: tuple[str, ...] = ()
+
+
+class ElfEvidence(Struct, frozen=True, kw_only=True):
+    """One ELF file (System V ABI): header, and what its dynamic section says."""
+
+    problem: str | None = None
+    """``ENOENT``, ``not a valid ELF file: …``; what was read before that is kept."""
+    size: int = 0
+    real: str = ""
+    """Links resolved."""
+    layer: int | None = None
+    """As in :class:`FileEvidence`."""
+    since: int | None = None
+    """As in :class:`FileEvidence`."""
+    mtime: int | None = None
+    """As in :class:`FileEvidence`."""
+    bits: int | None = None
+    """32 or 64."""
+    order: Literal["<", ">"] | None = None
+    """Least or most significant byte first."""
+    machine: int | None = None
+    """``e_machine``."""
+    flags: int | None = None
+    """``e_flags``."""
+    interpreter: str | None = None
+    """``PT_INTERP``: of programs, the dynamic linker."""
+    soname: str | None = None
+    needed: tuple[str, ...] = ()
+    rpath: str | None = None
+    runpath: str | None = None
+    nodeflib: bool = False
+    """``DF_1_NODEFLIB``: the default directories are not searched."""
 
 
 class InterpreterFacts(Struct, frozen=True, kw_only=True):
@@ -264,6 +320,9 @@ class Answer(Struct, frozen=True, kw_only=True):
     home: str | None = None
     """Home directory of the configured user, where there is no process to tell."""
     commands: dict[str, CommandEvidence] = {}
+    searches: dict[str, WalkReport] = {}
+    """How far the searches of :class:`Find` came, by group."""
+    elf: dict[str, ElfEvidence] = {}
     failed: tuple[tuple[Any, str], ...] = ()
     """Wants that raised, each with the error."""
     time: int = 0
@@ -333,6 +392,8 @@ class Evidence:
         self.process: ProcessEvidence | None = None
         self.home: str | None = None
         self.commands: dict[str, CommandEvidence] = {}
+        self.searches: dict[str, WalkReport] = {}
+        self.elf: dict[str, ElfEvidence] = {}
         self.failed: list[tuple[Any, str]] = []
         self._asked: set[bytes] = set()
         for answer in document.answers:
@@ -387,6 +448,8 @@ class Evidence:
         self.records.update(answer.records)
         self.interpreters.update(answer.interpreters)
         self.commands.update(answer.commands)
+        self.searches.update(answer.searches)
+        self.elf.update(answer.elf)
         self.walk = answer.walk or self.walk
         self.process = answer.process or self.process
         self.home = answer.process.home if answer.process else answer.home or self.home

@@ -23,6 +23,7 @@ SubjectKind = Literal[
     "os",
     "python",
     "environment",
+    "cuda",
     "variable",
     "image-config",
     "file",

@@ -251,6 +251,39 @@ class OsPackage(Model, frozen=True, kw_only=True):
     """As the manager names it: ``amd64``, ``x86_64``, ``all``; empty where none is recorded."""
 
 
+class CudaLibrary(Model, frozen=True, kw_only=True):
+    """One copy of a library of the CUDA family, reached by whatever names."""
+
+    component: str
+    """``cudart``, ``cublas``, ``cublasLt``, ``cudnn``, ``nccl``, ``nvinfer``, ``nvrtc``, ``cuda`` (the driver's) …"""
+    version: str | None
+    """As far as it is known: ``8.9.2`` from a header, ``8`` from a soname; ``None``: nothing tells it."""
+    path: str
+    """Links resolved; in an environment with a named root, as ``Package.location``."""
+    source: Literal["wheel", "package", "header", "version file", "file name", "soname", "none"]
+    """What told the version. ``package``: of conda or dpkg."""
+    owner: str
+    """``python:nvidia-cudnn-cu12 8.9.2.26``, ``dpkg:libcudnn8 8.9.2.26-1+cuda12.1``, ``conda:cudnn 8.9.2.26``;
+    ``none``: no installer recorded it."""
+    environment: str | None = None
+    """Id of the environment whose prefix or site directory holds it; ``None``: the system's (no gap)."""
+
+
+class Loaded(Model, frozen=True, kw_only=True):
+    """Which file the dynamic linker takes for one library, predicted."""
+
+    component: str
+    """As in :class:`CudaLibrary`."""
+    name: str
+    """The name that is asked for: ``libcudnn.so.8``."""
+    status: Literal["found", "missing", "unknown"]
+    """``unknown``: it can't be told."""
+    path: str | None
+    """Links resolved, as ``CudaLibrary.path``; ``None`` unless it is found."""
+    reason: str
+    """Why this one: ``RUNPATH of libtorch_cuda.so``; or why none, or why it can't be told."""
+
+
 class Framework(Model, frozen=True, kw_only=True):
     """A machine learning framework and what it was built with."""
 
@@ -258,12 +291,43 @@ class Framework(Model, frozen=True, kw_only=True):
     """Normalised name of its distribution."""
     version: str
     """Verbatim."""
+    environment: str
+    """Id of its environment."""
+    built_with: dict[str, str] | None = None
+    """``cuda``, ``cudnn``, ``rocm``, ``tensorrt`` with their versions, as its files say; empty: built for the processor
+    alone; ``None``: not known."""
+    gpu_targets: tuple[str, ...] = ()
+    """``sm_80``, ``compute_80``; empty where its files don't tell them."""
+    loads: tuple[Loaded, ...] = ()
+    """By component."""
+
+
+class MissingLibrary(Model, frozen=True, kw_only=True):
+    """A shared library that an installed distribution needs and that was not found."""
+
+    library: str
+    """As ``DT_NEEDED`` names it: ``libxcb.so.1``."""
+    owner: str
+    """As ``CudaLibrary.owner``."""
+    environment: str | None
+    """Id of the environment; ``None``: of none (no gap)."""
+    needed_by: str
+    """The file that names it, with a named root."""
+    module: str | None
+    """The extension module that can't be imported without it: ``cv2``; ``None``: no module is linked to it."""
+    certain: bool
+    """The whole target was searched, and nothing of this name is in it."""
 
 
 class Accelerator(Model, frozen=True, kw_only=True):
-    """CUDA family libraries in the target's files."""
+    """CUDA family libraries in the target's files, the frameworks that load them, and libraries that are missing."""
 
+    cuda: tuple[CudaLibrary, ...] = ()
+    """By component and path."""
     frameworks: tuple[Framework, ...] = ()
+    """By environment and name."""
+    missing: tuple[MissingLibrary, ...] = ()
+    """By owner and library."""
 
 
 class Cpu(Model, frozen=True, kw_only=True):
@@ -367,9 +431,10 @@ class Provenance(Model, frozen=True, kw_only=True):
     ``None`` where the target has no such thing (no gap).
 
     In ``authors``, ``rewritten``, ``edited`` and ``removed`` the outer key is the id of an environment,
-    ``environments``, ``environments[ID].conda``, ``os_packages`` or ``system``; the inner one is the name of what
-    stands there, of an OS package of a foreign architecture ``NAME:ARCHITECTURE``; the value is a layer's index.
-    They are empty where layers could not be told apart.
+    ``environments``, ``environments[ID].conda``, ``os_packages``, ``accelerator`` (CUDA libraries outside every
+    environment) or ``system``; the inner one is the name of what stands there, of an OS package of a foreign
+    architecture ``NAME:ARCHITECTURE``; the value is a layer's index. They are empty where layers could not be told
+    apart.
     """
 
     image_id: str | None = None

@@ -32,6 +32,7 @@ import re
 import select
 import signal
 import stat
+import struct
 import subprocess
 import time
 import zlib
@@ -53,6 +54,10 @@ WALK_LIMIT = 2000000
 COMMAND_LIMIT = 1 << 20
 """Bytes kept of what a command prints."""
 COMMAND_SECONDS = 10
+ELF_LIMIT = 1 << 20
+"""Bytes read of one ELF file, however large it is."""
+ELF_FILES = 20000
+"""ELF files looked at for one answer."""
 
 
 # Secrets in URLs: group 1 comes before, group 2 is the secret; END stands for what ends a URL. Any mark may stand in
@@ -206,7 +211,7 @@ class Answer(object):
         self.begin()
 
     def begin(self):
-        parts = ("found", "files", "listings", "records", "interpreters", "commands")
+        parts = ("found", "files", "listings", "records", "interpreters", "commands", "searches", "elf")
         self.out = dict((part, {}) for part in parts)
         self.out.update(walk=None, process=None)
         self.scans = {}
@@ -264,6 +269,31 @@ class Answer(object):
         report["mounts"].sort()
         report["denied"].sort()
 
+    def find(self, want):
+        """Search below directories for names, also where a walk does not enter; they are a group like those of a walk."""
+        report, entries = {"searched": True, "reason": None, "mounts": [], "denied": []}, 0
+        rule, leaves = re.compile(want["name"].encode("latin-1")), set(os.fsencode(name) for name in want["leaves"])
+        found, stack = set(), self.expand(want["at"])
+        while stack:
+            where = stack.pop()
+            try:
+                for name, directory in self.on.scan(where):
+                    entries += 1
+                    if directory:
+                        if name not in leaves:
+                            stack.append(os.path.join(where, name))
+                    elif rule.match(name):
+                        found.add(text(os.path.join(where, name)))
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+                    report["denied"].append(text(where))
+            if entries > WALK_LIMIT:
+                report["reason"] = "stopped after %d entries" % WALK_LIMIT
+                break
+        report["denied"].sort()
+        self.out["searches"][want["group"]] = report
+        self.out["found"][want["group"]] = self.state["found"][want["group"]] = sorted(found)
+
     def list(self, want):
         """The entries of each directory that the pattern matches."""
         for path in self.expand(want["at"]):
@@ -280,10 +310,10 @@ class Answer(object):
         records = Records(self.on, want.get("deep", False))
         for path in self.expand(want["at"]):
             if text(path) not in self.out["records"]:
-                self.out["records"][text(path)] = self.one_record(path, records)
+                self.out["records"][text(path)] = self.one_record(path, want, records)
         records.compare()
 
-    def one_record(self, path, records):
+    def one_record(self, path, want, records):
         try:
             regular, size, read, close = self.on.open(path)
         except OSError as error:
@@ -292,7 +322,7 @@ class Answer(object):
             if not regular:
                 return {"problem": "not a regular file"}
             raw = [] if size <= RECORD_LIMIT else None
-            told = self.digest(read, size, raw)
+            told = self.digest(read, size, want.get("keep"), raw)
         except OSError as error:
             return {"problem": problem(error)}
         finally:
@@ -302,6 +332,15 @@ class Answer(object):
         else:
             records.take(path, scrub(b"".join(raw)), told)
         return told
+
+    def elf(self, want):
+        """What the dynamic linker is told by each ELF file that the pattern matches."""
+        for path in self.expand(want["at"]):
+            if text(path) in self.out["elf"]:
+                continue
+            if len(self.out["elf"]) >= ELF_FILES:
+                raise ValueError("more than %d ELF files" % ELF_FILES)
+            self.out["elf"][text(path)] = self.linked(path)
 
     def interpreter(self, want):
         """Each interpreter that the pattern matches says of itself what it is."""
@@ -448,21 +487,46 @@ class Answer(object):
         self.room -= len(raw)
         return {"problem": None, "size": size, "cut": cut, "content": text(scrub(raw))}
 
-    def digest(self, read, size, kept=None):
+    def digest(self, read, size, keep=None, pieces=None):
+        """SHA-256 and count of lines, and the lines that hold a text."""
         if size > DIGEST_LIMIT:
             return {"problem": "larger than the limit of %d bytes" % DIGEST_LIMIT, "size": size}
-        seen, lines, last, at = hashlib.sha256(), 0, b"\n", 0
+        seen, lines, at, rest, kept = hashlib.sha256(), 0, 0, b"", []
+        last, mark = b"\n", (keep or "").encode("latin-1")
         while True:
             piece = read(1 << 20, at)
             if not piece:
                 break
             at += len(piece)
-            if kept is not None:
-                kept.append(piece)
+            if pieces is not None:
+                pieces.append(piece)
             seen.update(piece)
             lines += piece.count(b"\n")
             last = piece[-1:]
-        return {"problem": None, "size": size, "sha256": seen.hexdigest(), "lines": lines + (last != b"\n")}
+            if mark:
+                whole, _, rest = (rest[-4096:] + piece).rpartition(b"\n")
+                kept += [line for line in whole.split(b"\n") if mark in line]
+        answer = {"problem": None, "size": size, "sha256": seen.hexdigest(), "lines": lines + (last != b"\n")}
+        if mark:
+            raw = b"\n".join(kept + [rest] if mark in rest else kept)[: max(self.room, 0)]
+            self.room -= len(raw)
+            answer["content"] = text(scrub(raw))
+        return answer
+
+    def linked(self, path):
+        try:
+            regular, size, read, close = self.on.open(path)
+        except OSError as error:
+            return {"problem": problem(error)}
+        try:
+            # Nothing beyond the end is asked for: offsets are whatever the file says.
+            part = lambda length, at: read(min(length, size - at), at) if at < size else b""
+            summary = Elf(part).summary if regular else {"problem": "not a regular file"}
+        except OSError as error:
+            summary = {"problem": problem(error)}
+        finally:
+            close()
+        return dict(summary, size=size, real=text(self.on.real(path) or path))
 
     def ask(self, real):
         """Run an interpreter, isolated, and let it describe itself; only a real program, never a wrapper script."""
@@ -487,6 +551,105 @@ class Answer(object):
             return {"problem": None, "facts": json.loads(printed.decode("utf-8"))}
         except ValueError:
             return {"problem": "does not start (exit code %s)" % code}
+
+
+class Elf(object):
+    """The summary of an ELF file (System V ABI, "Object Files" and "Program Loading and Dynamic Linking").
+
+    Only its headers, its dynamic section and the strings that this names are read, wherever they stand. What is
+    wrong is `problem`; what was read before that is kept.
+    """
+
+    def __init__(self, read):
+        self.read, self.left, self.window = read, ELF_LIMIT, (0, b"")
+        self.summary = {"problem": None}
+        try:
+            self.headers()
+        except (ValueError, struct.error) as error:
+            self.summary["problem"] = "not a valid ELF file: %s" % error
+
+    def some(self, length, at):
+        """Up to so many bytes of the file; a window from where was read last is kept."""
+        start, held = self.window
+        if not start <= at <= at + length <= start + len(held):
+            ask = max(length, 4096)
+            self.left -= ask
+            if self.left < 0:
+                raise ValueError("too scattered: more than %d bytes to read" % ELF_LIMIT)
+            start, held = self.window = at, self.read(ask, at)
+        return held[at - start : at - start + length]
+
+    def bytes(self, length, at, what):
+        raw = self.some(length, at)
+        if len(raw) < length:
+            raise ValueError("%s outside the file" % what)
+        return raw
+
+    def headers(self):
+        ident = self.bytes(20, 0, "a header")
+        if ident[:4] != b"\x7fELF":
+            raise ValueError("bad magic number")
+        if ident[4] not in (1, 2) or ident[5] not in (1, 2):
+            raise ValueError("bad class or byte order")
+        wide, order = ident[4] == 2, "<" if ident[5] == 1 else ">"
+        kind = order + ("HHIQQQIHHH" if wide else "HHIIIIIHHH")
+        _, machine, _, _, table, _, flags, _, entry, count = struct.unpack(
+            kind, self.bytes(struct.calcsize(kind), 16, "a header")
+        )
+        self.summary.update(bits=64 if wide else 32, order=order, machine=machine, flags=flags)
+        kind = order + ("IIQQQQQQ" if wide else "IIIIIIII")
+        if count and entry != struct.calcsize(kind):
+            raise ValueError("program headers of %d bytes" % entry)
+        if count * entry > 1 << 16:
+            raise ValueError("%d program headers" % count)
+        raw = self.bytes(count * entry, table, "program headers") if count else b""
+        segments = []
+        for at in range(0, len(raw), entry or 1):
+            told = struct.unpack_from(kind, raw, at)
+            # Type, offset, address, size in the file.
+            segments.append((told[0], told[2], told[3], told[5]) if wide else (told[0], told[1], told[2], told[4]))
+        for kind, offset, _, length in segments:
+            if kind == 3:  # PT_INTERP
+                self.summary["interpreter"] = text(self.bytes(min(length, 4096), offset, "the interpreter").split(b"\0")[0])
+        for kind, offset, _, length in segments:
+            if kind == 2:  # PT_DYNAMIC
+                self.dynamic(offset, length, order + ("QQ" if wide else "II"), [one for one in segments if one[0] == 1])
+
+    def dynamic(self, offset, length, kind, loads):
+        if length > 1 << 16:
+            raise ValueError("a dynamic section of %d bytes" % length)
+        raw = self.bytes(length, offset, "the dynamic section")
+        single, strings = {}, []
+        for at in range(0, len(raw) - struct.calcsize(kind) + 1, struct.calcsize(kind)):
+            tag, value = struct.unpack_from(kind, raw, at)
+            if tag == 0:
+                break
+            if tag in (1, 14, 15, 29):  # DT_NEEDED, DT_SONAME, DT_RPATH, DT_RUNPATH
+                strings.append((tag, value))
+            single[tag] = value
+        self.summary["nodeflib"] = bool(single.get(0x6FFFFFFB, 0) & 0x800)  # DT_FLAGS_1, DF_1_NODEFLIB
+        if not strings:
+            return
+        table, room = single.get(5), single.get(10, 0)  # DT_STRTAB, DT_STRSZ
+        starts = [at + table - address for _, at, address, size in loads if table and address <= table < address + size]
+        if not starts:
+            raise ValueError("the string table is in no segment")
+        found = {}
+        for value in sorted(set(value for _, value in strings)):
+            if value >= room:
+                raise ValueError("a string outside the string table")
+            found[value] = self.string(starts[0] + value, room - value)
+        for tag, key in ((1, "needed"), (14, "soname"), (15, "rpath"), (29, "runpath")):
+            values = [found[value] for each, value in strings if each == tag]
+            if values:
+                self.summary[key] = values if tag == 1 else values[-1]
+
+    def string(self, at, room):
+        for length in (256, 4096):  # most are short
+            raw = self.some(min(length, room), at)
+            if b"\0" in raw:
+                return text(scrub(raw[: raw.index(b"\0") + 1])[:-1])
+        raise ValueError("a string without an end")
 
 
 def run(argv):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reprocheck.model.report import LEVELS, SEVERITIES, Finding, Level
-from reprocheck.rules import conda, environments, image, machine, packages, requirements, startup, system
+from reprocheck.rules import accelerator, conda, environments, image, machine, packages, requirements, startup, system
 from reprocheck.rules.base import Comparison, Rule, arrange
 from reprocheck.rules.requirements import unjudged
 from reprocheck.versions import FRAMEWORKS
@@ -23,6 +23,7 @@ RULES: tuple[Rule, ...] = (
     *system.RULES,
     *image.RULES,
     *machine.RULES,
+    *accelerator.RULES,
 )
 
 _LEVEL = {rule.code: rule for rule in RULES}

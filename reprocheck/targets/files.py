@@ -11,6 +11,8 @@ from contextlib import suppress
 from reprocheck.layers.entry import Entry
 from reprocheck.layers.tree import Place, Tree
 
+_REMEMBERED = 20_000
+"""Directories whose real path is kept."""
 _TYPES = {"file": stat.S_IFREG, "dir": stat.S_IFDIR, "link": stat.S_IFLNK, "other": stat.S_IFIFO}
 
 
@@ -19,10 +21,9 @@ class TreeFiles:
 
     def __init__(self, tree: Tree, mounts: frozenset[bytes] = frozenset()) -> None:
         self.tree = tree
+        self._real: dict[bytes, bytes] = {}
         self._mounts = mounts
         self._covered = tuple(mount.strip(b"/") + b"/" for mount in mounts)
-        self._real: dict[bytes, bytes] = {}
-        """Directories that were found, links resolved."""
 
     def mounts(self) -> frozenset[bytes]:
         """Where something else than the layers is seen, which can't be read here."""
@@ -120,21 +121,6 @@ class TreeFiles:
             with suppress(OSError):
                 yield path, self._find(path)
 
-    def _directory_at(self, where: bytes) -> bytes:
-        """Where a directory is, links resolved; who asks for one after the other need not go all the way each time."""
-        above, _, name = where.rpartition(b"/")
-        if above in self._real:
-            real = self._real[above]
-            entry, _ = self.tree.directory(real).get(name, (None, 0))
-            if entry is not None and entry.type == "dir":
-                self._real[where] = real + b"/" + name if real else name
-        if where not in self._real:
-            place = self._find(where)
-            if place.entry.type != "dir":
-                raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), where)
-            self._real[where] = place.path
-        return self._real[where]
-
     def _find(self, path: bytes, *, follow: bool = True) -> Place:
         place = self.tree.find(path, follow=follow)
         if self._hidden(place.path):
@@ -144,11 +130,33 @@ class TreeFiles:
     def _hidden(self, path: bytes) -> bool:
         return (path + b"/").startswith(self._covered)
 
-    def _directory(self, where: bytes) -> dict[bytes, tuple[Entry, int]]:
-        place = self._find(where)
-        if place.entry.type != "dir":
-            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), where)
-        return dict(self.tree.directory(place.path))
+    def _directory(self, where: bytes) -> Mapping[bytes, tuple[Entry, int]]:
+        return self.tree.directory(self._directory_at(where))
+
+    def _directory_at(self, where: bytes) -> bytes:
+        """Where a directory is, links resolved."""
+        path = self._below_known(where)
+        if path is None:
+            place = self._find(where)
+            if place.entry.type != "dir":
+                raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), where)
+            path = place.path
+        if len(self._real) >= _REMEMBERED:
+            self._real.clear()
+        self._real[where] = path
+        return path
+
+    def _below_known(self, where: bytes) -> bytes | None:
+        """A directory in one that was looked at before, which spares the way to it from the root."""
+        above, _, name = where.rpartition(b"/")
+        known = self._real.get(above)
+        if known is None:
+            return None
+        found = self.tree.directory(known).get(name)
+        if found is None or found[0].type != "dir":
+            return None
+        path = known + b"/" + name if known else name
+        return None if self._hidden(path) else path
 
 
 def _name(error: OSError) -> str:

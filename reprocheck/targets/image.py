@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
+from reprocheck.errors import TargetError
 from reprocheck.model.evidence import Document
 from reprocheck.model.snapshot import Subject
 from reprocheck.targets import probe
@@ -53,6 +54,8 @@ def open_image(
                 static = StaticSession(routed(document, "engine storage"), tree, user=facts.user, home=home)
                 yield Traced(static, tree)
                 return
+        if no_exec and route == "container":
+            raise TargetError(f"{address}: can't be read in a container: nothing of it may be run; leave out --route")
         if no_exec or route == "save":
             tell(f"{address}: the engine sends {inspected['Size'] / 1e9:.1f} GB, all of which is read")
             yield saved(document, engine, user=facts.user, home=home)

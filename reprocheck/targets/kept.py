@@ -1,16 +1,30 @@
 """Which files of a compressed layer are kept as they come by: all that extractors are known to ask for.
 
-Others cost one more pass over the layer, so this is a matter of speed and not of facts.
+Others cost one more pass over the layer, so this is a matter of speed and not of facts. Of shared objects, which may
+be of a gigabyte, the few ranges are kept that the probe's reader of ELF files asks for: it reads them as they come by.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from reprocheck.layers.index import LayerIndex
+from reprocheck.layers.tar import Stream
+from reprocheck.layers.tar_layer import Reader, StreamedLayer
+from reprocheck.probe import collect
 
 FILE_LIMIT = 32 << 20
 """Bytes of one file that are kept: an interpreter's library with its symbols has about as many."""
 ALL_LIMIT = 160 << 20
 """Bytes of one layer that are kept."""
+HELD = 64 << 20
+"""Bytes of a shared object, from its start on, that are held until it is known which of them count."""
+_CHUNK = 1 << 18
+_LEAST = 4096
+"""Bytes of one piece that is held, unless the file ends: a stream may come by in crumbs."""
 SCRIPT_LIMIT = 16 << 10
 """Bytes of a script that is kept; it is needed where its size is not the recorded one."""
 
@@ -23,10 +37,28 @@ _BY_NAME = re.compile(
     rb"pyvenv\.cfg|os-release|passwd|ld\.so\.(?:conf|cache)"
     rb"|[^/]*\.(?:pth|egg-link|egg-info)"
     rb"|(?:python|pypy)[23]?(?:\.\d+)?t?|libpython3[^/]*\.so[^/]*|libc[.-][^/]*so[^/]*|ld-musl-[^/]*"
+    rb"|tensorflow/python/platform/build_info\.py|torch/version\.py"
+    rb"|cuda[^/]*/version\.(?:json|txt)|cudnn_version\.h|nccl\.h|NvInferVersion\.h|cuda_runtime_api\.h"
+    rb"|dpkg/info/[^/]*(?:cublas|cud|cufft|cupti|curand|cusolver|cusparse|nccl|nvinfer|nvjit|nvrtc)[^/]*\.list"
     rb"|dpkg/status|apk/db/installed|rpm/(?:Packages(?:\.db)?|rpmdb\.sqlite(?:-wal)?)"
     rb")$"
 )
 _SCRIPT = re.compile(rb"(?:^|/)bin/[^/]+$")
+_SAMPLED = re.compile(rb"(?:^|/)(?:[^/]+\.so(?:\.[^/]*)?|(?:python|pypy)[23]?(?:\.\d+)?t?)$")
+
+
+def as_it_comes_by(opened: Callable[[], Reader]) -> StreamedLayer:
+    """A layer that is read from its stream.
+
+    Raises:
+        OSError: the stream can't be opened.
+    """
+    return StreamedLayer.open(opened, wanted, sample=sample, sampled=sampled, kept_file=FILE_LIMIT, kept_all=ALL_LIMIT)
+
+
+def known(index: LayerIndex, kept: Mapping[int, bytes], opened: Callable[[], Reader]) -> StreamedLayer:
+    """A layer that was read before."""
+    return StreamedLayer(index, kept, opened, sample=sample, kept_file=FILE_LIMIT, kept_all=ALL_LIMIT)
 
 
 def wanted(name: bytes, size: int) -> bool:
@@ -34,3 +66,104 @@ def wanted(name: bytes, size: int) -> bool:
     if size <= SCRIPT_LIMIT and _SCRIPT.search(name):
         return True
     return size <= FILE_LIMIT and (_IN_FOLDERS.search(name) or _BY_NAME.search(name)) is not None
+
+
+def sampled(name: bytes, _size: int) -> bool:
+    """Whether to keep the ranges that tell the dynamic linker something, by a file's name in the layer."""
+    return _SAMPLED.search(name) is not None
+
+
+def sample(_name: bytes, size: int, contents: Stream) -> Mapping[int, bytes]:
+    """What the probe's reader asks for of an ELF file that comes by, by offset.
+
+    What it goes back to and is held no more is left out: reading it fails then, and is a gap.
+    """
+    file = _ComingBy(size, contents)
+    with suppress(_GoneBy):
+        collect.Elf(file.read)
+    return file.asked()
+
+
+class _GoneBy(Exception):  # noqa: N818 - never leaves this module
+    """Bytes that are not held."""
+
+
+class _ComingBy:
+    """A file that is read at offsets while it comes by: its first bytes are held, of the others what is asked for."""
+
+    def __init__(self, size: int, contents: Stream) -> None:
+        self._size = size
+        self._contents = contents
+        self._at = 0
+        self._starts: list[int] = []
+        self._pieces: list[bytes] = []
+        self._asked: list[tuple[int, int]] = []
+
+    def read(self, length: int, at: int) -> bytes:
+        """Bytes from an offset on, fewer only at the end.
+
+        Raises:
+            OSError: the stream is broken.
+        """
+        end = min(at + length, self._size)
+        if at >= end:
+            return b""
+        self._come_to(at, end)
+        found = self._held(at, end)
+        self._asked.append((at, end))
+        return found
+
+    def asked(self) -> Mapping[int, bytes]:
+        """What was read, each byte once."""
+        ranges: list[tuple[int, int]] = []
+        for at, end in sorted(self._asked):
+            if ranges and at <= ranges[-1][1]:
+                ranges[-1] = ranges[-1][0], max(end, ranges[-1][1])
+            else:
+                ranges.append((at, end))
+        return {at: _harmless(self._held(at, end)) for at, end in ranges}
+
+    def _come_to(self, at: int, end: int) -> None:
+        while self._at < end:
+            if self._at < HELD:
+                piece = self._next(HELD)
+            elif self._at < at:
+                piece = self._contents.read(min(_CHUNK, at - self._at))
+                self._at += len(piece)
+            else:
+                piece = self._next(end)
+            if not piece:
+                return
+
+    def _next(self, end: int) -> bytes:
+        """Hold some bytes more."""
+        most = min(_CHUNK, end - self._at)
+        piece = self._contents.read(most)
+        while piece and len(piece) < min(most, _LEAST) and (more := self._contents.read(most - len(piece))):
+            piece += more
+        if piece:
+            self._starts.append(self._at)
+            self._pieces.append(piece)
+            self._at += len(piece)
+        return piece
+
+    def _held(self, at: int, end: int) -> bytes:
+        number = bisect_right(self._starts, at) - 1
+        found = b""
+        while number < len(self._pieces) and at < end:
+            start, piece = self._starts[number], self._pieces[number]
+            if not start <= at < start + len(piece):
+                break
+            part = piece[at - start : end - start]
+            found += part
+            at += len(part)
+            number += 1
+        if at < end:
+            raise _GoneBy
+        return found
+
+
+def _harmless(raw: bytes) -> bytes:
+    """Bytes without credentials, in as many bytes: with a NUL byte they count as no text."""
+    scrubbed: bytes = collect.scrub(raw + b"\0")
+    return scrubbed[:-1]

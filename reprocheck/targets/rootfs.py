@@ -16,6 +16,9 @@ from reprocheck.targets.address import Address
 from reprocheck.targets.session import header
 from reprocheck.targets.static import StaticSession
 
+_KERNEL = ("/proc", "/sys", "/dev")
+"""What the kernel shows there where the root is one that is in use."""
+
 
 @contextmanager
 def open_rootfs(address: Address) -> Iterator[StaticSession]:
@@ -34,4 +37,4 @@ def open_rootfs(address: Address) -> Iterator[StaticSession]:
             header=header(str(address), "root file system", executed=False),
             subject=Subject(kind="rootfs", name=address.value),
         )
-        yield StaticSession(document, Tree([root]))
+        yield StaticSession(document, Tree([root]), mounts=_KERNEL)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import msgspec
 
-from reprocheck.layers.tree import Tree
-from reprocheck.model.evidence import Answer, AnyWant, Command, Document, Process
+from reprocheck.errors import ReprocheckError
+from reprocheck.layers.tree import Place, Tree
+from reprocheck.model.evidence import Answer, AnyWant, Command, Document, Find, Process, Walk
 from reprocheck.probe import collect
 from reprocheck.targets import interpreter_files
 from reprocheck.targets.files import TreeFiles
@@ -27,8 +28,16 @@ class StaticSession:
         self._answers = _Answers(files, (home or home_of(tree, user)).encode("latin-1"))
 
     def answer(self, wants: Sequence[AnyWant]) -> Answer | None:
-        """Answer what files can tell; there is no process to ask and no program is run."""
-        asked = [want for want in wants if not isinstance(want, (Process, Command))]
+        """Answer what files can tell; there is no process to ask and no program is run.
+
+        Raises:
+            ReprocheckError: a layer is not what its digest says, or was lost on the way.
+        """
+        # Searches come first: what is read in this round is where they have found something.
+        asked = sorted(
+            (want for want in wants if not isinstance(want, (Process, Command))),
+            key=lambda want: not isinstance(want, (Walk, Find)),
+        )
         if not asked:
             return None
         request = {"wants": json.loads(msgspec.json.encode(asked))}
@@ -46,31 +55,65 @@ class _Answers(collect.Answer):
         self._tree = files.tree
         self._home = home
         self._reads: list[str] = []
+        self._objects: list[str] = []
+        self._refused: ReprocheckError | None = None
 
     def to(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """One round."""
+        """One round.
+
+        Raises:
+            ReprocheckError: a layer is not what its digest says, or was lost on the way.
+        """
         self.begin()
         self._reads = [want["at"] for want in request["wants"] if want["want"] in {"read", "record"}]
-        if all(want["want"] != "walk" for want in request["wants"]):
-            self._fetch()
+        self._objects = [want["at"] for want in request["wants"] if want["want"] == "elf"]
         out: dict[str, Any] = collect.answer(request, self)
+        if self._refused is not None:
+            raise self._refused  # the probe's code takes what is raised for one want that failed
         return {**out, "home": self._home.decode("latin-1")}
 
-    def walk(self, want: Mapping[str, Any]) -> None:
-        """The search, which comes first; patterns of what is read begin where it found something."""
-        super().walk(want)
+    def read(self, want: Mapping[str, Any]) -> None:
+        """Files, made ready with all others of this round."""
         self._fetch()
+        super().read(want)
+
+    def record(self, want: Mapping[str, Any]) -> None:
+        """RECORD files, made ready with all others of this round; what they name comes by when it is compared."""
+        self._fetch()
+        with self._refusing():
+            super().record(want)
+
+    def elf(self, want: Mapping[str, Any]) -> None:
+        """ELF files, made ready with all others of this round."""
+        self._fetch()
+        super().elf(want)
 
     def _fetch(self) -> None:
         """Make ready all that this round reads: a layer that comes by as a stream comes by once for all of it."""
+        whole, self._reads = self._reads, []
+        objects, self._objects = self._objects, []
+        if whole or objects:
+            with self._refusing():
+                self._tree.fetch(self._files(whole), self._files(objects))
+
+    def _files(self, patterns: Sequence[str]) -> list[Place]:
         places = []
-        for pattern in self._reads:
+        for pattern in patterns:
             for path in self.expand(pattern):
                 with suppress(OSError):
                     place = self._tree.find(path)
                     if place.entry.type == "file":
                         places.append(place)
-        self._tree.fetch(places)
+        return places
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Remember what ends the whole reading."""
+        try:
+            yield
+        except ReprocheckError as error:
+            self._refused = self._refused or error
+            raise
 
     def roots(self, pattern: str) -> tuple[list[bytes], str]:
         """Nothing runs here: there is neither ``@self`` nor ``@prefix``."""
@@ -84,7 +127,8 @@ class _Answers(collect.Answer):
     def ask(self, real: bytes) -> dict[str, Any]:
         """What the files of an interpreter tell of it."""
         try:
-            facts = interpreter_files.facts_of(self._tree, real)
+            with self._refusing():
+                facts = interpreter_files.facts_of(self._tree, real)
         except interpreter_files.Unknown as unknown:
             return {"problem": str(unknown)}
         except OSError as error:

@@ -93,7 +93,7 @@ def _opened(
 
 def indexed(pieces: Pieces) -> StreamedLayer:
     """A layer of a compressed archive as it comes by, once."""
-    return StreamedLayer.open(lambda: pieces, kept.wanted, kept_file=kept.FILE_LIMIT, kept_all=kept.ALL_LIMIT)
+    return kept.as_it_comes_by(lambda: pieces)
 
 
 def layers_of(
@@ -122,14 +122,13 @@ def _opened_layer(stored: Stored, cache: LayerCache | None, *, deep: bool) -> Pl
         if deep:
             stored.check()
         return PlainLayer.open(window)
-    limits = {"kept_file": kept.FILE_LIMIT, "kept_all": kept.ALL_LIMIT}
     visited = stored.visited
     if isinstance(visited, StreamedLayer):
-        return StreamedLayer(visited.index, visited.kept, stored.open, **limits)
+        return kept.known(visited.index, visited.kept, stored.open)
     known = cache.load(stored.digest) if cache is not None and stored.digest is not None and not deep else None
     if known is not None:
-        return StreamedLayer(known[0], known[1], stored.open, **limits)
-    return StreamedLayer.open(stored.open, kept.wanted, **limits)
+        return kept.known(known[0], known[1], stored.open)
+    return kept.as_it_comes_by(stored.open)
 
 
 def _keep(image: Image, layers: Sequence[TreeLayer], cache: LayerCache) -> None:

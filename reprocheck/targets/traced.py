@@ -9,7 +9,16 @@ from contextlib import suppress
 import msgspec
 
 from reprocheck.layers.tree import Place, Tree
-from reprocheck.model.evidence import Answer, AnyWant, Document, FileEvidence, FileVersion, Read, RecordEvidence
+from reprocheck.model.evidence import (
+    Answer,
+    AnyWant,
+    Document,
+    ElfEvidence,
+    FileEvidence,
+    FileVersion,
+    Read,
+    RecordEvidence,
+)
 from reprocheck.probe import collect
 from reprocheck.targets.session import Session
 
@@ -50,6 +59,7 @@ class Traced:
             interpreters={
                 path: msgspec.structs.replace(one, **self._layers(one.real)) for path, one in told.interpreters.items()
             },
+            elf={path: self._object(one) for path, one in told.elf.items()},
         )
 
     def _file(self, path: str, file: FileEvidence, versions: tuple[FileVersion, ...]) -> FileEvidence:
@@ -72,6 +82,11 @@ class Traced:
                 return removed[name]
             path = above
         return None
+
+    def _object(self, one: ElfEvidence) -> ElfEvidence:
+        if not one.real:
+            return one
+        return msgspec.structs.replace(one, **self._layers(one.real), mtime=self._mtime(one.real))
 
     def _layers(self, path: str) -> dict[str, int]:
         if f"{path}/".startswith(self._mounts):

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import gc
 import gzip
 import os
 import resource
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -82,6 +85,29 @@ def test_garbage_behind_a_layer_is_noted_as_it_is_read(tmp_path: Path) -> None:
     assert notes == [
         f"layer 1 ({sha(stored)}): what stands behind the end of the gzip stream, at byte {len(stored) - 7}, is ignored"
     ]
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_hashing_and_unpacking_have_threads_that_end_with_the_layer(tmp_path: Path, verify: bool) -> None:
+    def threads() -> int:
+        return sum(thread.name.startswith("reprocheck-ahead") for thread in threading.enumerate())
+
+    layer = tar({"much": os.urandom(20 << 20)})
+    layout = Layout()
+    layout.add(layout.manifest([layer]))
+    path = layout.directory(tmp_path)
+    before = threads()
+    with open_layout(path, verify=verify) as image:
+        reader = image.layers[0].open()
+        assert reader.read(512) == layer[:512]
+        assert threads() - before == (2 if verify else 1)
+        reader.close()
+        del reader
+        gc.collect()
+        deadline = time.monotonic() + 5
+        while threads() > before and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert threads() == before
 
 
 # Which image

@@ -231,7 +231,9 @@ def test_credentials_stay_in_earlier_versions_too() -> None:
 def test_what_a_container_installed_itself_has_a_time() -> None:
     engine = replace(ENGINE, layers=(Layer(index=0, diff_id="sha256:0"),))
     layers = ({STATUS: dpkg("a=1")}, {STATUS: dpkg("a=1", "b=1")})
-    provenance = assemble(evidence(*layers, kind="container", engine=engine)).provenance
+    found = evidence(*layers, kind="container", engine=engine)
+    assert os_packages.read(found).traces.written == {"os_packages": {"b": 1_700_000_000}}
+    provenance = assemble(found).provenance
     assert provenance.authors["os_packages"] == {"a": 0, "b": 1}
     assert provenance.times["os_packages"] == {"b": "2023-11-14T22:13:20Z"}
 

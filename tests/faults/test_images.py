@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
 import os
 import subprocess
@@ -27,10 +28,11 @@ from tests.archives.make import (
     tar,
 )
 from tests.evidence import plant
-from tests.faults.conftest import Command
 from tests.faults.made import APPS, BASE, SITE, WHOLE, archive, distribution, found, layer, layout, settings
-from tests.integration.running import ROOT
+from tests.integration.running import ROOT, Ran
 from tests.layers.archives import file, header
+
+Command = Callable[..., Ran]
 
 BOTH = {"made:one": (BASE,), "made:two": (BASE, APPS)}
 
@@ -297,6 +299,8 @@ def test_a_root_file_system(command: Command, tmp_path: Path) -> None:
             "/usr/local/bin/python3.9": b"\x7fELF\x02\x01" + bytes(12) + b"\x3e\x00\x003.9.2\x00",
             "/usr/local/lib/python3.9/os.py": "",
             f"/{SITE.decode()}/alpha-1.0.dist-info/METADATA": "Name: alpha\nVersion: 1.0\n",
+            # Another process's root, as the kernel shows it.
+            "/proc/7/root/opt/venv/pyvenv.cfg": "home = /usr/local/bin\n",
         },
     )
     (root / "usr/local/bin/python3.9").chmod(0o755)
@@ -315,6 +319,23 @@ def test_a_root_file_system(command: Command, tmp_path: Path) -> None:
         )
         assert any("not a regular file" in gap["reason"] for gap in document["gaps"])
         assert document["coverage"]["image"]["state"] == document["coverage"]["variables"]["state"] == "not-applicable"
+
+
+def test_an_image_and_its_unpacked_root_verify_each_other(command: Command, tmp_path: Path) -> None:
+    """What the root does not have, its settings, is a note and no gap."""
+    target, root = archive(tmp_path / "i.tar", BASE, APPS), tmp_path / "root"
+    for one in (BASE, APPS):
+        with tarfile.open(fileobj=io.BytesIO(one)) as packed:
+            packed.extractall(root, filter="fully_trusted")
+    for first, second in ((target, f"rootfs:{root}"), (f"rootfs:{root}", target)):
+        command("lock", first, "-o", tmp_path / "b").ended(0)
+        words = ("verify", second, "--baseline", tmp_path / "b", "--fail-on", "info", "--format", "json")
+        report = command(*words).ended(0).json
+        assert report["checked"]["python_packages_unchanged"] == len(WHOLE)
+        assert report["checked"]["os_packages"] == 2
+        assert {note["what"] for note in report["notes"]} == {"image", "variables"}
+    (root / SITE.decode() / "beta-2.0.dist-info/METADATA").write_text("Name: beta\nVersion: 6.6\n")
+    command("verify", f"rootfs:{root}", "--baseline", tmp_path / "b").ended(1)
 
 
 DENIED = "can't be entered, so not searched for environments"

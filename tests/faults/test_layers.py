@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from tests.archives.make import OCI_LAYER, PACKED, Layout, blob_path, named, sha
-from tests.faults.conftest import Command
 from tests.faults.made import (
     APPS,
     BASE,
@@ -30,7 +29,10 @@ from tests.faults.made import (
     layout,
     settings,
 )
+from tests.integration.running import Ran
 from tests.layers.archives import END, directory, entry, file, hard, header, link, pax
+
+Command = Callable[..., Ran]
 
 METADATA = b"Metadata-Version: 2.1\nName: delta\nVersion: 4.0\n"
 DELTA = SITE + b"/delta-4.0.dist-info/METADATA"

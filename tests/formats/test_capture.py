@@ -11,6 +11,7 @@ from reprocheck.model.snapshot import (
     CondaPackage,
     Coverage,
     Cpu,
+    CudaLibrary,
     Device,
     Driver,
     Environment,
@@ -19,6 +20,7 @@ from reprocheck.model.snapshot import (
     Header,
     Libc,
     Machine,
+    MissingLibrary,
     OsPackage,
     OsRelease,
     Package,
@@ -69,7 +71,7 @@ SNAPSHOT = Snapshot(
         OsPackage(manager="dpkg", name="libc6", version="2.31", architecture="amd64"),
         OsPackage(manager="dpkg", name="bash", version="5.1", architecture="amd64"),
     ),
-    accelerator=Accelerator(frameworks=(Framework(name="tensorflow", version="2.9.0"),)),
+    accelerator=Accelerator(frameworks=(Framework(name="tensorflow", version="2.9.0", environment="/usr"),)),
     machine=Machine(
         kernel="6.1.0",
         cpu=Cpu(model="Example CPU"),
@@ -83,6 +85,27 @@ SNAPSHOT = Snapshot(
 @pytest.mark.parametrize("width", [60, 100])
 def test_the_summary_reads_as_it_was_reviewed(width: int) -> None:
     check(f"capture-{width}.txt", capture.render(SNAPSHOT, width=width))
+
+
+def test_copies_and_missing_libraries_are_grouped() -> None:
+    copies = [("cudart", "11.2"), ("cudnn", "8.1"), ("cudnn", "8.9"), ("cudnn", "8.9")]
+    missing = [("python:cv 1", "libx.so.1"), ("python:cv 1", "liby.so"), ("none", "libz.so")]
+    accelerator = Accelerator(
+        cuda=tuple(
+            CudaLibrary(component=component, version=version, path=f"/{at}", source="soname", owner="none")
+            for at, (component, version) in enumerate(copies)
+        ),
+        missing=tuple(
+            MissingLibrary(
+                library=library, owner=owner, environment="/usr", needed_by="/m.so", module=None, certain=True
+            )
+            for owner, library in missing
+        ),
+    )
+    lines = capture.render(replace(SNAPSHOT, accelerator=accelerator)).splitlines()
+    assert "  CUDA        cudart 11.2 · cudnn 8.1 and 8.9 (3 copies)" in lines
+    assert "  missing     libx.so.1, liby.so: for cv 1" in lines
+    assert "  missing     libz.so: for files of no package" in lines
 
 
 def test_an_empty_target_is_told_as_such() -> None:
@@ -129,7 +152,13 @@ def test_text_of_the_target_is_inert() -> None:
         SNAPSHOT,
         header=replace(SNAPSHOT.header, target=evil),
         environments=(Environment(id=evil, kind="venv"),),
-        accelerator=Accelerator(frameworks=(Framework(name=evil, version=evil),)),
+        accelerator=Accelerator(
+            frameworks=(Framework(name=evil, version=evil, environment=evil),),
+            cuda=(CudaLibrary(component=evil, version=evil, path=evil, source="none", owner=evil),),
+            missing=(
+                MissingLibrary(library=evil, owner=evil, environment=evil, needed_by=evil, module=evil, certain=True),
+            ),
+        ),
         gaps=(Gap(what=evil, where=evil, reason=evil),),
     )
     text = capture.render(poisoned)

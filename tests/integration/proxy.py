@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 
 import docker
 
-Moment = Literal["request", "response", "stream"]
-"""Before a request reaches the engine; before its answer reaches reprocheck; before the probe's input reaches it."""
+Moment = Literal["request", "response", "piece", "stream"]
+"""Before a request reaches the engine; before its answer reaches reprocheck; before each further piece of the answer
+does; before the probe's input reaches the engine."""
 
 Act = Callable[[Moment, str], None]
 """Told of every moment, with the call: ``POST /containers/create``. What it raises closes the connection."""
@@ -108,6 +109,8 @@ class _Link:
                     self._answered = True
                     self._proxy.act("response", self._call)
                     self._upgraded = _UPGRADES.match(self._call) is not None
+                elif not self._upgraded:
+                    self._proxy.act("piece", self._call)
                 self._client.sendall(piece)
             self._client.shutdown(socket.SHUT_WR)
 

@@ -36,6 +36,8 @@ from tests.integration.running import (
 )
 
 engine_needed = pytest.mark.engine
+CONTAINER = ("--route", "container")
+"""The image's own Python is asked, as an ordinary user of the engine has it."""
 
 Run = Callable[..., Ran]
 Image = Callable[[str], str]
@@ -177,9 +179,10 @@ def socket_path() -> Iterator[Path]:
 
 
 def _through(
-    engine: docker.DockerClient, scratch: Path, socket: Path, act: Callable[[Moment, str], None], target: str
-) -> Ran:
-    words = ("capture", target)
+    engine: docker.DockerClient, scratch: Path, socket: Path, act: Callable[[Moment, str], None], target: str,
+    route: tuple[str, ...] = CONTAINER,
+) -> Ran:  # fmt: skip
+    words = ("capture", target, *(route if target.startswith("image:") else ()))
     with (
         between(socket, engine, act),
         started(sys.executable, words, scratch=scratch, env={"DOCKER_HOST": f"unix://{socket}"}) as process,
@@ -263,7 +266,7 @@ def test_a_throw_away_container_removed_by_somebody_else(
             for one in throw_away(engine, pid[0]):
                 engine.api.remove_container(one, force=True, v=True)
 
-    words = ("capture", f"image:{image('small')}")
+    words = ("capture", f"image:{image('small')}", *CONTAINER)
     with (
         between(socket_path, engine, remove),
         started(sys.executable, words, scratch=tmp_path, env={"DOCKER_HOST": f"unix://{socket_path}"}) as process,
@@ -326,6 +329,30 @@ def test_an_engine_that_hangs_up(
     assert throw_away(engine, ran.pid) == []
 
 
+@engine_needed
+@pytest.mark.parametrize(("moment", "times"), [("request", 1), ("response", 1), ("piece", 1), ("piece", 300)])
+def test_an_engine_that_hangs_up_as_it_sends_an_image(
+    engine: docker.DockerClient, image: Image, tmp_path: Path, socket_path: Path, moment: Moment, times: int
+) -> None:
+    """What came until then is no image."""
+    struck = []
+
+    def cut(now: Moment, seen: str) -> None:
+        if (now, seen) == (moment, "GET /images/ID/get"):
+            struck.append(seen)
+            if len(struck) >= times:
+                raise Cut
+
+    target = f"image:{image('small')}"
+    ran = _through(engine, tmp_path, socket_path, cut, target, ("--route", "save")).ended(2)
+    assert len(struck) >= times
+    assert ran.stdout == ""
+    last = ran.stderr.splitlines()[-1]
+    assert last.startswith(f"reprocheck: {target}: ")
+    assert "lost" in last
+    assert "internal error" not in last
+
+
 # Containers that do not run.
 
 
@@ -355,11 +382,12 @@ def test_a_container_that_does_not_run(
 ) -> None:  # fmt: skip
     container = own_bench.create(image("small"), environment={"TF_DETERMINISTIC_OPS": "1"})
     bring(container)
-    target = f"container:{container.name}"
+    target, archive = f"container:{container.name}", ("--route", "archive")
     run_reprocheck("lock", f"image:{image('small')}", "-o", tmp_path / "b").ended(0)
     locked = json.loads((tmp_path / "b").read_bytes())
+    run_reprocheck("capture", f"image:{image('small')}", "-o", tmp_path / "s").ended(0)
 
-    document = run_reprocheck("capture", target, "--format", "json").ended(0).json
+    document = run_reprocheck("capture", target, *archive, "--format", "json").ended(0).json
     assert document["header"]["route"] == "archive endpoint"
     assert document["header"]["executed"] is False
     assert document["system"]["os"] == locked["system"]["os"]
@@ -373,17 +401,52 @@ def test_a_container_that_does_not_run(
     assert f"{remedy} {container.name}" in gap["reason"]
 
     # What could be read agrees; the environments were not compared with anything.
-    for sides in ((f"image:{image('small')}", target), (target, f"image:{image('small')}")):
-        report = run_reprocheck("diff", *sides, "--format", "json").ended(2).json
+    for sides in ((f"snapshot:{tmp_path / 's'}", target), (target, f"snapshot:{tmp_path / 's'}")):
+        report = run_reprocheck("diff", *sides, *archive, "--format", "json").ended(2).json
         assert report["verdict"] == "unverified"
         assert report["level"]["blocked_by"] == ["environments"]
 
-    report = run_reprocheck("verify", target, "--baseline", tmp_path / "b", "--format", "json").ended(2).json
+    words = ("verify", target, "--baseline", tmp_path / "b", *archive)
+    report = run_reprocheck(*words, "--format", "json").ended(2).json
     assert report["verdict"] == "unverified"
     # What was not read is not gone.
     assert not [one for one in report["findings"] if one["subject"]["kind"] in {"python-package", "environment"}]
-    assert run_reprocheck("lock", target, "-o", tmp_path / "c").refused()
-    assert "environments" in run_reprocheck("verify", target, "--baseline", tmp_path / "b").ended(2).stdout
+    assert run_reprocheck("lock", target, "-o", tmp_path / "c", *archive).refused()
+    assert "environments" in run_reprocheck(*words).ended(2).stdout
+    container.reload()
+    assert container.status == state
+
+
+@engine_needed
+@pytest.mark.parametrize(
+    ("state", "bring"), [("paused", _paused), ("exited", _exited), ("created", lambda _container: None)]
+)
+def test_a_container_that_does_not_run_is_read_from_the_storage(
+    image: Image, own_bench: Bench, run_reprocheck: Run, tmp_path: Path, state: str, bring: Callable[[Container], None]
+) -> None:
+    """Nothing has to run in it for all of it to be known, what was done in it since it was made too."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can read the engine's storage")
+    container = own_bench.create(image("small"), environment={"TF_DETERMINISTIC_OPS": "1"})
+    bring(container)
+    target = f"container:{container.name}"
+    run_reprocheck("lock", f"image:{image('small')}", "-o", tmp_path / "b").ended(0)
+    locked = json.loads((tmp_path / "b").read_bytes())
+    document = run_reprocheck("capture", target, "--format", "json").ended(0).json
+    assert document["header"]["route"] == "engine storage"
+    assert document["header"]["executed"] is False
+    assert document["gaps"] == []
+    for part in ("environments", "os_packages", "system"):
+        assert document[part] == locked[part], part
+    assert document["variables"]["TF_DETERMINISTIC_OPS"] == "1"
+    assert document["image"]["cmd"] == ["sleep", "infinity"]
+    run_reprocheck("verify", target, "--baseline", tmp_path / "b").ended(0)
+    assert "nothing of the target was run" in run_reprocheck("diff", target).ended(0).stdout
+
+    put(container, "/opt/venv/lib/python3.9/site-packages/added-1.dist-info/METADATA", "Name: added\nVersion: 1\n")
+    report = run_reprocheck("diff", target, "--format", "json").json
+    (added,) = [one for one in report["findings"] if one["subject"]["kind"] == "python-package"]
+    assert added["subject"]["name"] == "added"
     container.reload()
     assert container.status == state
 
@@ -402,14 +465,35 @@ def test_no_python_and_one_too_old(
     container = bench.start(tag, command) if kind == "container" else None
     before = processes(container) if container else []
     target = f"image:{tag}" if container is None else f"container:{container.name}"
+    route = ("--route", "exec" if container else "container")
     said = {"nopython": "no Python found", "python27": "too old to be read; reprocheck collects on Python 3.6"}[name]
     for words in (("lock", target, "-o", str(tmp_path / "b")), ("verify", target, "--baseline", str(BASELINE))):
-        ran = run_reprocheck(*words)
+        ran = run_reprocheck(*words, *route)
         assert said in ran.refused()
         assert target in ran.stderr
         assert throw_away(engine, ran.pid) == []
     assert not (tmp_path / "b").exists()
     assert (processes(container) if container else []) == before
+
+
+@engine_needed
+@pytest.mark.parametrize("route", ["storage", "save"])
+@pytest.mark.parametrize("name", ["nopython", "python27"])
+def test_no_python_and_one_too_old_read_without_it(
+    image: Image, run_reprocheck: Run, tmp_path: Path, name: str, route: str
+) -> None:
+    """Files tell that there is none, or none that can be read; that agrees with no baseline."""
+    if route == "storage" and os.geteuid() != 0:
+        pytest.skip("only root can read the engine's storage")
+    words = (f"image:{image(name)}", "--route", route)
+    document = run_reprocheck("capture", *words, "--format", "json").ended(0).json
+    assert document["header"]["executed"] is False
+    assert "environments" in {gap["what"].partition("[")[0] for gap in document["gaps"]}
+    assert bool(document["os_packages"]) == (name == "python27")
+    report = run_reprocheck("verify", *words, "--baseline", BASELINE, "--format", "json").ended(2).json
+    assert report["verdict"] == "unverified"
+    assert "not locked" in run_reprocheck("lock", *words, "-o", tmp_path / "b").ended(2).stderr
+    assert not (tmp_path / "b").exists()
 
 
 HANG = "did not answer within 3 s"
@@ -464,12 +548,17 @@ def test_an_image_whose_python_is_a_fake(
 ) -> None:
     program, said = FAKES[name]
     built = own_bench.build(f"FROM {image('base')}\nCOPY python3 /usr/local/bin/python3\n", {"python3": program})
-    ran = run_reprocheck("capture", f"image:{built}", "--timeout", "3" if said == HANG else "60")
+    ran = run_reprocheck("capture", f"image:{built}", *CONTAINER, "--timeout", "3" if said == HANG else "60")
     line = ran.refused()
     assert line.startswith(f"image:{built}: ")
     assert said in line or re.search(said, line), line
     assert not set(line) & {"\x1b", "\x07", "\x9b"}
     assert throw_away(engine, ran.pid) == []
+    if os.geteuid() == 0:
+        # To its files it is all one what the program would do.
+        document = run_reprocheck("capture", f"image:{built}", "--timeout", "3", "--format", "json").ended(0).json
+        assert document["header"]["executed"] is False
+        assert [one["id"] for one in document["environments"]] == ["/usr"]
 
 
 # Baselines.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -65,6 +66,18 @@ def target(image: Image, bench: Bench) -> Container:
 def word(request: pytest.FixtureRequest, image: Image, target: Container) -> str:
     """The target on the command line."""
     return f"image:{image('escapes')}" if request.param == "image" else f"container:{target.name}"
+
+
+def test_each_route_gives_the_same_text(run_reprocheck: Run, image: Image) -> None:
+    """So that what the default route shows below holds for all."""
+    if os.getuid() != 0:
+        pytest.skip("only root can read the engine's storage")
+    told = []
+    for route in ("storage", "container", "save"):
+        words = ("capture", f"image:{image('escapes')}", "--route", route)
+        text = _harmless(run_reprocheck(*words)).ended(0).stdout
+        told.append(text.splitlines()[:-1])
+    assert told[0] == told[1] == told[2]
 
 
 def test_the_escapes_are_there(image: Image, target: Container, engine: docker.DockerClient) -> None:
@@ -188,9 +201,9 @@ def test_what_a_program_says_that_is_no_python(run_reprocheck: Run, image: Image
     said = f"{CLEAR}{CLIPBOARD}{C1}{OVERRIDE}\x0b"
     program = f"#!/bin/sh\nprintf '%s' '{said}'\nprintf '%s\\n' '{said}' >&2\nexit 3\n"
     built = own_bench.build(f"FROM {image('base')}\nCOPY python3 /usr/local/bin/python3\n", {"python3": program})
-    for target in (f"image:{built}", f"container:{own_bench.start(built).name}"):
-        assert r"\x1b[2J" in _harmless(run_reprocheck("capture", target)).refused()
-        _harmless(run_reprocheck("capture", target, "--debug")).ended(2)
+    for words in ((f"image:{built}", "--route", "container"), (f"container:{own_bench.start(built).name}",)):
+        assert r"\x1b[2J" in _harmless(run_reprocheck("capture", *words)).refused()
+        _harmless(run_reprocheck("capture", *words, "--debug")).ended(2)
 
 
 def test_what_the_caller_says(run_reprocheck: Run, image: Image, tmp_path: Path) -> None:

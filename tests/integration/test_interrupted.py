@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,6 +28,8 @@ CREATE = "POST /containers/create"
 ATTACH = "POST /containers/ID/attach"
 START = "POST /containers/ID/start"
 REMOVE = "DELETE /containers/ID"
+GET = "GET /images/ID/get"
+CONTAINER = ("--route", "container")
 EXEC_CREATE = "POST /containers/ID/exec"
 EXEC_START = "POST /exec/ID/start"
 
@@ -76,7 +78,7 @@ class _Once:
 
 
 def _interrupted(
-    engine: docker.DockerClient, scratch: Path, socket: Path, number: int, at: tuple[Moment, str], target: str
+    engine: docker.DockerClient, scratch: Path, socket: Path, number: int, at: tuple[Moment, str], target: Sequence[str]
 ) -> None:
     pid: list[int] = []
     known = threading.Event()
@@ -86,16 +88,18 @@ def _interrupted(
         os.kill(pid[0], number)
 
     once = _Once(*at, strike)
-    with between(socket, engine, once), _begun(scratch, socket, "capture", target) as process:
+    words = ("capture", *target)
+    with between(socket, engine, once), _begun(scratch, socket, *words) as process:
         pid.append(process.pid)
         known.set()
         ran = finish(process)
     assert once.done, "the moment never came"
     assert ran.ended(2).stdout == ""
-    assert ran.stderr.splitlines() == [
-        f"reprocheck: the engine at unix://{socket} answers",
-        "reprocheck: interrupted: nothing was verified",
-    ]
+    told = ran.stderr.splitlines()
+    assert told[0] == f"reprocheck: the engine at unix://{socket} answers"
+    assert told[-1] == "reprocheck: interrupted: nothing was verified"
+    # Before a whole image is read it is said how large it is.
+    assert len(told) == (3 if "save" in target else 2), told
     assert throw_away(engine, ran.pid) == []
     assert list(scratch.iterdir()) == []
 
@@ -105,7 +109,15 @@ def _interrupted(
 def test_an_image_capture_that_is_interrupted_leaves_no_container(
     engine: docker.DockerClient, image: Image, tmp_path: Path, socket_path: Path, number: int, at: tuple[Moment, str]
 ) -> None:
-    _interrupted(engine, tmp_path, socket_path, number, at, f"image:{image('small')}")
+    _interrupted(engine, tmp_path, socket_path, number, at, (f"image:{image('small')}", *CONTAINER))
+
+
+@pytest.mark.parametrize("at", [("request", GET), ("response", GET)], ids=lambda at: at[0])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["int", "term"])
+def test_a_stream_that_is_interrupted(
+    engine: docker.DockerClient, image: Image, tmp_path: Path, socket_path: Path, number: int, at: tuple[Moment, str]
+) -> None:
+    _interrupted(engine, tmp_path, socket_path, number, at, (f"image:{image('small')}", "--route", "save"))
 
 
 def test_those_are_the_calls_of_an_image_capture(
@@ -113,7 +125,7 @@ def test_those_are_the_calls_of_an_image_capture(
 ) -> None:
     with (
         between(socket_path, engine, lambda _moment, _call: None) as proxy,
-        _begun(tmp_path, socket_path, "capture", f"image:{image('small')}") as process,
+        _begun(tmp_path, socket_path, "capture", f"image:{image('small')}", *CONTAINER) as process,
     ):
         finish(process).ended(0)
     struck = {call for _, call in IMAGE_MOMENTS}
@@ -132,7 +144,7 @@ def test_a_container_capture_that_is_interrupted_leaves_no_process(
 ) -> None:
     container = bench.start(image("small"))
     before = processes(container)
-    _interrupted(engine, tmp_path, socket_path, signal.SIGTERM, at, f"container:{container.name}")
+    _interrupted(engine, tmp_path, socket_path, signal.SIGTERM, at, [f"container:{container.name}"])
     # The probe ends with its input; that takes the engine a moment.
     eventually(lambda: processes(container) == before)
 
@@ -149,13 +161,13 @@ def test_the_next_run_sweeps_what_a_killed_one_left(
 
     with (
         between(socket_path, engine, _Once("stream", ATTACH, kill)),
-        _begun(tmp_path, socket_path, "capture", f"image:{image('small')}") as process,
+        _begun(tmp_path, socket_path, "capture", f"image:{image('small')}", *CONTAINER) as process,
     ):
         pid.append(process.pid)
         known.set()
         assert process.wait(60) == -signal.SIGKILL
     (left,) = throw_away(engine, process.pid)
-    run_reprocheck("capture", f"image:{image('nopython')}").ended(2)
+    run_reprocheck("capture", f"image:{image('nopython')}", *CONTAINER).ended(2)
     with pytest.raises(docker.errors.NotFound):
         engine.containers.get(left)
     assert throw_away(engine, process.pid) == []
@@ -170,7 +182,7 @@ def test_a_run_leaves_alone_what_a_live_one_uses(
         reached.set()
         assert go_on.wait(60)
 
-    words = ("capture", f"image:{image('small')}", "--format", "json")
+    words = ("capture", f"image:{image('small')}", *CONTAINER, "--format", "json")
     with between(socket_path, engine, _Once("stream", ATTACH, hold)), _begun(tmp_path, socket_path, *words) as process:
         assert reached.wait(60)
         (used,) = throw_away(engine, process.pid)
@@ -191,12 +203,15 @@ def test_a_label_that_names_no_dead_run_of_ours_is_left_alone(
     from reprocheck.targets.owner import LABEL
 
     container = own_bench.create(image("nopython"), labels={LABEL: label})
-    run_reprocheck("capture", f"image:{image('nopython')}").ended(2)
+    run_reprocheck("capture", f"image:{image('nopython')}", *CONTAINER).ended(2)
     container.reload()
 
 
-def test_two_runs_at_once(engine: docker.DockerClient, image: Image, tmp_path: Path) -> None:
-    words = ("capture", f"image:{image('small')}", "--format", "json")
+@pytest.mark.parametrize("route", ["storage", "container", "save"])
+def test_two_runs_at_once(engine: docker.DockerClient, image: Image, tmp_path: Path, route: str) -> None:
+    if route == "storage" and os.getuid() != 0:
+        pytest.skip("only root can read the engine's storage")
+    words = ("capture", f"image:{image('small')}", "--route", route, "--format", "json")
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     with (

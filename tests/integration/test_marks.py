@@ -103,8 +103,13 @@ def test_the_probe_by_hand(run_reprocheck: Run, image: Image, own_bench: Bench, 
 # A container that does not run.
 
 
+@pytest.mark.parametrize("route", ["storage", "archive"])
 @pytest.mark.parametrize("begun", [False, True], ids=["created", "exited"])
-def test_a_container_that_does_not_run(run_reprocheck: Run, image: Image, own_bench: Bench, *, begun: bool) -> None:
+def test_a_container_that_does_not_run(
+    run_reprocheck: Run, image: Image, own_bench: Bench, route: str, *, begun: bool
+) -> None:
+    if route == "storage" and os.getuid() != 0:
+        pytest.skip("only root can read the engine's storage")
     container = own_bench.create(image("marks"), ["sh", "-c", "test -e /tmp/now && python3 -B -c pass; touch /tmp/now"])
     state = "created"
     if begun:
@@ -112,9 +117,15 @@ def test_a_container_that_does_not_run(run_reprocheck: Run, image: Image, own_be
         container.wait()
         state = "exited"
     before = _changed(container)
-    captured = run_reprocheck("capture", f"container:{container.name}", "--format", "json").ended(0).json
+    words = ("capture", f"container:{container.name}", "--route", route, "--format", "json")
+    captured = run_reprocheck(*words).ended(0).json
     assert captured["os_packages"]
-    assert "environments" in {gap["what"] for gap in captured["gaps"]}
+    if route == "storage":
+        assert captured["gaps"] == []
+        _read(captured, "/usr")
+        _read(captured, MARKED)
+    else:
+        assert "environments" in {gap["what"] for gap in captured["gaps"]}
     container.reload()
     assert container.status == state
     assert _changed(container) == before
@@ -128,10 +139,14 @@ def test_a_container_that_does_not_run(run_reprocheck: Run, image: Image, own_be
 # An image.
 
 
-def test_an_image(run_reprocheck: Run, image: Image, engine: docker.DockerClient, tmp_path: Path) -> None:
+@pytest.mark.parametrize("route", ["storage", "container", "save"])
+def test_an_image(run_reprocheck: Run, image: Image, engine: docker.DockerClient, tmp_path: Path, route: str) -> None:
+    if route == "storage" and os.getuid() != 0:
+        pytest.skip("only root can read the engine's storage")
     target = f"image:{image('marks')}"
     before = engine.images.get(image("marks")).id
-    captured = run_reprocheck("capture", target, "--format", "json", "--evidence", tmp_path / "e").ended(0).json
+    words = ("capture", target, "--route", route, "--format", "json", "--evidence", tmp_path / "e")
+    captured = run_reprocheck(*words).ended(0).json
     _read(captured, "/usr")
     _read(captured, MARKED)
     replayed = run_reprocheck("capture", f"evidence:{tmp_path / 'e'}", "--format", "json").ended(0).json
@@ -157,7 +172,7 @@ def test_the_container_that_an_image_is_read_in(
     with monkeypatch.context() as patched:
         patched.setattr(docker.APIClient, "create_host_config", writable)
         patched.setattr(docker.APIClient, "remove_container", look_first)
-        snapshot = pipeline.capture(Address(kind="image", value=image("marks")), Access())
+        snapshot = pipeline.capture(Address(kind="image", value=image("marks")), Access(route="container"))
     assert {one.id for one in snapshot.environments} == {"/usr", MARKED}
     assert written == [None]
 

@@ -5,6 +5,7 @@ import gzip
 import os
 import random
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -124,7 +125,7 @@ class Opened:
         return Counted(self.data)
 
 
-def lay(opened: Opened, **limits: int) -> StreamedLayer:
+def lay(opened: Opened, **limits: Any) -> StreamedLayer:
     return StreamedLayer.open(opened, lambda name, _: name.endswith(b".kept"), **limits)
 
 

@@ -1,0 +1,94 @@
+"""The accelerator stack: copies of CUDA libraries, frameworks and what they load, and libraries that are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from reprocheck.extractors import cuda, frameworks, shared_objects
+from reprocheck.extractors.base import Facts, Traces
+from reprocheck.extractors.cuda import Copies
+from reprocheck.extractors.frameworks import build_of
+from reprocheck.extractors.loads import predict
+from reprocheck.extractors.processes import Processes
+from reprocheck.extractors.shared_objects import SharedObjects
+from reprocheck.model.evidence import AnyWant, Evidence, shown
+from reprocheck.model.snapshot import Accelerator, Coverage, FactClass, Framework, Gap, Note
+
+CLASS: FactClass = "accelerator"
+VERSION = 1
+
+_UNREADABLE = {
+    "EACCES": "can't be read (EACCES)",
+    "EFBIG": "what it tells the dynamic linker lies too far apart to be held while its layer comes by",
+    "EIO": "can't be read (EIO)",
+    "ENODATA": "stored as a sparse file, which is not read",
+}
+"""Problems of a file's bytes, not of what they mean."""
+
+
+def wants(evidence: Evidence) -> Sequence[AnyWant]:
+    """First the shared objects; then what tells their versions, and where the dynamic linker would look."""
+    objects = SharedObjects(evidence)
+    processes = Processes(objects)
+    for one in frameworks.find(objects):
+        predict(one, build_of(one, evidence).built_with or {}, processes, Copies(objects))
+    return [*shared_objects.wants(), *cuda.wants(evidence), *frameworks.wants(objects), *processes.wants()]
+
+
+def read(evidence: Evidence) -> Facts:
+    """The copies, the frameworks and what is missing."""
+    where = evidence.document.header.target
+    if evidence.walk is None:
+        gap = Gap(what=CLASS, where=where, reason="its files were not searched")
+        return Facts(coverage=Coverage(state="not-read"), gaps=(gap,))
+    if shared_objects.GROUP not in evidence.searches:
+        # What nobody asked for is no gap: the evidence is of an earlier version, and comparisons say so.
+        return Facts(coverage=Coverage(state="not-read"))
+    objects = SharedObjects(evidence)
+    copies, traces = Copies(objects), Traces()
+    remarks = [*cuda.unread(evidence), *_searched(evidence), *_unread(evidence)]
+    libraries = copies.libraries(traces)
+    built = []
+    for one in frameworks.find(objects):
+        build = build_of(one, evidence)
+        environment = one.home.place.id
+        if build.problem is not None:
+            what = f"accelerator.frameworks[{environment}/{one.name}].built_with"
+            remarks.append(Gap(what=what, where=shown(one.site), reason=build.problem))
+        built.append(
+            Framework(
+                name=one.name,
+                version=one.version,
+                environment=environment,
+                built_with=build.built_with,
+                gpu_targets=build.targets,
+                loads=predict(one, build.built_with or {}, Processes(objects), copies),
+            )
+        )
+    missing = tuple(shared_objects.missing(objects))
+    gaps = tuple(remark for remark in remarks if isinstance(remark, Gap))
+    return Facts(
+        coverage=Coverage(state="partial" if gaps else "complete"),
+        fields={"accelerator": Accelerator(cuda=libraries, frameworks=tuple(built), missing=missing)},
+        traces=traces,
+        gaps=gaps,
+        notes=tuple(remark for remark in remarks if isinstance(remark, Note)),
+    )
+
+
+def _searched(evidence: Evidence) -> Iterator[Gap | Note]:
+    search = evidence.searches[shared_objects.GROUP]
+    if search.reason:
+        where = evidence.document.header.target
+        yield Gap(what=CLASS, where=where, reason=f"the search for shared objects {search.reason}")
+    for path in search.denied:
+        yield Gap(what=CLASS, where=shown(path), reason="can't be entered, and is part of a site directory")
+
+
+def _unread(evidence: Evidence) -> Iterator[Gap | Note]:
+    """Shared objects of site directories whose bytes can't be had; the CUDA family is told of elsewhere."""
+    for path in evidence.found.get(shared_objects.GROUP, ()):
+        told = evidence.elf.get(path)
+        if told is None or told.problem not in _UNREADABLE or cuda.component_of(path) is not None:
+            continue
+        yield Gap(what=CLASS, where=shown(path), reason=_UNREADABLE[told.problem])

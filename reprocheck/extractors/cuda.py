@@ -1,0 +1,286 @@
+"""Copies of the libraries of the CUDA family: what each is, its version, who brought it."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import msgspec
+
+from reprocheck.extractors.base import Traces
+from reprocheck.extractors.databases import dpkg
+from reprocheck.extractors.discovery import CUDA_FAMILY
+from reprocheck.extractors.shared_objects import SharedObjects
+from reprocheck.model.evidence import AnyWant, Elf, ElfEvidence, Evidence, Read, literal, shown
+from reprocheck.model.snapshot import CudaLibrary, Gap, Note
+
+Source = Literal["wheel", "package", "header", "version file", "file name", "soname", "none"]
+
+_NAME = re.compile(CUDA_FAMILY)
+_DRIVER = "cuda"
+"""Its library belongs to the machine, but for the one of the package cuda-compat."""
+_DPKG_LISTS = ("cublas", "cud", "cufft", "cupti", "curand", "cusolver", "cusparse", "nccl", "nvinfer", "nvjit", "nvrtc")
+_DPKG_INFO = "/var/lib/dpkg/info"
+_PARENTS = 4
+"""A toolkit's version file stands above ``lib64`` or ``targets/x86_64-linux/lib``."""
+_EXACT = 3
+"""Numbers of a file name that tell a version as a whole."""
+_SMALL = 1 << 20
+_CONDA_LIMIT = 1 << 20
+
+_HEADERS: dict[str, tuple[str, tuple[str, str, str]]] = {
+    "cudnn": ("cudnn_version.h", ("CUDNN_MAJOR", "CUDNN_MINOR", "CUDNN_PATCHLEVEL")),
+    "nccl": ("nccl.h", ("NCCL_MAJOR", "NCCL_MINOR", "NCCL_PATCH")),
+    "nvinfer": ("NvInferVersion.h", ("NV_TENSORRT_MAJOR", "NV_TENSORRT_MINOR", "NV_TENSORRT_PATCH")),
+}
+_RUNTIME_HEADER = ("cuda_runtime_api.h", re.compile(rb"^#define\s+CUDART_VERSION[ \t]+(\d{4,6})\b", re.MULTILINE))
+_JSON_KEYS = {
+    "cublas": "libcublas",
+    "cublasLt": "libcublas",
+    "cudart": "cuda_cudart",
+    "cufft": "libcufft",
+    "cupti": "cuda_cupti",
+    "curand": "libcurand",
+    "cusolver": "libcusolver",
+    "cusparse": "libcusparse",
+    "nvJitLink": "libnvjitlink",
+    "nvrtc": "cuda_nvrtc",
+}
+"""Keys of a toolkit's version.json."""
+_VERSION_TEXT = re.compile(rb"CUDA Version (\d[\d.]*)")
+
+
+class _CondaRecord(msgspec.Struct):
+    name: str
+    version: str
+    files: list[str] = []
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Copy:
+    """One file of the family, before its version is known."""
+
+    component: str
+    name: str
+    """The path that it was found at."""
+    told: ElfEvidence
+
+    @property
+    def path(self) -> str:
+        """Where it is, links resolved."""
+        return self.told.real
+
+
+def component_of(path: str) -> str | None:
+    """The component that a file name stands for."""
+    directory, _, name = path.rpartition("/")
+    found = _NAME.fullmatch(name)
+    if found is None or (found["name"] == _DRIVER and posixpath.basename(directory) != "compat"):
+        return None
+    return found["name"]
+
+
+def _version_in(name: str) -> str:
+    found = _NAME.fullmatch(name)
+    return (found["version"] if found else None) or ""
+
+
+def wants(evidence: Evidence) -> Iterator[AnyWant]:
+    """The files of the family; then what may tell the version and the owner of those that are there."""
+    yield Elf(at="@cuda")
+    found = copies(evidence)
+    if not found:
+        return
+    for copy in found:
+        yield from (Read(at=literal(path), limit=_SMALL) for path in (*_headers(copy), *_version_files(copy)))
+    for part in _DPKG_LISTS:
+        yield Read(at=f"{_DPKG_INFO}/*{part}*.list", limit=_SMALL)
+    if evidence.found.get("conda"):
+        yield Read(at="@conda/*.json", limit=_CONDA_LIMIT)
+
+
+def copies(evidence: Evidence) -> list[Copy]:
+    """Every file of the family, once however many names lead to it; link-time stubs are none."""
+    found: dict[str, Copy] = {}
+    for path, told in evidence.elf.items():
+        component = component_of(told.real) or component_of(path)
+        if component is not None and told.problem is None and "/stubs/" not in told.real:
+            found.setdefault(told.real, Copy(component=component, name=path, told=told))
+    return sorted(found.values(), key=lambda copy: (copy.component, copy.path))
+
+
+def unread(evidence: Evidence) -> Iterator[Gap | Note]:
+    """Files with a name of the family that could not be read: a gap; that are no libraries at all: a note."""
+    for path, told in sorted(evidence.elf.items()):
+        if told.problem in {None, "ENOENT", "ENOTDIR", "not a regular file"} or component_of(path) is None:
+            continue
+        if told.problem == "not a valid ELF file: bad magic number":
+            yield Note(what="accelerator.cuda", where=shown(path), reason="not a library, whatever its name says")
+        else:
+            yield Gap(what="accelerator.cuda", where=shown(path), reason=told.problem or "")
+
+
+class Copies:
+    """The copies with what is known of them."""
+
+    def __init__(self, objects: SharedObjects) -> None:
+        self._objects = objects
+        self._evidence = objects.evidence
+
+    def libraries(self, traces: Traces) -> tuple[CudaLibrary, ...]:
+        """By component and path; the layer of each is taken down."""
+        found = []
+        for copy in copies(self._evidence):
+            owner, packaged = self._owner(copy)
+            version, source = self._version(copy, packaged)
+            path, environment = self.place_of(copy.path)
+            one = CudaLibrary(
+                component=copy.component,
+                version=version,
+                path=path,
+                source=source,
+                owner=owner,
+                environment=environment,
+            )
+            # Two environments may have one path below their prefixes.
+            traces.of(environment or "accelerator", f"{copy.component} {path}", copy.told)
+            found.append(one)
+        return tuple(sorted(found, key=lambda one: (one.component, one.path, one.environment or "")))
+
+    def place_of(self, path: str) -> tuple[str, str | None]:
+        """A path as the snapshot shows it, and the environment that it is of."""
+        found = self._objects.home_of(path)
+        place = found[0].place if found else None
+        if place is None:
+            homes = (home.place for home in self._objects.homes)
+            own = (one for one in homes if one.kind != "system" and path.startswith(one.prefix + "/"))
+            place = max(own, key=lambda one: len(one.prefix), default=None)
+        if place is None:
+            return shown(path), None
+        return place.rooted(path, self._evidence.home), place.id
+
+    def _owner(self, copy: Copy) -> tuple[str, tuple[str, Source] | None]:
+        """Who recorded a file; and the version that this gives, if the package is the library's own."""
+        path = copy.path
+        distribution = self._objects.owner_of(copy.name)
+        if distribution is not None:
+            own = distribution.name.startswith(("nvidia-", "tensorrt"))
+            return str(distribution), (distribution.version, "wheel") if own else None
+        if path in self._conda:
+            name, version = self._conda[path]
+            return f"conda:{name} {version}", (version, "package")
+        if path in self._dpkg:
+            name = self._dpkg[path]
+            version = self._dpkg_versions.get(name.partition(":")[0], "")
+            # Epoch and revision are the packager's (deb-version(7)).
+            upstream = version.partition(":")[2] or version
+            return f"dpkg:{name} {version}".rstrip(), (upstream.rpartition("-")[0] or upstream, "package")
+        return "none", None
+
+    def _version(self, copy: Copy, packaged: tuple[str, Source] | None) -> tuple[str | None, Source]:
+        """The most exact that tells it."""
+        by_name = _version_in(posixpath.basename(copy.path))
+        if by_name.count(".") >= _EXACT - 1:
+            return by_name, "file name"
+        if packaged is not None and packaged[0]:
+            return packaged
+        for path in _headers(copy):
+            version = header_version(copy.component, self._evidence.content(path) or b"")
+            if version:
+                return version, "header"
+        for path in _version_files(copy):
+            version = file_version(copy.component, self._evidence.content(path) or b"")
+            if version:
+                return version, "version file"
+        by_soname = _version_in(copy.told.soname or "")
+        if by_soname:
+            return by_soname, "soname"
+        return (by_name, "file name") if by_name else (None, "none")
+
+    @cached_property
+    def _conda(self) -> Mapping[str, tuple[str, str]]:
+        owners: dict[str, tuple[str, str]] = {}
+        for directory in self._evidence.found.get("conda", ()):
+            prefix = posixpath.dirname(directory)
+            for path in self._evidence.matching(directory, "*.json"):
+                try:
+                    record = msgspec.json.decode(self._evidence.content(path) or b"", type=_CondaRecord)
+                except (ValueError, RecursionError):  # the extractor of environments says so
+                    continue
+                for file in record.files:
+                    if component_of(file):
+                        name = file.encode("utf-8", "surrogateescape").decode("latin-1")
+                        owners[posixpath.normpath(f"{prefix}/{name}")] = (record.name, record.version)
+        return owners
+
+    @cached_property
+    def _dpkg(self) -> Mapping[str, str]:
+        owners: dict[str, str] = {}
+        for path in self._evidence.matching(_DPKG_INFO, "*.list"):
+            package = shown(posixpath.basename(path).removesuffix(".list"))
+            for line in (self._evidence.content(path) or b"").decode("latin-1").splitlines():
+                # A package of before /lib became a link to /usr/lib says /lib.
+                for file in (line, f"/usr{line}") if component_of(line) else ():
+                    owners.setdefault(file, package)
+        return owners
+
+    @cached_property
+    def _dpkg_versions(self) -> Mapping[str, str]:
+        raw = self._evidence.content("/var/lib/dpkg/status") or b""
+        return {one.name: one.version for one, _ in dpkg.parse(raw) if one is not None}
+
+
+def _headers(copy: Copy) -> list[str]:
+    """Where a header of the copy would be: beside its directory, and in the compiler's own."""
+    name = _RUNTIME_HEADER[0] if copy.component == "cudart" else _HEADERS.get(copy.component, ("",))[0]
+    if not name:
+        return []
+    directory = posixpath.dirname(copy.path)
+    beside = posixpath.normpath(f"{directory}/../include")
+    places = [beside]
+    if posixpath.dirname(directory) in {"/usr/lib", "/lib"}:  # multiarch
+        places = [f"/usr/include/{posixpath.basename(directory)}", "/usr/include"]
+    return [f"{place}/{name}" for place in places]
+
+
+def _version_files(copy: Copy) -> list[str]:
+    """The version files of the toolkit that the copy lies in."""
+    directories, directory = [], posixpath.dirname(copy.path)
+    for _ in range(_PARENTS):
+        directories.append(directory)
+        directory = posixpath.dirname(directory)
+    inside = next((one for one in directories if posixpath.basename(one).startswith("cuda")), None)
+    return [f"{inside}/version.json", f"{inside}/version.txt"] if inside and copy.component in _JSON_KEYS else []
+
+
+def header_version(component: str, raw: bytes) -> str | None:
+    """The version that a header defines for the preprocessor."""
+    if component == "cudart":
+        found = _RUNTIME_HEADER[1].search(raw)
+        # Thousands are the major version, tens the minor one (CUDA Runtime API, "Version Management").
+        return f"{int(found[1]) // 1000}.{int(found[1]) % 1000 // 10}" if found else None
+    numbers = []
+    for name in _HEADERS[component][1]:
+        found = re.search(rb"^[ \t]*#[ \t]*define[ \t]+%s[ \t]+(\d{1,9})\b" % name.encode("ascii"), raw, re.MULTILINE)
+        if found is None:
+            return None
+        numbers.append(found[1].decode("ascii"))
+    return ".".join(numbers)
+
+
+def file_version(component: str, raw: bytes) -> str | None:
+    """The version in a toolkit's version.json, or of the toolkit in its version.txt."""
+    found = _VERSION_TEXT.match(raw)
+    if found:
+        return found[1].decode("ascii") if component == "cudart" else None
+    try:
+        told = json.loads(raw)
+        version = told[_JSON_KEYS[component]]["version"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return version if isinstance(version, str) and re.fullmatch(r"\d[\d.]{0,40}", version) else None

@@ -1,0 +1,114 @@
+"""A tree of layers, looked at by the probe's code, shows what a disk with the same files shows."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from reprocheck.layers.directory import Directory
+from reprocheck.layers.tree import Tree
+from reprocheck.model.evidence import AnyWant, List, Read, Walk
+from reprocheck.probe import collect
+from reprocheck.targets.files import TreeFiles
+from tests.evidence import plant
+from tests.layers.archives import directory, entry, file, link, plain
+
+FIND = Walk(root="/", search="always", find={"x": "x.*"}, leaves=("leaf",), otherwise={})
+FILES = {
+    "/etc/a": "a\n\nbody\n",
+    "/etc/long": "x" * 5000,
+    "/etc/url": "https://me:secret@example.invalid/\n",
+    "/x1/x2/leaf/x3": "not entered",
+    "/usr/bin/x4": "\x00\x01",
+}
+
+
+def asked(files: Any, *wants: AnyWant) -> dict[str, Any]:
+    """What the probe's code answers over a file system."""
+    answer = collect.Answer({"found": {}, "interpreters": {}}, files)
+    request = {"wants": json.loads(msgspec.json.encode(list(wants))), "marker": "", "seconds": 60}
+    told: dict[str, Any] = json.loads(json.dumps(collect.answer(request, answer)))
+    for listing in told["listings"].values():
+        # The size of a directory is its file system's business.
+        listing["entries"] = [[*one[:2], 0 if one[1] == "dir" else one[2], *one[3:]] for one in listing["entries"]]
+    return {part: told[part] for part in ("found", "walk", "files", "listings")}
+
+
+def moved(told: dict[str, Any], root: str) -> dict[str, Any]:
+    """What was told of a disk, as if the root were at its root."""
+    text: dict[str, Any] = json.loads(json.dumps(told).replace(f"{root}/", "/").replace(root, "/"))
+    return text
+
+
+def test_a_tree_and_a_disk_give_the_same_answers(tmp_path: Path) -> None:
+    root = plant(tmp_path / "root", FILES)
+    (root / "etc/link").symlink_to("a")
+    (root / "etc/out").symlink_to("nowhere")
+    (root / "etc/loop").symlink_to("loop")
+    (root / "usr/lib").symlink_to("bin")
+    os.mkfifo(root / "etc/pipe")
+    wants: tuple[List | Read, ...] = (
+        List(at="/etc"), List(at="/none"), List(at="/etc/a"), List(at="/*"), Read(at="/etc/*"),
+        Read(at="/etc/long", limit=7),
+        Read(at="/etc/a", part="header"), Read(at="/etc/a", part="digest"), Read(at="/usr/lib/x4"), Read(at="/none/*"),
+        Read(at="/none"), Read(at="/etc/a/b"), Read(at="/et[c]/a"),
+    )  # fmt: skip
+    start = str(root)
+    on_disk = [msgspec.structs.replace(want, at=start + want.at) for want in wants]
+    with closing(Directory(root)) as layer:
+        tree = asked(TreeFiles(Tree([layer])), FIND, *wants)
+    disk = asked(collect.Disk(), msgspec.structs.replace(FIND, root=start), *on_disk)
+    assert tree == moved(disk, start)
+    assert tree["found"]["x"] == ["/usr/bin/x4", "/x1", "/x1/x2"]
+    assert tree["files"]["/etc/pipe"]["problem"] == "not a regular file"
+    assert "secret" not in json.dumps(tree)
+
+
+def test_layers_and_a_disk_give_the_same_answers(tmp_path: Path) -> None:
+    layers = [
+        plain(
+            *(file(path.lstrip("/").encode(), text.encode(), mode=0o644) for path, text in FILES.items()),
+            file(b"etc/gone"),
+        ),
+        plain(file(b"etc/.wh.gone"), link(b"etc/link", b"a")),
+    ]
+    root = plant(tmp_path / "root", FILES)
+    (root / "etc/link").symlink_to("a")
+    wants: tuple[List | Read, ...] = (List(at="/etc"), Read(at="/etc/*"), Read(at="/*/*/x4"))
+    tree = asked(TreeFiles(Tree(layers)), FIND, *wants)
+    start = str(root)
+    on_disk = [msgspec.structs.replace(want, at=start + want.at) for want in wants]
+    assert tree == moved(asked(collect.Disk(), msgspec.structs.replace(FIND, root=start), *on_disk), start)
+
+
+def test_mounts_are_named_and_not_looked_into() -> None:
+    """What the layers have there is hidden by what is mounted, which is not known here."""
+    tree = Tree([plain(file(b"data/x1", b"hidden"), file(b"x2"), link(b"way", b"data/x1"), directory(b"data/x3"))])
+    told = asked(
+        TreeFiles(tree, frozenset({b"/data"})),
+        FIND,
+        Read(at="/data/x1"),
+        Read(at="/way"),
+        Read(at="/x2"),
+        List(at="/data"),
+    )
+    assert told["walk"]["mounts"] == ["/data"]
+    assert told["found"]["x"] == ["/x2"]
+    assert told["files"]["/data/x1"]["problem"] == told["files"]["/way"]["problem"] == "EACCES"
+    assert told["files"]["/x2"]["problem"] is None
+    assert told["listings"]["/data"]["problem"] == "EACCES"
+
+
+@pytest.mark.parametrize("kind", [b"3", b"4", b"6"])
+def test_a_special_file_is_there_and_is_not_read(kind: bytes) -> None:
+    files = TreeFiles(Tree([plain(entry(b"x", kind))]))
+    assert asked(files, Read(at="/x"))["files"]["/x"]["problem"] == "not a regular file"
+    assert files.real(b"/x") is None
+    assert files.is_dir(b"/x") is False
+    assert files.names(b"/") == [b"x"]

@@ -1,0 +1,113 @@
+"""Answers that name layers."""
+
+from __future__ import annotations
+
+import pytest
+
+from reprocheck.layers.entry import Layer
+from reprocheck.layers.tree import Tree
+from reprocheck.model.evidence import Answer, FileVersion, List, Process, Read
+from reprocheck.targets.static import StaticSession
+from reprocheck.targets.traced import Traced
+from tests.layers.archives import file, header, link, pax, plain, streamed
+from tests.targets.test_static import DOCUMENT
+
+
+def traced(*layers: Layer, mounts: tuple[str, ...] = ()) -> Traced:
+    tree = Tree(layers)
+    return Traced(StaticSession(DOCUMENT, tree, mounts=mounts), tree, mounts=mounts)
+
+
+def answer(session: Traced, *wants: List | Read) -> Answer:
+    told = session.answer(wants)
+    assert told is not None
+    return told
+
+
+LAYERS = (
+    plain(file(b"d/a", b"1"), file(b"d/b", b"1"), file(b"d/c", b"1"), file(b"way/x", b"1")),
+    plain(file(b"d/a", b"2"), file(b"d/.wh.b")),
+    plain(file(b"d/b", b"3"), file(b"d/.wh.c"), link(b"l", b"d/a")),
+    plain(file(b"d/a", b"4 https://me:secret@example.invalid")),
+)
+
+
+def test_who_wrote_a_file_and_since_when_it_is_there() -> None:
+    told = answer(traced(*LAYERS), Read(at="/d/*"), Read(at="/l"), Read(at="/none"), Read(at="/way/x"))
+    layers = {path: (one.layer, one.since) for path, one in told.files.items()}
+    assert layers == {"/d/a": (3, 0), "/d/b": (2, 2), "/l": (3, 0), "/none": (None, None), "/way/x": (0, 0)}
+
+
+def test_who_removed_what() -> None:
+    told = answer(traced(*LAYERS[:3]), List(at="/d"), List(at="/none"))
+    assert told.listings["/d"].removed == {"c": 2}
+    assert told.listings["/none"].removed == {}
+    assert answer(traced(*LAYERS[:2]), List(at="/d")).listings["/d"].removed == {"b": 1}
+
+
+def test_an_opaque_directory_removes_all_that_was_there() -> None:
+    told = answer(traced(LAYERS[0], plain(file(b"d/.wh..wh..opq"), file(b"d/a", b"2"))), List(at="/d"), Read(at="/d/a"))
+    assert told.listings["/d"].removed == {"b": 1, "c": 1}
+    # After no layer it was gone.
+    assert (told.files["/d/a"].layer, told.files["/d/a"].since) == (1, 0)
+
+
+def test_versions_only_where_they_are_asked_for() -> None:
+    told = answer(traced(*LAYERS), Read(at="/d/a"))
+    assert told.files["/d/a"].versions == ()
+    versions = answer(traced(*LAYERS), Read(at="/d/a", versions=True)).files["/d/a"].versions
+    assert versions == (FileVersion(layer=0, content="1"), FileVersion(layer=1, content="2"))
+
+
+def test_versions_are_rid_of_secrets() -> None:
+    session = traced(*LAYERS, plain(file(b"d/a", b"5")))
+    versions = answer(session, Read(at="/d/a", versions=True)).files["/d/a"].versions
+    assert versions[-1] == FileVersion(layer=3, content="4 https://example.invalid")
+
+
+@pytest.mark.parametrize("path", ["/d", "/d/"])
+def test_what_is_mounted_is_of_no_layer(path: str) -> None:
+    told = answer(traced(*LAYERS, mounts=(path,)), Read(at="/d/a"), Read(at="/way/x"), List(at="/d"))
+    assert told.files["/d/a"].layer is None
+    assert told.files["/way/x"].layer == 0
+    assert told.listings["/d"].removed == {}
+
+
+def test_nothing_answered_is_nothing_traced() -> None:
+    assert traced(*LAYERS).answer([Process(variables=())]) is None
+    assert traced(*LAYERS).document is DOCUMENT
+
+
+def test_versions_of_streams_are_fetched() -> None:
+    layers = tuple(streamed(file(b"d/a", b"%d" % number)) for number in range(3))
+    found = answer(traced(*layers), Read(at="/d/a", versions=True)).files["/d/a"]
+    assert [one.content for one in found.versions] == ["0", "1"]
+    assert found.layer == 2
+
+
+def test_a_version_that_can_not_be_read_has_no_content() -> None:
+    sparse = {
+        "GNU.sparse.major": b"1",
+        "GNU.sparse.minor": b"0",
+        "GNU.sparse.name": b"d/a",
+        "GNU.sparse.realsize": b"9",
+    }
+    bad = plain(pax(sparse) + header(b"d/s", size=512) + bytes(512))
+    found = answer(traced(LAYERS[0], bad, LAYERS[1]), Read(at="/d/a", versions=True)).files["/d/a"]
+    assert (found.content, found.layer) == ("2", 2)
+    assert [(one.layer, one.content) for one in found.versions] == [(0, "1"), (1, None)]
+
+
+def test_versions_have_a_limit_together_and_the_highest_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reprocheck.targets.traced._VERSIONS_LIMIT", 5)
+    layers = tuple(plain(file(b"d/a", b"abc%d" % number)) for number in range(3))
+    found = answer(traced(*layers), Read(at="/d/a", versions=True)).files["/d/a"]
+    assert (found.content, found.layer) == ("abc2", 2)
+    assert [one.content for one in found.versions] == [None, "abc1"]
+    large = answer(traced(*layers), Read(at="/d/a", versions=True, limit=2)).files["/d/a"]
+    assert [one.content for one in large.versions] == [None, None], "a part of a database is none"
+
+
+def test_what_was_no_file_has_no_content() -> None:
+    found = answer(traced(plain(file(b"d/a/x")), LAYERS[1]), Read(at="/d/a", versions=True)).files["/d/a"]
+    assert (found.layer, [one.content for one in found.versions]) == (1, [None])
