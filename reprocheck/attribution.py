@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _OF_FILES = frozenset({"python-package", "conda-package", "os-package", "os", "python", "environment", "cuda", "file"})
 """Subjects that a layer brings; settings and variables are no files."""
+_EDITED = "package-edited"
 
 
 def attribute(findings: tuple[Finding, ...], before: Snapshot, after: Snapshot) -> tuple[Finding, ...]:
@@ -28,8 +29,11 @@ def attribute(findings: tuple[Finding, ...], before: Snapshot, after: Snapshot) 
         layer = None
         if finding.subject.kind in _OF_FILES:
             group, name = _place(finding)
-            index = _index(finding, group, name, after.provenance)
-            time = after.provenance.times.get(group, {}).get(name)
+            if finding.name == _EDITED:
+                index, time = after.provenance.edited.get(group, {}).get(name), None
+            else:
+                index = _index(finding, group, name, after.provenance)
+                time = after.provenance.times.get(group, {}).get(name)
             layer = only if index is None else named(index, after, time)
         signed.append(finding if layer is None else replace(finding, introduced_by=layer))
     return tuple(signed)

@@ -127,11 +127,24 @@ def one_sided(before: Snapshot, after: Snapshot, classes: Iterable[FactClass]) -
                 reason = "an older reprocheck looked for less on this side; what is absent here was not compared"
                 notes.append(Note(what=name, where=snapshot.header.target, reason=reason))
     if "environments" in classes:
+        notes += _uncompared(before, after)
         for snapshot, fuller in ((before, after), (after, before)):
             if snapshot.subject.kind in ONE_ENVIRONMENT and len(fuller.environments) > 1:
                 reason = "one environment; others were not looked for there"
                 notes.append(Note(what="environments", where=snapshot.header.target, reason=reason))
     return tuple(notes)
+
+
+def _uncompared(before: Snapshot, after: Snapshot) -> Iterator[Note]:
+    compared = [
+        any(package.files.checked != "none" for one in side.environments for package in one.packages)
+        for side in (before, after)
+    ]
+    for snapshot, looked in zip((before, after), compared, strict=True):
+        recorded = any(package.files.record_sha256 for one in snapshot.environments for package in one.packages)
+        if recorded and not looked and any(compared):
+            reason = "files were not compared with RECORD on this side, so edits of them are no change"
+            yield Note(what="environments", where=snapshot.header.target, reason=reason)
 
 
 def _refuse_unknown(name: str, left: Mapping[str, Environment], side: Snapshot, which: str) -> None:

@@ -11,7 +11,7 @@ from reprocheck.attribution import named
 from reprocheck.errors import UsageError
 from reprocheck.graph import Graph, build
 from reprocheck.model.report import IntroducedBy
-from reprocheck.model.snapshot import IMAGES, Model
+from reprocheck.model.snapshot import IMAGES, Files, Model
 from reprocheck.model.text import printable
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class PackageExplanation(Model, frozen=True, kw_only=True):
     installer: str | None
     requested: bool | None
     problems: tuple[str, ...]
+    files: Files
     copies: tuple[Copy, ...]
     required_by: tuple[Requirer, ...]
     paths: tuple[tuple[str, ...], ...]
@@ -135,6 +136,7 @@ def _explain(
         installer=package.installer,
         requested=package.requested,
         problems=package.problems,
+        files=package.files,
         copies=tuple(Copy(version=copy.version, location=copy.location) for copy in copies if copy is not package),
         required_by=tuple(_requirer(graph, edge) for edge in graph.requirers_of(package.name)),
         paths=graph.paths_to(package.name),

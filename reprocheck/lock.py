@@ -9,6 +9,7 @@ import msgspec
 
 from reprocheck.errors import TargetError
 from reprocheck.graph import build
+from reprocheck.integrity import words
 from reprocheck.model import factpath
 from reprocheck.model.snapshot import Gap, Snapshot
 from reprocheck.verdict import CLASS_LEVELS, classes, default_level
@@ -40,6 +41,7 @@ def lock(
     return msgspec.structs.replace(snapshot, header=header), [
         *violations,
         *_unjudged(snapshot),
+        *_edited(snapshot),
         *_mutable_tag(snapshot),
     ]
 
@@ -60,6 +62,13 @@ def _violations(snapshot: Snapshot) -> Iterator[str]:
         for edge in (*graph.violated(), *graph.missing()):
             has = f"{edge.to} {edge.installed}" if edge.installed else f"no {edge.to}"
             yield f"{environment.id}: {edge.by} {versions[edge.by]} requires {edge.text}, and there is {has}"
+
+
+def _edited(snapshot: Snapshot) -> Iterator[str]:
+    for environment in snapshot.environments:
+        for package in environment.packages:
+            if package.active and (said := words(package.files)):
+                yield f"{environment.id}: {package.name} {package.version} was edited since it was installed: {said}"
 
 
 def _unjudged(snapshot: Snapshot) -> Iterator[str]:

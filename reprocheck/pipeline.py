@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from reprocheck import __version__
 from reprocheck.diff import changes, one_sided, pair_environments
 from reprocheck.extractors.assemble import assemble, wants
@@ -60,7 +62,8 @@ def load_baseline(path: Path) -> tuple[Snapshot, BaselineFile]:
 def gather(address: Address, access: Access) -> Evidence:
     """Collect a target's evidence, in rounds."""
     with open_target(address, access) as session:
-        evidence = Evidence(session.document)
+        document = session.document
+        evidence = Evidence(msgspec.structs.replace(document, deep=access.deep or document.deep))
         for _ in range(ROUNDS):
             questions = unanswered(evidence, wants(evidence))
             answer = session.answer(questions) if questions else None

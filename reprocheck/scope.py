@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from reprocheck.integrity import edited
 from reprocheck.model.report import LEVELS, Checked, Level, Pair
 from reprocheck.model.snapshot import Environment, Gap, Package, Snapshot
 from reprocheck.verdict import classes
@@ -18,7 +19,7 @@ def checked(before: Snapshot, after: Snapshot, pairs: Sequence[Pair], level: Lev
     packages = [(_active(one), _active(two)) for one, two in paired]
     total = sum(len(one) for one, _ in packages)
     unchanged = sum(
-        package.version == other.version and package.origin == other.origin
+        package.version == other.version and package.origin == other.origin and not edited(package.files, other.files)
         for one, two in packages
         for name, package in one.items()
         if (other := two.get(name)) is not None

@@ -68,8 +68,6 @@ def gap_level(gap: Gap) -> Level | None:
     match path:
         case ("smoke" | "provenance" | "header" | "subject", *_):
             return None
-        case ("environments", _, "packages", _, "files", *_):
-            return "bits"
         case ("environments", _, "packages", name, *facts):
             return "framework" if name in FRAMEWORKS and facts in ([], ["version"]) else "packages"
         case ("environments", _, "python", fact, *_):

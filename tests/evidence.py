@@ -25,6 +25,7 @@ from reprocheck.model.evidence import (
     List,
     ProcessEvidence,
     Read,
+    Record,
     Walk,
     unanswered,
 )
@@ -119,6 +120,7 @@ class Tree:
             ),
             files={self._inside(path): file for path, file in told.files.items()},
             listings={self._inside(path): listing for path, listing in told.listings.items()},
+            records={self._inside(path): record for path, record in told.records.items()},
             elf={
                 self._inside(path): msgspec.structs.replace(summary, real=self._inside(summary.real))
                 for path, summary in told.elf.items()
@@ -146,7 +148,7 @@ class Tree:
     def _moved(self, want: AnyWant) -> AnyWant | None:
         if isinstance(want, Walk):
             return msgspec.structs.replace(want, root=self._start, search="always")
-        if isinstance(want, (Elf, Find, List, Read)):
+        if isinstance(want, (Elf, Find, List, Read, Record)):
             if want.at == "@self":
                 return None
             if want.at.startswith("@home/"):

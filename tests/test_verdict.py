@@ -113,7 +113,7 @@ def test_a_gap_above_the_level_is_not_missed() -> None:
         ("environments[/usr].packages[torch].version", "framework"),
         ("environments[/usr].packages[torch].requires", "packages"),
         ("environments[/usr].packages[numpy].version", "packages"),
-        ("environments[/usr].packages[numpy].files.record_sha256", "bits"),
+        ("environments[/usr].packages[numpy].files.record_sha256", "packages"),
         ("environments[/a[b].c].packages[numpy]", "packages"),
         ("environments[/usr].pth", "packages"),
         ("environments[/opt/conda].conda", "packages"),

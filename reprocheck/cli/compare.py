@@ -26,6 +26,7 @@ def verify(target: str, baseline: Path, question: Question, outputs: Outputs, ac
     from reprocheck.pipeline import capture, compare, load_baseline
     from reprocheck.targets.resolve import resolve
 
+    access.deep = access.deep or question.level == "bits"
     locked, file = load_baseline(baseline)
     address = resolve(target, access)
     outputs.spare([str(baseline), *_files(address)])
@@ -42,6 +43,7 @@ def diff(before: str, after: str | None, question: Question, outputs: Outputs, a
     from reprocheck.pipeline import capture, compare
     from reprocheck.targets.resolve import image_of, resolve
 
+    access.deep = access.deep or question.level == "bits"
     one = resolve(before, access)
     first, second = (image_of(one, access), one) if after is None else (one, resolve(after, access))
     outputs.spare(_files(first, second))

@@ -42,7 +42,11 @@ _ACCESS = (
         help="Read the target by this route alone; default: the first that this machine allows.",
     ),
     click.option("--platform", metavar="OS/ARCH", help="The platform of an archive or layout that holds several."),
-    click.option("--deep", is_flag=True, help="Compare the digests of uncompressed layers too."),
+    click.option(
+        "--deep",
+        is_flag=True,
+        help="Compare the contents of files and of uncompressed layers with their digests too; --level bits does so.",
+    ),
     click.option("--no-verify", is_flag=True, help="Compare nothing stored with its digests."),
     click.option("--no-exec", is_flag=True, help="Run nothing of the target, whatever it costs."),
     click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."),

@@ -88,6 +88,7 @@ def assemble(evidence: Evidence) -> Snapshot:
         probe_sha256=document.probe_sha256,
         authors=traces.authors,
         rewritten=traces.rewritten,
+        edited=traces.edited,
         removed=traces.removed,
         times=_times(traces, evidence),
         notes=tuple(dict.fromkeys(notes)),

@@ -12,10 +12,11 @@ from reprocheck.model.snapshot import Coverage, FactClass, Gap, Note
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """Which layer brought, rewrote and removed what: group, name, index, as in ``Provenance``."""
+    """Which layer brought, rewrote, edited and removed what: group, name, index, as in ``Provenance``."""
 
     authors: dict[str, dict[str, int]] = field(default_factory=dict)
     rewritten: dict[str, dict[str, int]] = field(default_factory=dict)
+    edited: dict[str, dict[str, int]] = field(default_factory=dict)
     removed: dict[str, dict[str, int]] = field(default_factory=dict)
     written: dict[str, dict[str, int]] = field(default_factory=dict)
     """Seconds since the epoch."""
@@ -44,6 +45,7 @@ class Traces:
         for mine, theirs in (
             (self.authors, other.authors),
             (self.rewritten, other.rewritten),
+            (self.edited, other.edited),
             (self.removed, other.removed),
             (self.written, other.written),
         ):

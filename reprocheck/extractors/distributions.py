@@ -11,8 +11,8 @@ import msgspec
 from packaging.utils import canonicalize_name
 
 from reprocheck import redact
-from reprocheck.extractors import metadata, zipped
-from reprocheck.model.evidence import AnyWant, Evidence, FileEvidence, List, Read, shown
+from reprocheck.extractors import integrity, metadata, zipped
+from reprocheck.model.evidence import AnyWant, Evidence, FileEvidence, List, Read, Record, shown
 from reprocheck.model.snapshot import Files
 
 _HEADER_LIMIT = 1 << 20
@@ -43,9 +43,13 @@ class Distribution:
     problems: tuple[str, ...] = ()
     unread: str | None = None
     """Why the metadata could not be read (whole)."""
+    uncompared: str | None = None
+    """Why its files could not be compared with RECORD (all of them)."""
+    edited_by: int | None = None
+    """The layer that last edited one of its files."""
 
 
-def wants(directory: str) -> list[AnyWant]:
+def wants(directory: str, *, deep: bool) -> list[AnyWant]:
     """What to ask of one directory; ``directory`` is a pattern (``@site``, or a literal path)."""
     return [
         List(at=directory),
@@ -54,7 +58,7 @@ def wants(directory: str) -> list[AnyWant]:
         Read(at=f"{directory}/{_DIST_INFO}/INSTALLER", limit=_SMALL),
         Read(at=f"{directory}/{_DIST_INFO}/REQUESTED", limit=_SMALL),
         Read(at=f"{directory}/{_DIST_INFO}/direct_url.json", limit=_SMALL),
-        Read(at=f"{directory}/{_DIST_INFO}/RECORD", part="digest", keep=".so"),
+        Record(at=f"{directory}/{_DIST_INFO}/RECORD", keep=".so", deep=deep),
         Read(at=f"{directory}/{_EGG_INFO}", part="header", limit=_HEADER_LIMIT),
         Read(at=f"{directory}/{_EGG_INFO}/PKG-INFO", part="header", limit=_HEADER_LIMIT),
         Read(at=f"{directory}/{_EGG_INFO}/requires.txt", limit=_SMALL),
@@ -171,7 +175,7 @@ def _wheel(path: str, evidence: Evidence) -> Distribution:
     wheel = evidence.content(f"{path}/WHEEL")
     tags, build = metadata.parse_wheel(wheel) if wheel is not None else ((), None)
     origin, editable, odd = _origin(path, installer, evidence)
-    record = evidence.files.get(f"{path}/RECORD")
+    compared = integrity.read(f"{path}/RECORD", installer, evidence)
     return replace(
         one,
         requires=known.requires if known else None,
@@ -181,8 +185,10 @@ def _wheel(path: str, evidence: Evidence) -> Distribution:
         editable=editable,
         tags=tags,
         build=build,
-        files=Files(count=record.lines, record_sha256=record.sha256) if record else Files(),
-        problems=one.problems + odd,
+        files=compared.files,
+        problems=one.problems + odd + compared.problems,
+        uncompared=compared.reason,
+        edited_by=compared.layer,
     )
 
 

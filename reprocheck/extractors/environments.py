@@ -20,7 +20,7 @@ from reprocheck.model.evidence import AnyWant, Evidence, Interpreter, Interprete
 from reprocheck.model.snapshot import Coverage, Environment, FactClass, Gap, Note, Package, PathFile, Python
 
 CLASS: FactClass = "environments"
-VERSION = 2
+VERSION = 3
 
 _LIBRARIES = (
     "/usr/lib/python3",
@@ -45,7 +45,7 @@ def wants(evidence: Evidence) -> Sequence[AnyWant]:
         Interpreter(at="@self"),
         Interpreter(at="@python"),
         Read(at="@venv", limit=1 << 16),
-        *distributions.wants("@site"),
+        *distributions.wants("@site", deep=evidence.document.deep),
         *conda.wants(evidence),
         # So that a directory that is not there is known not to be, without another round.
         *(List(at=at) for at in _LIBRARIES),
@@ -65,7 +65,7 @@ def _follow(place: Place, evidence: Evidence) -> Iterator[AnyWant]:
     standard = {entry for entry in layout.standard_path if entry.endswith(".zip")}
     for directory in (*directories, *tree.unknown):
         if directory not in evidence.listings and directory not in standard:
-            yield from distributions.wants(literal(directory))
+            yield from distributions.wants(literal(directory), deep=evidence.document.deep)
             if directory.endswith(zipped.SUFFIXES):
                 yield Read(at=literal(directory), limit=zipped.LIMIT)
 
@@ -171,6 +171,8 @@ def _trace(
         name: str = canonicalize_name(one.name)
         if (name, location, one.version) in active:
             traces.of(place.id, name, distributions.metadata_file(one, evidence))
+            if one.edited_by is not None:
+                traces.edited.setdefault(place.id, {})[name] = one.edited_by
     for directory in path:
         for gone, layer in distributions.removed(directory, evidence):
             if gone not in there:

@@ -58,6 +58,8 @@ def packages(
 def _package_gaps(what: str, one: Distribution) -> Iterator[Gap]:
     if one.unread is not None:
         yield Gap(what=f"{what}.requires", where=shown(one.metadata_path), reason=f"metadata: {one.unread}")
+    if one.uncompared is not None:
+        yield Gap(what=f"{what}.files", where=f"{shown(one.metadata_path)}/RECORD", reason=one.uncompared)
     if not one.version:
         yield Gap(what=f"{what}.version", where=shown(one.metadata_path), reason="nothing states its version")
 

@@ -88,14 +88,14 @@ class SharedObjects:
     def owners(self) -> Mapping[str, Owner]:
         """By path: the distribution whose RECORD lists it (PEP 376)."""
         owners: dict[str, Owner] = {}
-        for path, file in sorted(self.evidence.files.items()):
-            folder, _, name = path.rpartition("/")
-            if name != "RECORD" or not folder.endswith(".dist-info") or file.content is None:
+        for path, record in sorted(self.evidence.records.items()):
+            folder, _, _ = path.rpartition("/")
+            if not folder.endswith(".dist-info") or record.content is None:
                 continue
             site, _, stem = folder.removesuffix(".dist-info").rpartition("/")
             project, version = metadata.name_from_directory(shown(stem))
             owner = Owner(name=canonicalize_name(project), version=version)
-            for row in _rows(file.content):
+            for row in _rows(record.content):
                 owners.setdefault(posixpath.normpath(posixpath.join(site, row)), owner)
         return owners
 

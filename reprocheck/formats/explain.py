@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from reprocheck.formats.layout import Page
 from reprocheck.formats.words import brought_by
+from reprocheck.integrity import words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reprocheck.explain import PackageExplanation, Requirement, Requirer
+    from reprocheck.model.snapshot import Files
 
 _SATISFIED = {True: "satisfied", False: "violated", None: "can't be judged"}
 _REQUESTED = {True: "asked for", False: "not asked for", None: "not recorded whether it was asked for"}
@@ -32,6 +34,8 @@ def _package(page: Page, package: PackageExplanation) -> None:
     page.row("origin", f"{package.origin}; {installer}; {_REQUESTED[package.requested]}")
     _rows(page, "also there", [f"{copy.version} in {copy.location}, not taken" for copy in package.copies])
     _rows(page, "problem", package.problems)
+    if package.files.checked != "none":
+        page.row("files", _files(package.files))
     if package.layer is not None:
         page.row("brought by", brought_by(package.layer))
     _rows(page, "required by", [_requirer(package, requirer) for requirer in package.required_by] or ["nobody"])
@@ -51,6 +55,12 @@ def _package(page: Page, package: PackageExplanation) -> None:
                 for specifier, interval in zip(shown, package.intervals, strict=True)
             ],
         )
+
+
+def _files(files: Files) -> str:
+    said = words(files) or "as installed"
+    unverifiable = f"; {files.unverifiable} of RECORD's rows can't be compared" if files.unverifiable else ""
+    return f"{said}, by {files.checked}{unverifiable}"
 
 
 def _requirer(package: PackageExplanation, requirer: Requirer) -> str:

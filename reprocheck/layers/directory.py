@@ -5,15 +5,18 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from reprocheck.layers.contents import one_by_one
 from reprocheck.layers.entry import Entry
 
 _OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
 _UNREADABLE = ("trusted.overlay.redirect", "user.overlay.redirect")
 """A directory that the kernel has renamed: its contents lie elsewhere."""
 _NO_FOLLOW = os.O_NOFOLLOW | os.O_CLOEXEC
+_ON_THE_WAY = os.O_PATH | os.O_DIRECTORY | _NO_FOLLOW
 _HANDLES = 32
 """Directories on the way to the last one that stay open: the next is mostly beside it or in it."""
 
@@ -22,12 +25,14 @@ class Directory:
     """An unpacked root file system as the one layer. No link of it is ever followed by the kernel."""
 
     overlay = False
+    streamed = False
 
     def __init__(self, path: Path) -> None:
         self._root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.root = self._entry(os.fstat(self._root), self._root, b"")
         self._read: dict[bytes, Mapping[bytes, Entry]] = {}
         self._way: list[tuple[bytes, int]] = []
+        self._lock = threading.Lock()
 
     def close(self) -> None:
         """Let go of the directory."""
@@ -78,10 +83,27 @@ class Directory:
     def fetch(self, wanted: Iterable[tuple[bytes, Entry]], sampled: Iterable[tuple[bytes, Entry]] = ()) -> None:
         """Nothing: files are at hand."""
 
+    def contents(self, wanted: Sequence[tuple[bytes, Entry]]) -> Iterator[tuple[int, bytes]]:
+        """The contents of files in pieces, each with the position of its file."""
+        return one_by_one(self, wanted)
+
     def _open(self, path: bytes, flags: int) -> int:
         """Open below the root, step by step: a link that was put in the way meanwhile is not followed."""
         *above, last = path.split(b"/") if path else [b"."]
-        return os.open(last, flags | _NO_FOLLOW, dir_fd=self._enter(above))
+        near, far = above[:_HANDLES], above[_HANDLES:]
+        with self._lock:
+            handle = self._enter(near)
+            if not far:
+                return os.open(last, flags | _NO_FOLLOW, dir_fd=handle)
+            handle = os.dup(handle)
+        try:
+            for step in far:
+                below = os.open(step, _ON_THE_WAY, dir_fd=handle)
+                os.close(handle)
+                handle = below
+            return os.open(last, flags | _NO_FOLLOW, dir_fd=handle)
+        finally:
+            os.close(handle)
 
     def _enter(self, steps: Sequence[bytes]) -> int:
         """A handle of a directory. The ones on the way stay open: what is asked next is mostly beside it or in it."""
@@ -93,10 +115,7 @@ class Directory:
         self._leave(kept)
         for step in steps[kept:]:
             above = self._way[-1][1] if self._way else self._root
-            handle = os.open(step, os.O_PATH | os.O_DIRECTORY | _NO_FOLLOW, dir_fd=above)
-            if len(self._way) >= _HANDLES:
-                self._leave(0)
-            self._way.append((step, handle))
+            self._way.append((step, os.open(step, _ON_THE_WAY, dir_fd=above)))
         return self._way[-1][1] if self._way else self._root
 
     def _leave(self, kept: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -40,6 +40,9 @@ ROOT = Entry(type="dir", mode=0o755)
 class Layer(Protocol):
     """One layer. Paths have no leading slash; the root is ``b""``."""
 
+    streamed: bool
+    """Whether it comes by as a whole, again for whatever was not kept of it; else each file can be read on its own."""
+
     @property
     def root(self) -> Entry:
         """The root directory itself."""
@@ -65,5 +68,16 @@ class Layer(Protocol):
         """Make ready what will be read: a compressed layer passes over its stream once for all of them.
 
         Of the ``sampled`` ones only the parts that its sampler chooses.
+        """
+        ...
+
+    def contents(self, wanted: Sequence[tuple[bytes, Entry]]) -> Iterator[tuple[int, bytes]]:
+        """The contents of files in pieces, each with the position of its file in ``wanted``; no file is ever held.
+
+        A streamed layer passes over its stream once for all of them, in its own order. Of a file that can't be read
+        there are fewer bytes than its size.
+
+        Raises:
+            OSError: the stream can't be read, or is another one by now: nothing that was given counts.
         """
         ...

@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Protocol
 
 from reprocheck.layers.builder import IndexBuilder
+from reprocheck.layers.contents import one_by_one
 from reprocheck.layers.entry import SPARSE, Entry
 from reprocheck.layers.index import LayerIndex
 from reprocheck.layers.problem import Problem
@@ -48,6 +49,8 @@ class _Watched:
 class PlainLayer:
     """A layer whose contents are read where they are."""
 
+    streamed = False
+
     def __init__(self, source: Seekable, index: LayerIndex) -> None:
         self.index = index
         self._source = source
@@ -84,9 +87,15 @@ class PlainLayer:
     def fetch(self, wanted: Iterable[tuple[bytes, Entry]], sampled: Iterable[tuple[bytes, Entry]] = ()) -> None:
         """Nothing has to be made ready."""
 
+    def contents(self, wanted: Sequence[tuple[bytes, Entry]]) -> Iterator[tuple[int, bytes]]:
+        """The contents of files in pieces, each with the position of its file."""
+        return one_by_one(self, wanted)
+
 
 class StreamedLayer:
     """A layer whose contents were kept as they came by; others cost one more pass over the stream."""
+
+    streamed = True
 
     def __init__(
         self,
@@ -250,6 +259,50 @@ class StreamedLayer:
                     break
                 taken[offset + start] = part
                 room -= len(part)
+
+    def contents(self, wanted: Sequence[tuple[bytes, Entry]]) -> Iterator[tuple[int, bytes]]:
+        """The contents of files in pieces, each with the position of its file; one more pass for those not kept.
+
+        Raises:
+            OSError: the stream can't be read again.
+        """
+        sizes: dict[int, int] = {}
+        numbers: dict[int, list[int]] = {}
+        for number, (_, entry) in enumerate(wanted):
+            if entry.type != "file" or not entry.size or entry.offset == SPARSE:
+                continue
+            if self._is_whole(entry):
+                yield number, self._kept[entry.offset]
+            else:
+                sizes[entry.offset] = entry.size
+                numbers.setdefault(entry.offset, []).append(number)
+        for offset, piece in self._pass(sorted(sizes.items())):
+            for number in numbers[offset]:
+                yield number, piece
+
+    def _pass(self, wanted: Sequence[tuple[int, int]]) -> Iterator[tuple[int, bytes]]:
+        """Pieces of what stands at these offsets, each of a size, in one more pass over the stream.
+
+        Raises:
+            OSError: it can't be read again, or ends early.
+        """
+        if not wanted:
+            return
+        self.passes += 1
+        with closing(self._reopen()) as stream:
+            at = 0
+            for offset, size in wanted:
+                while at < offset and (passed := stream.read(min(offset - at, _CHUNK))):
+                    at += len(passed)
+                contents = _Contents(stream, size)
+                while piece := contents.read(_CHUNK):
+                    yield offset, piece
+                at += size - contents.left
+                if contents.left:
+                    raise OSError(errno.EIO, f"it ends at byte {at}")
+            # A reader that checks a digest raises at its end: nothing is taken from a stream that is another one.
+            while stream.read(_CHUNK):
+                pass
 
 
 class _Contents:

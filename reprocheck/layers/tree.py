@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from reprocheck.layers.entry import Entry, Layer
@@ -109,6 +109,22 @@ class Tree:
                 wanted.setdefault(place.layer, ([], []))[part].append((place.path, place.entry))
         for number in sorted(wanted):
             self.layers[number].fetch(*wanted[number])
+
+    def contents(self, places: Sequence[Place]) -> Iterator[tuple[int, bytes]]:
+        """The contents of files in pieces, each with the position of its file: one pass for each streamed layer.
+
+        Of a file that can't be read there are fewer bytes than its size.
+
+        Raises:
+            OSError: a stream can't be read, or is another one by now: nothing that was given counts.
+        """
+        layers: dict[int, list[int]] = {}
+        for position, place in enumerate(places):
+            layers.setdefault(place.layer, []).append(position)
+        for layer, positions in sorted(layers.items()):
+            wanted = [(places[at].path, places[at].entry) for at in positions]
+            for number, piece in self.layers[layer].contents(wanted):
+                yield positions[number], piece
 
     def _entry(self, directory: bytes, name: bytes, path: bytes) -> tuple[Entry, int]:
         if len(name) > _NAME_MAX or len(path) >= _PATH_MAX:

@@ -70,12 +70,25 @@ class Read(Want, frozen=True, kw_only=True):
     at: str
     part: Literal["whole", "header", "digest"] = "whole"
     """``header``: up to the first blank line. ``digest``: SHA-256, size and line count instead of contents."""
-    keep: str | None = None
-    """Of a ``digest`` the lines that hold this text are ``content``."""
     limit: int = 4 << 20
     """Bytes; a longer file is cut and says so."""
     versions: bool = False
     """Its versions in lower layers too, where layers can be told apart."""
+
+
+class Record(Want, frozen=True, kw_only=True):
+    """Each RECORD that ``at`` matches: its digest, and how far the files that it names agree with it.
+
+    They are compared where they are: the rows of a large environment are ten times as many bytes as all other
+    metadata.
+    """
+
+    at: str
+    """As in :class:`List`; the RECORD of a ``.dist-info`` directory."""
+    keep: str | None = None
+    """Its lines that hold this text are carried."""
+    deep: bool = False
+    """Compare hashes too, not sizes alone."""
 
 
 class Interpreter(Want, frozen=True, kw_only=True):
@@ -105,7 +118,7 @@ class Elf(Want, frozen=True, kw_only=True):
     """As in :class:`List`."""
 
 
-AnyWant = Walk | Find | List | Read | Elf | Interpreter | Process | Command
+AnyWant = Walk | Find | List | Read | Record | Elf | Interpreter | Process | Command
 
 
 class FileVersion(Struct, frozen=True, kw_only=True):
@@ -156,6 +169,47 @@ class Listing(Struct, frozen=True, kw_only=True):
     entries: tuple[Entry, ...] = ()
     removed: dict[str, int] = {}
     """Names that a lower layer had, and the layer that took them away."""
+
+
+class RecordEvidence(Struct, frozen=True, kw_only=True):
+    """One RECORD and the files that it names (PyPA, "Recording installed projects").
+
+    Names of files are those of its rows, ``.`` and ``..`` resolved.
+    """
+
+    problem: str | None = None
+    """Why it was not read; or, where there is a digest, why not all that it names was compared."""
+    size: int = 0
+    sha256: str | None = None
+    lines: int | None = None
+    content: str | None = None
+    """The lines that were to be kept."""
+    deep: bool = False
+    """Hashes were compared."""
+    rows: int | None = None
+    """Well-formed ones; ``None``: they were not looked at."""
+    bad: int = 0
+    """Rows that are not well-formed."""
+    first_bad: str | None = None
+    """Which, what is wrong with it, and how it begins."""
+    outside: int = 0
+    """Rows that name a file outside of the environment, which is not looked at."""
+    first_outside: str | None = None
+    unreadable: int = 0
+    """Rows whose file can't be looked at."""
+    first_unreadable: str | None = None
+    checked: int = 0
+    """Rows whose file is the same, modified or missing."""
+    unverifiable: int = 0
+    """Rows that state something which could not be compared."""
+    modified: tuple[str, ...] = ()
+    """Files of another size, another hash, or another type."""
+    missing: tuple[str, ...] = ()
+    """Files that are not there."""
+    unnamed: int = 0
+    """How many more are modified or missing."""
+    layer: int | None = None
+    """Where layers can be told apart: the last one that modified a file which is named, or took it away."""
 
 
 class WalkReport(Struct, frozen=True, kw_only=True):
@@ -260,6 +314,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     walk: WalkReport | None = None
     files: dict[str, FileEvidence] = {}
     listings: dict[str, Listing] = {}
+    records: dict[str, RecordEvidence] = {}
     interpreters: dict[str, InterpreterEvidence] = {}
     process: ProcessEvidence | None = None
     home: str | None = None
@@ -314,6 +369,8 @@ class Document(Struct, frozen=True, kw_only=True):
     schema: str = SCHEMA
     header: Header
     subject: Subject
+    deep: bool = False
+    """Whether the contents of files are asked for as well."""
     engine: EngineFacts | None = None
     probe_sha256: str | None = None
     problems: tuple[LayerProblem, ...] = ()
@@ -330,6 +387,7 @@ class Evidence:
         self.walk: WalkReport | None = None
         self.files: dict[str, FileEvidence] = {}
         self.listings: dict[str, Listing] = {}
+        self.records: dict[str, RecordEvidence] = {}
         self.interpreters: dict[str, InterpreterEvidence] = {}
         self.process: ProcessEvidence | None = None
         self.home: str | None = None
@@ -387,6 +445,7 @@ class Evidence:
         self.found.update(answer.found)
         self.files.update(answer.files)
         self.listings.update(answer.listings)
+        self.records.update(answer.records)
         self.interpreters.update(answer.interpreters)
         self.commands.update(answer.commands)
         self.searches.update(answer.searches)

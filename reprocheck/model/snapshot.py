@@ -143,11 +143,17 @@ class Files(Model, frozen=True, kw_only=True):
     record_sha256: str | None = None
     """SHA-256 of RECORD as it stands, hex; ``None`` where there is none (no gap)."""
     checked: Literal["none", "sizes", "hashes"] = "none"
-    """How the files were compared with RECORD; this version compares none."""
+    """How the files were compared with RECORD; ``hashes``: with ``--deep``."""
     modified: tuple[str, ...] = ()
-    """Files that differ from RECORD."""
+    """Files that differ from RECORD, named as it names them; sorted. Scripts are compared without their first line,
+    which installers rewrite; bytecode in ``__pycache__`` is not compared."""
     missing: tuple[str, ...] = ()
-    """Files of RECORD that are not there."""
+    """Files of RECORD that are not there; sorted."""
+    unnamed: int = 0
+    """How many more are modified or missing than are named."""
+    unverifiable: int = 0
+    """Rows of RECORD that could not be compared: the size is not stated, the hash is none that can be trusted, a
+    script was rewritten."""
 
 
 class Package(Model, frozen=True, kw_only=True):
@@ -424,10 +430,11 @@ class Provenance(Model, frozen=True, kw_only=True):
 
     ``None`` where the target has no such thing (no gap).
 
-    In ``authors``, ``rewritten`` and ``removed`` the outer key is the id of an environment, ``environments``,
-    ``environments[ID].conda``, ``os_packages``, ``accelerator`` (CUDA libraries outside every environment) or
-    ``system``; the inner one is the name of what stands there, of an OS package of a foreign architecture
-    ``NAME:ARCHITECTURE``; the value is a layer's index. They are empty where layers could not be told apart.
+    In ``authors``, ``rewritten``, ``edited`` and ``removed`` the outer key is the id of an environment,
+    ``environments``, ``environments[ID].conda``, ``os_packages``, ``accelerator`` (CUDA libraries outside every
+    environment) or ``system``; the inner one is the name of what stands there, of an OS package of a foreign
+    architecture ``NAME:ARCHITECTURE``; the value is a layer's index. They are empty where layers could not be told
+    apart.
     """
 
     image_id: str | None = None
@@ -443,6 +450,8 @@ class Provenance(Model, frozen=True, kw_only=True):
     """The layer that first brought what is there, in the version that is there."""
     rewritten: dict[str, dict[str, int]] = {}
     """The layer that last wrote it, where that is a later one."""
+    edited: dict[str, dict[str, int]] = {}
+    """The layer that last edited or removed one of its files since it was installed."""
     removed: dict[str, dict[str, int]] = {}
     """The layer that removed what is not there any more."""
     times: dict[str, dict[str, str]] = {}

@@ -2,7 +2,7 @@
 """The probe: runs in the target's own interpreter, answers a request with raw evidence, writes nothing.
 
 Standard library only. It must parse on Python 2.7, so that it can say politely that 2.7 is too old, and
-collect on 3.6 and newer; hence no annotations, no f-strings, no imports of reprocheck. It knows no format
+collect on 3.6 and newer; hence no annotations, no f-strings, no imports of reprocheck but of its own parts. It knows no format
 beyond what one pass needs; the host interprets. It is meant to be run with ``-I -S -B``: no start-up file
 of the target is executed.
 
@@ -36,6 +36,10 @@ import struct
 import subprocess
 import time
 import zlib
+
+# Parts in files of their own: when the probe is sent, their text stands in place of these lines.
+from reprocheck.probe.itself import SELF
+from reprocheck.probe.record import RECORD_LIMIT, Records
 
 FILE_LIMIT = 16 << 20
 """No file is carried beyond this many bytes, whatever is asked."""
@@ -84,52 +88,6 @@ def url_rules(end, instead):
 TEXT = url_rules(br"\s'\"", (br"\1", br"\1***", br"\1***", br"\1"))
 # What holds a NUL byte is no text: offsets in it have to stay, and a control character ends a URL.
 BINARY = url_rules(br"\s'\"\x00-\x1f\x7f", [overwritten] * len(SECRETS))
-
-# What another interpreter says of itself. Parses and runs on 2.7 as well. `site` is imported, never run:
-# under -S that executes nothing of the target's own.
-SELF = r"""
-import json, os, platform, sys
-def text(f, *a):
-    try:
-        return f(*a)
-    except Exception:
-        return None
-try:
-    from importlib.machinery import EXTENSION_SUFFIXES as suffixes
-except ImportError:
-    suffixes = []
-def path(p):
-    return (os.fsencode(p) if hasattr(os, "fsencode") else p).decode("latin-1")
-impl = getattr(sys, "implementation", None)
-def number(v):
-    out = "%d.%d.%d" % (v[0], v[1], v[2])
-    return out if v[3] == "final" else out + v[3][0] + str(v[4])
-facts = {
-    "version": "%d.%d.%d" % tuple(sys.version_info[:3]) + ("" if sys.version_info[3] == "final" else {"alpha": "a", "beta": "b", "candidate": "rc"}[sys.version_info[3]] + str(sys.version_info[4])),
-    "implementation": impl.name if impl else platform.python_implementation().lower(),
-    "cache_tag": getattr(impl, "cache_tag", None),
-    "abiflags": getattr(sys, "abiflags", ""),
-    "base_prefix": path(getattr(sys, "base_prefix", sys.prefix)),
-    "base_exec_prefix": path(getattr(sys, "base_exec_prefix", sys.exec_prefix)),
-    "platlibdir": getattr(sys, "platlibdir", "lib"),
-    "standard_path": [path(p) for p in sys.path],
-    "suffixes": list(suffixes),
-    "libc": text(os.confstr, "CS_GNU_LIBC_VERSION") if hasattr(os, "confstr") else None,
-    "markers": {
-        "implementation_name": impl.name if impl else "",
-        "implementation_version": number(impl.version) if impl else "0",
-        "os_name": os.name,
-        "platform_machine": platform.machine(),
-        "platform_python_implementation": platform.python_implementation(),
-        "platform_release": platform.release(),
-        "platform_system": platform.system(),
-        "platform_version": platform.version(),
-        "python_full_version": platform.python_version(),
-        "python_version": ".".join(platform.python_version_tuple()[:2]),
-        "sys_platform": sys.platform,
-    },
-}
-"""
 
 
 def text(raw):
@@ -190,6 +148,46 @@ class Disk(object):
     def is_dir(self, path):
         return os.path.isdir(path)
 
+    def facts(self, where, names):
+        """Type and size of files of one directory, links followed; of each that can't be told, the error's name."""
+        try:
+            handle = os.open(where, getattr(os, "O_PATH", 0) | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            return [problem(error)] * len(names)
+        try:
+            return [self.fact(handle, name) for name in names]
+        finally:
+            os.close(handle)
+
+    def fact(self, directory, name):
+        try:
+            facts = os.stat(name, dir_fd=directory)
+        except OSError as error:
+            return problem(error)
+        return stat.S_IFMT(facts.st_mode), facts.st_size
+
+    def fetch(self, paths):
+        """Nothing: files are at hand."""
+
+    def streams(self, paths):
+        """None: each file can be read on its own."""
+        return []
+
+    def contents(self, paths):
+        """Path and bytes of each piece of these files."""
+        for path in paths:
+            regular, size, read, close = self.open(path)
+            try:
+                at = 0
+                while regular and at < size:
+                    piece = read(1 << 20, at)
+                    if not piece:
+                        break
+                    yield path, piece
+                    at += len(piece)
+            finally:
+                close()
+
     def real(self, path):
         """Links resolved, if it is a file."""
         return os.path.realpath(path) if os.path.isfile(path) else None
@@ -213,7 +211,7 @@ class Answer(object):
         self.begin()
 
     def begin(self):
-        parts = ("found", "files", "listings", "interpreters", "commands", "searches", "elf")
+        parts = ("found", "files", "listings", "records", "interpreters", "commands", "searches", "elf")
         self.out = dict((part, {}) for part in parts)
         self.out.update(walk=None, process=None)
         self.scans = {}
@@ -306,6 +304,34 @@ class Answer(object):
         for path in self.expand(want["at"]):
             if text(path) not in self.out["files"]:
                 self.out["files"][text(path)] = self.file(path, want)
+
+    def record(self, want):
+        """Each RECORD that the pattern matches: its digest, and how the files that it names agree with it."""
+        records = Records(self.on, want.get("deep", False))
+        for path in self.expand(want["at"]):
+            if text(path) not in self.out["records"]:
+                self.out["records"][text(path)] = self.one_record(path, want, records)
+        records.compare()
+
+    def one_record(self, path, want, records):
+        try:
+            regular, size, read, close = self.on.open(path)
+        except OSError as error:
+            return {"problem": problem(error)}
+        try:
+            if not regular:
+                return {"problem": "not a regular file"}
+            raw = [] if size <= RECORD_LIMIT else None
+            told = self.digest(read, size, want.get("keep"), raw)
+        except OSError as error:
+            return {"problem": problem(error)}
+        finally:
+            close()
+        if raw is None:
+            told["problem"] = told["problem"] or "larger than the limit of %d bytes, so not compared" % RECORD_LIMIT
+        else:
+            records.take(path, scrub(b"".join(raw)), told)
+        return told
 
     def elf(self, want):
         """What the dynamic linker is told by each ELF file that the pattern matches."""
@@ -436,7 +462,7 @@ class Answer(object):
             if not regular:
                 return {"problem": "not a regular file"}
             if want.get("part") == "digest":
-                return self.digest(read, size, want.get("keep"))
+                return self.digest(read, size)
             limit = min(want.get("limit", WANT_LIMIT), self.file_limit, max(self.room, 0))
             # A file below /proc has size 0 and contents all the same.
             raw, header = b"", want.get("part") == "header"
@@ -461,7 +487,7 @@ class Answer(object):
         self.room -= len(raw)
         return {"problem": None, "size": size, "cut": cut, "content": text(scrub(raw))}
 
-    def digest(self, read, size, keep):
+    def digest(self, read, size, keep=None, pieces=None):
         """SHA-256 and count of lines, and the lines that hold a text."""
         if size > DIGEST_LIMIT:
             return {"problem": "larger than the limit of %d bytes" % DIGEST_LIMIT, "size": size}
@@ -472,6 +498,8 @@ class Answer(object):
             if not piece:
                 break
             at += len(piece)
+            if pieces is not None:
+                pieces.append(piece)
             seen.update(piece)
             lines += piece.count(b"\n")
             last = piece[-1:]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reprocheck.integrity import is_code, new_edits, words
 from reprocheck.model.report import Finding, Severity
+from reprocheck.model.snapshot import Files
 from reprocheck.rules.base import Comparison, EnvironmentPair, Rule, finding
 from reprocheck.rules.repair import reinstall, restore
 from reprocheck.rules.requirers import asked_for, brackets, checks, listed, requirers, sentences
@@ -304,6 +306,53 @@ def package_files_changed(comparison: Comparison) -> Iterator[Finding]:
         )
 
 
+def package_edited(comparison: Comparison) -> Iterator[Finding]:
+    """A package's files were edited by hand since it was installed.
+
+    ## What it checks
+    The size of each installed file against the one that RECORD states, with `--deep` its hash too, and whether
+    it is there at all. Only what the baseline does not have edited already. Code (`.py`, `.so`, `.pth`) is major,
+    other files are minor. Not judged: bytecode, rows without size and hash, what the installer writes beside
+    RECORD; scripts are compared without their first line.
+
+    ## Why it matters
+    Version, origin and requirements are what they were, and the code is not: no list of packages shows it.
+    Whoever installs the same versions does not get the same program.
+
+    ## Example
+    `numpy 1.23.5`: `numpy/core/numeric.py` modified, after `RUN sed -i … numeric.py`.
+
+    ## What to do
+    Install the package again; or publish the edited copy as a version of its own, and install that.
+
+    ## When it is noise
+    When an image is made smaller on purpose (`strip`, tests deleted): lock it as it is, and the same edits are
+    no longer a finding.
+    """
+    for pair in comparison.pairs:
+        before = {package.name: package for package in pair.before.packages if package.active}
+        for package in pair.after.packages:
+            base = before.get(package.name)
+            files = new_edits(base.files if base else Files(), package.files)
+            if not package.active or not (said := words(files)):
+                continue
+            code = any(map(is_code, (*files.modified, *files.missing)))
+            yield finding(
+                "python-package",
+                package.name,
+                "major" if code or files.unnamed else "minor",
+                f"{package.name} {package.version} was edited since it was installed: {said}",
+                environment=pair.after.id,
+                after=said,
+                details={"version": package.version, "compared": package.files.checked},
+                evidence=(
+                    *(f"modified: {name}" for name in files.modified),
+                    *(f"missing: {name}" for name in files.missing),
+                ),
+                fix=reinstall(pair, package.name) if base and base.version == package.version else None,
+            )
+
+
 def _version_changes(comparison: Comparison, direction: Direction) -> Iterator[Finding]:
     for pair, name, before, after in _both(comparison):
         if "version" not in pair.changed[name]:
@@ -431,4 +480,5 @@ RULES = (
         frameworks_count_earlier=True,
     ),
     Rule(code="RC108", name="package-files-changed", level="bits", check=package_files_changed),
+    Rule(code="RC109", name="package-edited", level="packages", check=package_edited),
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from reprocheck.layers.entry import Entry
 from reprocheck.layers.tree import Place, Tree
@@ -46,6 +47,33 @@ class TreeFiles:
         entry = self._find(path, follow=False).entry
         return _TYPES[entry.type] | entry.mode, _size(entry), entry.link if entry.type == "link" else None
 
+    def facts(self, where: bytes, names: Sequence[bytes]) -> list[tuple[int, int] | str]:
+        """Type and size of files of one directory, links followed; of each that can't be told, the error's name."""
+        # A directory that no layer has may be in a mount.
+        if self._hidden(where.strip(b"/")):
+            return ["EACCES"] * len(names)
+        try:
+            real = self._directory_at(where)
+            entries = self.tree.directory(real)
+        except OSError as error:
+            return [_name(error)] * len(names)
+        return [self._fact(where, name, real, entries) for name in names]
+
+    def _fact(
+        self, where: bytes, name: bytes, real: bytes, entries: Mapping[bytes, tuple[Entry, int]]
+    ) -> tuple[int, int] | str:
+        if self._hidden(real + b"/" + name):
+            return "EACCES"
+        if name not in entries:
+            return "ENOENT"
+        entry, _ = entries[name]
+        if entry.type == "link":
+            try:
+                entry = self._find(where + b"/" + name).entry
+            except OSError as error:
+                return _name(error)
+        return _TYPES[entry.type], entry.size
+
     def is_dir(self, path: bytes) -> bool:
         """Whether it is a directory, links followed."""
         try:
@@ -70,13 +98,43 @@ class TreeFiles:
 
         return place.entry.type == "file", place.entry.size, read, _nothing
 
+    def fetch(self, paths: Sequence[bytes]) -> None:
+        """Make ready what will be read."""
+        self.tree.fetch([place for _, place in self._places(paths)])
+
+    def streams(self, paths: Sequence[bytes]) -> list[list[bytes]]:
+        """Of these files those that come by in one stream, for each."""
+        streams: dict[int, list[bytes]] = {}
+        for path, place in self._places(paths):
+            if self.tree.layers[place.layer].streamed:
+                streams.setdefault(place.layer, []).append(path)
+        return [streams[layer] for layer in sorted(streams)]
+
+    def contents(self, paths: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
+        """Path and bytes of each piece of these files; fewer than there are where one can't be read."""
+        found = list(self._places(paths))
+        for number, piece in self.tree.contents([place for _, place in found]):
+            yield found[number][0], piece
+
+    def _places(self, paths: Sequence[bytes]) -> Iterator[tuple[bytes, Place]]:
+        for path in paths:
+            with suppress(OSError):
+                yield path, self._find(path)
+
     def _find(self, path: bytes, *, follow: bool = True) -> Place:
         place = self.tree.find(path, follow=follow)
-        if (place.path + b"/").startswith(self._covered):
-            raise PermissionError(errno.EACCES, "mounted from elsewhere", path)
+        if self._hidden(place.path):
+            raise _mounted(path)
         return place
 
+    def _hidden(self, path: bytes) -> bool:
+        return (path + b"/").startswith(self._covered)
+
     def _directory(self, where: bytes) -> Mapping[bytes, tuple[Entry, int]]:
+        return self.tree.directory(self._directory_at(where))
+
+    def _directory_at(self, where: bytes) -> bytes:
+        """Where a directory is, links resolved."""
         path = self._below_known(where)
         if path is None:
             place = self._find(where)
@@ -86,7 +144,7 @@ class TreeFiles:
         if len(self._real) >= _REMEMBERED:
             self._real.clear()
         self._real[where] = path
-        return self.tree.directory(path)
+        return path
 
     def _below_known(self, where: bytes) -> bytes | None:
         """A directory in one that was looked at before, which spares the way to it from the root."""
@@ -98,7 +156,15 @@ class TreeFiles:
         if found is None or found[0].type != "dir":
             return None
         path = known + b"/" + name if known else name
-        return None if (path + b"/").startswith(self._covered) else path
+        return None if self._hidden(path) else path
+
+
+def _name(error: OSError) -> str:
+    return errno.errorcode.get(error.errno or 0, type(error).__name__)
+
+
+def _mounted(path: bytes) -> OSError:
+    return PermissionError(errno.EACCES, "mounted from elsewhere", path)
 
 
 def _nothing() -> None:

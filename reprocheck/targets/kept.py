@@ -25,6 +25,8 @@ HELD = 64 << 20
 _CHUNK = 1 << 18
 _LEAST = 4096
 """Bytes of one piece that is held, unless the file ends: a stream may come by in crumbs."""
+SCRIPT_LIMIT = 16 << 10
+"""Bytes of a script that is kept; it is needed where its size is not the recorded one."""
 
 _IN_FOLDERS = re.compile(
     rb"(?:^|/)(?:[^/]*[.-](?:dist-info|egg-info)|EGG-INFO|conda-meta|dpkg/status\.d|ld\.so\.conf\.d)/[^/]+$",
@@ -41,6 +43,7 @@ _BY_NAME = re.compile(
     rb"|dpkg/status|apk/db/installed|rpm/(?:Packages(?:\.db)?|rpmdb\.sqlite(?:-wal)?)"
     rb")$"
 )
+_SCRIPT = re.compile(rb"(?:^|/)bin/[^/]+$")
 _SAMPLED = re.compile(rb"(?:^|/)(?:[^/]+\.so(?:\.[^/]*)?|(?:python|pypy)[23]?(?:\.\d+)?t?)$")
 
 
@@ -60,6 +63,8 @@ def known(index: LayerIndex, kept: Mapping[int, bytes], opened: Callable[[], Rea
 
 def wanted(name: bytes, size: int) -> bool:
     """Whether to keep a file, by its name in the layer."""
+    if size <= SCRIPT_LIMIT and _SCRIPT.search(name):
+        return True
     return size <= FILE_LIMIT and (_IN_FOLDERS.search(name) or _BY_NAME.search(name)) is not None
 
 

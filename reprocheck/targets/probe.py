@@ -36,6 +36,9 @@ TOO_OLD_EXIT = 79
 TOO_OLD_MARK = b"reprocheck-probe: Python is too old"
 
 
+_PART = re.compile(rb"^from reprocheck\.probe\.(\w+) import .*\n", re.MULTILINE)
+
+
 class Lost(Exception):  # noqa: N818 - an event of the conversation, never shown
     """The other end closed before a whole answer had come."""
 
@@ -57,8 +60,10 @@ class Channel(Protocol):
 
 @cache
 def program() -> bytes:
-    """The source of the probe."""
-    return files("reprocheck.probe").joinpath("collect.py").read_bytes()
+    """The source of the probe: one program, its parts put in where it imports them."""
+    folder = files("reprocheck.probe")
+    source = folder.joinpath("collect.py").read_bytes()
+    return _PART.sub(lambda found: folder.joinpath(f"{found[1].decode()}.py").read_bytes(), source)
 
 
 @cache

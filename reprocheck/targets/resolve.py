@@ -38,7 +38,7 @@ class Access:
     platform: str | None = None
     """``OS/ARCHITECTURE[/VARIANT]``, where an archive or layout holds several."""
     deep: bool = False
-    """Digests of uncompressed layers are compared too."""
+    """The contents of files and of uncompressed layers are compared with their digests too."""
     no_verify: bool = False
     """Nothing is compared with digests."""
     no_exec: bool = False

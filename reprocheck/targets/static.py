@@ -65,7 +65,7 @@ class _Answers(collect.Answer):
             ReprocheckError: a layer is not what its digest says, or was lost on the way.
         """
         self.begin()
-        self._reads = [want["at"] for want in request["wants"] if want["want"] == "read"]
+        self._reads = [want["at"] for want in request["wants"] if want["want"] in {"read", "record"}]
         self._objects = [want["at"] for want in request["wants"] if want["want"] == "elf"]
         out: dict[str, Any] = collect.answer(request, self)
         if self._refused is not None:
@@ -76,6 +76,12 @@ class _Answers(collect.Answer):
         """Files, made ready with all others of this round."""
         self._fetch()
         super().read(want)
+
+    def record(self, want: Mapping[str, Any]) -> None:
+        """RECORD files, made ready with all others of this round; what they name comes by when it is compared."""
+        self._fetch()
+        with self._refusing():
+            super().record(want)
 
     def elf(self, want: Mapping[str, Any]) -> None:
         """ELF files, made ready with all others of this round."""

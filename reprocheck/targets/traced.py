@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 
 import msgspec
 
 from reprocheck.layers.tree import Place, Tree
-from reprocheck.model.evidence import Answer, AnyWant, Document, ElfEvidence, FileEvidence, FileVersion, Read
+from reprocheck.model.evidence import (
+    Answer,
+    AnyWant,
+    Document,
+    ElfEvidence,
+    FileEvidence,
+    FileVersion,
+    Read,
+    RecordEvidence,
+)
 from reprocheck.probe import collect
 from reprocheck.targets.session import Session
 
@@ -22,6 +33,8 @@ class Traced:
         self._session = session
         self._tree = tree
         self._mounts = tuple(f"{mount.rstrip('/')}/" for mount in mounts)
+        self._gone: dict[str, dict[str, int]] = {}
+        """What was taken out of directories, as far as it was asked for."""
 
     @property
     def document(self) -> Document:
@@ -42,6 +55,7 @@ class Traced:
                 path: listing if listing.problem else msgspec.structs.replace(listing, removed=self._removed(path))
                 for path, listing in told.listings.items()
             },
+            records={path: self._edited(path, record) for path, record in told.records.items()},
             interpreters={
                 path: msgspec.structs.replace(one, **self._layers(one.real)) for path, one in told.interpreters.items()
             },
@@ -52,6 +66,22 @@ class Traced:
         if file.problem is not None:
             return file
         return msgspec.structs.replace(file, **self._layers(path), mtime=self._mtime(path), versions=versions)
+
+    def _edited(self, path: str, record: RecordEvidence) -> RecordEvidence:
+        """The highest layer that wrote one of the modified files, or took a missing one away."""
+        base = posixpath.dirname(posixpath.dirname(path))
+        layers = [self._layers(f"{base}/{name}").get("layer") for name in record.modified]
+        layers += [self._taken(f"{base}/{name}") for name in record.missing]
+        return msgspec.structs.replace(record, layer=max((one for one in layers if one is not None), default=None))
+
+    def _taken(self, path: str) -> int | None:
+        """The layer that took a file away, or a directory above it."""
+        while path:
+            above, _, name = path.rpartition("/")
+            if name in (removed := self._removed(above)):
+                return removed[name]
+            path = above
+        return None
 
     def _object(self, one: ElfEvidence) -> ElfEvidence:
         if not one.real:
@@ -74,13 +104,13 @@ class Traced:
             return None
 
     def _removed(self, path: str) -> dict[str, int]:
-        if f"{path}/".startswith(self._mounts):
-            return {}
-        try:
-            removed = self._tree.removed(self._tree.find(path.encode("latin-1")).path)
-        except OSError:
-            return {}
-        return {name.decode("latin-1"): layer for name, layer in removed.items()}
+        if path not in self._gone:
+            self._gone[path] = {}
+            if not f"{path}/".startswith(self._mounts):
+                with suppress(OSError):
+                    removed = self._tree.removed(self._tree.find(path.encode("latin-1")).path)
+                    self._gone[path] = {name.decode("latin-1"): layer for name, layer in removed.items()}
+        return self._gone[path]
 
     def _versions(self, limits: Mapping[str, int]) -> dict[str, tuple[FileVersion, ...]]:
         """What files held in lower layers, the lowest first; ``limits``: bytes of each, by path."""

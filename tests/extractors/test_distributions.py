@@ -198,16 +198,6 @@ def test_the_directory_has_another_name(tmp_path: Path) -> None:
     assert foo.problems == ("metadata says foo, the directory's name says bar",)
 
 
-def test_a_record_is_digested_and_nothing_that_it_names_is_opened(tmp_path: Path) -> None:
-    record = '../../../../etc/shadow,,\n"unclosed,,\n<<<<<<< x\n'
-    tree = Tree(plant(tmp_path, wheel("foo", "1.0", RECORD=record)), interpreters=PYTHON)
-    evidence = tree.evidence()
-    (foo,) = environment(environments.read(evidence)).packages
-    assert foo.files.count == 3
-    assert foo.files.record_sha256 is not None
-    assert [path for path in evidence.files if "shadow" in path] == []
-
-
 def test_the_interpreter_is_no_package(tmp_path: Path) -> None:
     info = "/usr/local/lib/python3.9/lib-dynload/Python-3.9.2.egg-info"
     found = facts(tmp_path, {info: "Name: Python\nVersion: 3.9.2\n"})

@@ -12,6 +12,7 @@ from reprocheck.explain import (
 )
 from reprocheck.formats import explain
 from reprocheck.model.report import IntroducedBy
+from reprocheck.model.snapshot import Files
 from tests.formats.golden import check
 
 PROTOBUF = PackageExplanation(
@@ -25,6 +26,7 @@ PROTOBUF = PackageExplanation(
     installer="pip",
     requested=True,
     problems=("RECORD is missing",),
+    files=Files(checked="sizes", modified=("google/protobuf/message.py",), missing=("google/x.txt",), unverifiable=1),
     copies=(Copy(version="3.19.6", location="{prefix}/lib/python3/dist-packages"),),
     required_by=(
         Requirer(

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reprocheck.probe import collect
+from reprocheck.targets import probe
 from tests import interpreters
 from tests.elf import shared_object
 
@@ -202,7 +203,8 @@ def test_it_agrees_with_readelf() -> None:
 @pytest.mark.parametrize("minor", interpreters.MINORS)
 def test_every_interpreter_reads_the_same(minor: int, tmp_path: Path) -> None:
     (tmp_path / "library").write_bytes(LIBRARY)
-    source = Path(collect.__file__)
+    source = tmp_path / "probe.py"
+    source.write_bytes(probe.program())
     program = (
         "import json, os, runpy, sys;"
         f"probe = runpy.run_path({str(source)!r});"
@@ -263,14 +265,14 @@ def test_find_says_where_it_could_not_go(tmp_path: Path) -> None:
     assert out["searches"]["module"]["denied"] == [str(closed)]
 
 
-def test_a_digest_keeps_the_lines_that_are_asked_for(tmp_path: Path) -> None:
+def test_a_record_keeps_the_lines_that_are_asked_for(tmp_path: Path) -> None:
     lines = [f"pkg/module{number}.{'so' if number % 1000 == 0 else 'py'},sha256=x,1" for number in range(60_000)]
     path = tmp_path / "RECORD"
     path.write_text("\n".join(lines))
-    want = {"want": "read", "at": str(path), "part": "digest"}
-    kept = answer({**want, "keep": ".so"})["files"][str(path)]
+    want = {"want": "record", "at": str(path)}
+    kept = answer({**want, "keep": ".so"})["records"][str(path)]
     assert path.stat().st_size > 1 << 20, "it takes several pieces"
     assert kept["content"].splitlines() == [line for line in lines if ".so" in line]
-    plain = answer(want)["files"][str(path)]
+    plain = answer(want)["records"][str(path)]
     assert "content" not in plain
     assert {**kept, "content": None} == {**plain, "content": None}

@@ -16,7 +16,7 @@ import pytest
 from reprocheck.layers.directory import Directory
 from reprocheck.layers.tree import Tree
 from reprocheck.model.evidence import InterpreterFacts
-from reprocheck.probe import collect
+from reprocheck.probe import itself
 from reprocheck.targets.interpreter_files import Unknown, facts_of
 from tests import interpreters
 from tests.evidence import plant
@@ -33,7 +33,7 @@ def machine() -> Iterator[Tree]:
 
 def said(executable: Path) -> InterpreterFacts:
     ran = subprocess.run(
-        [executable, "-I", "-S", "-B", "-c", collect.SELF + "\nprint(json.dumps(facts))"],
+        [executable, "-I", "-S", "-B", "-c", itself.SELF + "\nprint(json.dumps(facts))"],
         capture_output=True,
         check=True,
     )
