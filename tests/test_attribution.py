@@ -100,6 +100,8 @@ def about(kind: SubjectKind, name: str, environment: str | None = None, *suffers
         (about("os", "os"), "RUN b"),
         (about("os", "libc"), None),
         (about("variable", "numpy", "/usr"), None),
+        (about("cuda", "nccl /usr/lib/libnccl.so.2"), "RUN b"),
+        (about("cuda", "cudnn {prefix}/libcudnn.so.8", "/opt"), "RUN c"),
         # Violated from when both were there.
         (about("python-package", "numpy", "/usr", "late"), "RUN d"),
         (about("python-package", "numpy", "/usr", "early", "late"), "RUN c"),
@@ -110,10 +112,23 @@ def about(kind: SubjectKind, name: str, environment: str | None = None, *suffers
 def test_layers_that_were_read_tell(told: Finding, brought: str | None) -> None:
     authors = {
         "/usr": {"numpy": 2, "early": 0, "late": 3},
-        "/opt": {"numpy": 1},
+        "/opt": {"numpy": 1, "cudnn {prefix}/libcudnn.so.8": 2},
+        "accelerator": {"nccl /usr/lib/libnccl.so.2": 1},
         "environments": {"/opt": 1},
         "environments[/usr].conda": {"numpy": 3},
         "system": {"os": 1},
         "os_packages": {"numpy": 0},
     }
     assert traced(told, authors, {"/usr": {"gone": 3}}) == brought
+
+
+@pytest.mark.parametrize(("before", "brought"), [(None, "RUN a"), ("8.9", "RUN d")])
+def test_another_version_of_a_library_in_the_same_file(before: str | None, brought: str) -> None:
+    after = of(layers=["a", "b", "c", "d"])
+    name = "cudnn /usr/lib/libcudnn.so.8"
+    traces = {"authors": {"accelerator": {name: 0}}, "rewritten": {"accelerator": {name: 3}}}
+    after = msgspec.structs.replace(after, provenance=msgspec.structs.replace(after.provenance, **traces))
+    told = msgspec.structs.replace(about("cuda", name), before=before)
+    (attributed,) = attribute((told,), of(layers=["x"]), after)
+    assert attributed.introduced_by is not None
+    assert attributed.introduced_by.instruction == brought

@@ -8,7 +8,7 @@ import pytest
 
 from reprocheck.extractors import accelerator, shared_objects
 from reprocheck.extractors.shared_objects import SharedObjects
-from reprocheck.model.evidence import Evidence
+from reprocheck.model.evidence import ElfEvidence, Evidence
 from tests.elf import cache, shared_object
 from tests.evidence import Tree
 from tests.extractors.stack import SHOWN, SITE, read, target, wheel
@@ -193,4 +193,16 @@ def test_a_search_that_stopped_is_a_gap(tmp_path: Path) -> None:
     evidence.searches["module"] = msgspec.structs.replace(search, denied=(f"{SITE}/closed",), reason="stopped")
     facts = accelerator.read(evidence)
     assert [gap.where for gap in facts.gaps] == ["image:test", f"{SITE}/closed"]
+    assert facts.coverage.state == "partial"
+
+
+def test_an_object_whose_bytes_can_not_be_had_is_a_gap(tmp_path: Path) -> None:
+    path = f"{SITE}/one.so"
+    evidence = target(tmp_path, {path: shared_object("libnowhere.so.1"), f"{SITE}/two.so": b"text"}).evidence()
+    assert accelerator.read(evidence).gaps == ()
+    evidence.elf[path] = ElfEvidence(problem="EFBIG", size=1 << 30, real=path)
+    facts = accelerator.read(evidence)
+    assert [(gap.what, gap.where) for gap in facts.gaps] == [("accelerator", path)]
+    assert "too far apart" in facts.gaps[0].reason
+    assert facts.fields["accelerator"].missing == ()
     assert facts.coverage.state == "partial"
