@@ -132,3 +132,13 @@ def test_another_version_of_a_library_in_the_same_file(before: str | None, broug
     (attributed,) = attribute((told,), of(layers=["x"]), after)
     assert attributed.introduced_by is not None
     assert attributed.introduced_by.instruction == brought
+
+
+def test_an_edit_is_put_down_to_the_layer_of_the_edit() -> None:
+    after = of(layers=["a", "b", "c"])
+    traces = {"authors": {"/usr": {"numpy": 0, "six": 0}}, "edited": {"/usr": {"numpy": 1}}}
+    after = msgspec.structs.replace(after, provenance=msgspec.structs.replace(after.provenance, **traces))
+    for name, instruction in (("numpy", "RUN b"), ("six", None)):
+        told = msgspec.structs.replace(about("python-package", name, "/usr"), name="package-edited")
+        (attributed,) = attribute((told,), of(layers=["x"]), after)
+        assert (attributed.introduced_by and attributed.introduced_by.instruction) == instruction

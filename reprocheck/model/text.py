@@ -12,7 +12,7 @@ _ESCAPE = re.compile(rb"\\(\\|x[0-9a-f]{2})")
 # C0 and C1 controls, DEL, and the bidirectional and invisible controls that can rewrite what a line
 # seems to say (Unicode TR 36, "bidirectional text spoofing").
 _UNPRINTABLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
 
 _LAST_BYTE = 0xFF

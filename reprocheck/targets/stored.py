@@ -137,13 +137,23 @@ def _keep(image: Image, layers: Sequence[TreeLayer], cache: LayerCache) -> None:
         if isinstance(layer, StreamedLayer) and layer.passes and stored.digest is not None:
             whole = not any(problem.lost for problem in layer.index.problems)
             if whole:
-                harmless = {offset: content for offset, content in layer.kept.items() if not _secret(content)}
-                cache.store(stored.digest, layer.index, harmless)
+                masked = {offset: _masked(content) for offset, content in layer.kept.items()}
+                cache.store(stored.digest, layer.index, masked)
 
 
-def _secret(content: bytes) -> bool:
-    """Whether a credential stands in it, as evidence is rid of: it is not laid down in a file either."""
-    return not content.startswith(_PROGRAM) and collect.scrub(content) != content
+_MASKS = collect.url_rules(rb"\s'\"", [collect.overwritten] * len(collect.SECRETS))
+
+
+def _masked(content: bytes) -> bytes:
+    """Contents without the credentials that evidence is rid of, and as long as they were.
+
+    Evidence of the masked contents is the evidence of the true ones: what stands there is taken out as the secret was.
+    """
+    if content.startswith(_PROGRAM):
+        return content
+    for rule, instead in (collect.BINARY if b"\0" in content else _MASKS)[:-1]:
+        content = rule.sub(instead, content)
+    return content
 
 
 def _checked(image: Image, *, verify: bool, deep: bool) -> DigestsChecked:

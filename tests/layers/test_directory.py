@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -157,3 +158,30 @@ def test_a_directory_that_the_kernel_has_moved_is_refused(root: Path) -> None:
     os.setxattr(root / "usr", "trusted.overlay.redirect", b"/elsewhere")
     with closing(OverlayDirectory(root)) as layer, pytest.raises(OSError, match="moved"):
         layer.directory(b"")
+
+
+def test_directories_of_one_name_inside_each_other(root: Path) -> None:
+    """Deeper than handles are held: a way that was taken in part is no way from the root."""
+    deepest = "/".join("d" for _ in range(70))
+    plant(root, {f"/{deepest}/x": "deep", "/d/x": "shallow"})
+    with closing(Directory(root)) as layer:
+        tree = Tree([layer])
+        for path, found in ((f"{deepest}/x", b"deep"), ("d/x", b"shallow"), (f"{deepest}/x", b"deep")):
+            assert tree.read(tree.find(path.encode()), 0, 9) == found
+
+
+def test_a_directory_is_read_by_many_threads(root: Path) -> None:
+    names = [f"d{number % 7}/e{number % 5}/{number}" for number in range(400)]
+    plant(root, {f"/{name}": name for name in names})
+    with closing(Directory(root)) as layer, ThreadPoolExecutor(8) as pool:
+        tree = Tree([layer])
+        places = [tree.find(name.encode()) for name in names]
+        assert list(pool.map(lambda place: tree.read(place, 0, 99).decode(), places)) == names
+
+
+def test_contents_go_by_and_what_is_gone_has_none(root: Path) -> None:
+    plant(root, {"/a": "1" * 9, "/b": "2" * 9})
+    with closing(Directory(root)) as layer:
+        wanted = [(name, layer.directory(b"")[name]) for name in (b"b", b"a")]
+        (root / "b").unlink()
+        assert list(layer.contents(wanted)) == [(1, b"1" * 9)]

@@ -367,3 +367,68 @@ def test_nothing_is_taken_from_a_stream_that_is_another_one_by_now() -> None:
         layer.fetch([(b"first", layer.directory(b"")[b"first"])])
     assert layer.kept == {}
     assert layer.passes == 2
+
+
+def passed(layer: Layer, *names: bytes) -> list[bytes]:
+    wanted = []
+    for name in names:
+        above, _, base = name.rpartition(b"/")
+        wanted.append((name, layer.directory(above)[base]))
+    found = [b""] * len(names)
+    for number, piece in layer.contents(wanted):
+        found[number] += piece
+    return found
+
+
+def test_contents_go_by_in_pieces(made: Maker) -> None:
+    big = random.Random(1).randbytes(3 << 20)
+    layer = made(
+        file(b"d/a", b"1" * 600),
+        file(b"big", big),
+        file(b"kept.kept", b"k" * 10),
+        hard(b"again", b"big"),
+        file(b"empty"),
+        link(b"l", b"big"),
+        file(b"last", b"z"),
+    )
+    names = (b"last", b"again", b"kept.kept", b"empty", b"l", b"big", b"d", b"d/a")
+    assert passed(layer, *names) == [b"z", big, b"k" * 10, b"", b"", big, b"", b"1" * 600]
+    assert max(len(piece) for _, piece in layer.contents([(b"big", layer.directory(b"")[b"big"])])) <= 1 << 20
+    assert passed(layer) == []
+
+
+def test_a_sparse_file_has_no_contents_to_go_by(made: Maker) -> None:
+    records = {"GNU.sparse.major": b"1", "GNU.sparse.minor": b"0", "GNU.sparse.realsize": b"5000"}
+    layer = made(pax(records) + file(b"holes", b"1" * 512), file(b"after", b"x"))
+    assert passed(layer, b"holes", b"after") == [b"", b"x"]
+
+
+def test_contents_of_a_stream_take_one_pass_and_are_not_held() -> None:
+    opened = Opened(file(b"a.kept", b"a") + b"".join(file(b"f%d" % n, b"%d" % n * 700) for n in range(9)) + END)
+    layer = lay(opened, kept_file=500, kept_all=500)
+    assert passed(layer, b"a.kept") == [b"a"]
+    assert (opened.times, layer.passes) == (1, 1)
+    assert passed(layer, b"f8", b"f1", b"a.kept") == [b"8" * 700, b"1" * 700, b"a"]
+    assert (opened.times, layer.passes, opened.open) == (2, 2, 0)
+    assert sum(map(len, layer.kept.values())) == 1
+
+
+def test_a_part_that_was_kept_is_not_taken_for_the_whole() -> None:
+    opened = Opened(file(b"lib.so", b"0123456789" * 100) + END)
+    layer = StreamedLayer.open(
+        opened, lambda *_: False, sample=lambda _name, _size, contents: {0: contents.read(10)}, sampled=lambda *_: True
+    )
+    assert list(layer.kept.values()) == [b"0123456789"]
+    assert passed(layer, b"lib.so") == [b"0123456789" * 100]
+    assert layer.passes == 2
+
+
+def test_contents_of_a_stream_that_is_cut_or_gone() -> None:
+    opened = Opened(file(b"a", b"1" * 600) + file(b"b", b"2" * 600) + END)
+    layer = lay(opened)
+    opened.data = opened.data[:1800]
+    with pytest.raises(OSError, match="ends at byte 1800"):
+        passed(layer, b"a", b"b")
+    assert opened.open == 0
+    with pytest.raises(OSError, match="gone"):
+        passed(StreamedLayer(layer.index, {}, broken), b"a")

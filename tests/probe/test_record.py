@@ -8,25 +8,36 @@ import hashlib
 import io
 import json
 import os
+import tarfile
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reprocheck.archives.digest import DigestError
+from reprocheck.layers.blob import BlobError, OpenFile, Pieces, Window
 from reprocheck.layers.directory import Directory
+from reprocheck.layers.tar_layer import StreamedLayer
 from reprocheck.layers.tree import Tree
+from reprocheck.model.evidence import Record, RecordEvidence
 from reprocheck.pipeline import capture
 from reprocheck.probe import collect, record
+from reprocheck.targets import kept
 from reprocheck.targets.address import Address
 from reprocheck.targets.files import TreeFiles
 from reprocheck.targets.resolve import Access
+from reprocheck.targets.static import StaticSession
 from tests import interpreters
+from tests.layers.archives import END, Drip, file, plain, streamed
+from tests.targets.test_static import DOCUMENT
 
 SITE = "/usr/local/lib/python3.9/site-packages"
 SOURCE = b"answer = 42\n"
@@ -61,7 +72,23 @@ def asked(files: Any, at: str, *, deep: bool) -> dict[str, Any]:
     return records
 
 
-@pytest.fixture(params=["disk", "tree"])
+@contextmanager
+def packed(root: Path) -> Iterator[StreamedLayer]:
+    """A directory as a layer that comes by as a stream, of which is kept what is kept of every layer."""
+    with tempfile.TemporaryFile() as archived:
+        with tarfile.open(fileobj=archived, mode="w") as archive:
+            archive.add(root, "/")
+        archived.flush()
+        window = Window(OpenFile(archived.fileno()), 0, archived.tell())
+
+        def opened() -> Pieces:
+            reader = window.reader()
+            return Pieces(lambda: reader.read(1 << 16))
+
+        yield kept.as_it_comes_by(opened)
+
+
+@pytest.fixture(params=["disk", "tree", "stream"])
 def compare(request: pytest.FixtureRequest, tmp_path: Path) -> Compare:
     """Compares one RECORD, `mod-1.0.dist-info/RECORD` of a site directory below `tmp_path`."""
 
@@ -76,7 +103,18 @@ def compare(request: pytest.FixtureRequest, tmp_path: Path) -> Compare:
             (told,) = asked(TreeFiles(Tree([layer])), f"{site}/mod-1.0.dist-info/RECORD", deep=deep).values()
         return told  # type: ignore[no-any-return]
 
-    return on_disk if request.param == "disk" else in_tree
+    def in_stream(rows: str | bytes, *, deep: bool = False, site: str = SITE) -> dict[str, Any]:
+        plant(tmp_path, f"{site}/mod-1.0.dist-info/RECORD", rows if isinstance(rows, bytes) else rows.encode())
+        with packed(tmp_path) as layer:
+            session = StaticSession(DOCUMENT, Tree([layer]))
+            answer = session.answer([Record(at=f"{site}/mod-1.0.dist-info/RECORD", deep=deep)])
+            assert layer.passes <= 1 + deep
+        assert answer is not None
+        assert answer.failed == ()
+        (told,) = answer.records.values()
+        return json.loads(json.dumps(msgspec.structs.asdict(told)))  # type: ignore[no-any-return]
+
+    return {"disk": on_disk, "tree": in_tree, "stream": in_stream}[request.param]
 
 
 def edits(told: dict[str, Any]) -> tuple[list[str], list[str]]:
@@ -333,7 +371,7 @@ def test_43_a_record_that_is_too_large(compare: Compare, monkeypatch: pytest.Mon
     told = compare("a" * 31)
     assert told["problem"] == "larger than the limit of 30 bytes, so not compared"
     assert (told["sha256"], told["lines"]) == (hashlib.sha256(b"a" * 31).hexdigest(), 1)
-    assert "rows" not in told
+    assert told.get("rows") is None
     assert compare("a" * 30)["problem"] is None
 
 
@@ -512,6 +550,124 @@ def test_what_cant_be_looked_at_is_neither_missing_nor_modified(tmp_path: Path) 
     assert (told["checked"], told["unreadable"], told["first_unreadable"]) == (0, 3, "pkg/a.py")
     (told,) = asked(Closed(), f"{tmp_path}{SITE}/*.dist-info/RECORD", deep=False).values()
     assert (told["checked"], told["unreadable"]) == (1, 2)
+
+
+# Layers that come by as a stream.
+
+LONG = SOURCE * 10_000
+
+
+def stream_of(*files: tuple[str, bytes]) -> bytes:
+    return b"".join(file(path.lstrip("/").encode(), raw) for path, raw in files) + END
+
+
+def told_of(layer: StreamedLayer, *, deep: bool, tree: Tree | None = None) -> RecordEvidence:
+    answer = StaticSession(DOCUMENT, tree or Tree([layer])).answer([Record(at=f"{SITE}/*.dist-info/RECORD", deep=deep)])
+    assert answer is not None
+    assert answer.failed == ()
+    (told,) = answer.records.values()
+    return told
+
+
+def test_many_files_of_several_streams_take_one_pass_each() -> None:
+    names = [f"{number}.py" for number in range(50)]
+    rows = "".join(row(f"pkg/{name}", LONG) for name in names)
+    below = streamed(*(file(f"{SITE}/pkg/{name}".encode(), LONG) for name in names))
+    above = streamed(
+        file(f"{SITE}/mod-1.0.dist-info/RECORD".encode(), rows.encode()),
+        file(f"{SITE}/pkg/7.py".encode(), LONG[::-1]),
+        file(f"{SITE}/pkg/8.py".encode(), LONG),
+    )
+    told = told_of(above, deep=False, tree=Tree([below, above]))
+    assert (told.modified, told.checked, below.passes, above.passes) == ((), 50, 1, 2), "RECORD was not kept"
+    told = told_of(above, deep=True, tree=Tree([below, above]))
+    assert (told.modified, told.checked, told.unreadable) == (("pkg/7.py",), 50, 0)
+    assert (below.passes, above.passes) == (2, 3)
+    assert sum(map(len, below.kept.values())) == 0, "nothing of them is held"
+
+
+def test_a_script_that_was_not_kept_is_fetched_and_no_alarm() -> None:
+    body = b"x = 1\n" * 5000
+    data = stream_of(
+        ("/usr/local/bin/run", b"#!/usr/local/bin/python3.9\n" + body),
+        (f"{SITE}/mod-1.0.dist-info/RECORD", row("../../../bin/run", b"#!python\n" + body).encode()),
+    )
+    layer = kept.as_it_comes_by(lambda: Drip(data))
+    told = told_of(layer, deep=False)
+    assert (told.modified, told.checked, told.unreadable, layer.passes) == ((), 1, 0, 2)
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_stream_that_is_gone_makes_no_edits(deep: bool) -> None:
+    body = b"x = 1\n" * 5000
+    data = stream_of(
+        ("/usr/local/bin/run", b"#!/usr/local/bin/python3.9\n" + body),
+        (f"{SITE}/mod.py", SOURCE[::-1]),
+        (f"{SITE}/mod-1.0.dist-info/RECORD", (row("../../../bin/run", b"#!python\n" + body) + row("mod.py")).encode()),
+    )
+    times = iter([data])
+    layer = kept.as_it_comes_by(lambda: Drip(next(times, b"")))
+    told = told_of(layer, deep=deep)
+    assert (told.modified, told.missing, told.unreadable) == ((), (), 1 + deep)
+    assert told.checked == 1 - deep
+
+
+def test_a_stream_that_breaks_late_makes_no_edits() -> None:
+    data = stream_of(
+        (f"{SITE}/a.py", SOURCE[::-1]),
+        (f"{SITE}/b.py", SOURCE),
+        (f"{SITE}/mod-1.0.dist-info/RECORD", (row("a.py") + row("b.py")).encode()),
+    )
+
+    class Late(Drip):
+        def read(self, size: int, /) -> bytes:
+            found = super().read(size)
+            if not found:
+                raise BlobError("corrupt")
+            return found
+
+    opened = iter([Drip(data), Late(data)])
+    told = told_of(kept.as_it_comes_by(lambda: next(opened)), deep=True)
+    assert (told.modified, told.checked, told.unreadable) == ((), 0, 2)
+
+
+def test_a_layer_that_is_another_one_by_now_ends_the_reading() -> None:
+    data = stream_of((f"{SITE}/a.py", SOURCE), (f"{SITE}/mod-1.0.dist-info/RECORD", row("a.py").encode()))
+
+    class Other(Drip):
+        def read(self, size: int, /) -> bytes:
+            found = super().read(size)
+            if not found:
+                raise DigestError("digest mismatch layer 1")
+            return found
+
+    opened = iter([Drip(data), Other(data)])
+    with pytest.raises(DigestError, match="layer 1"):
+        told_of(kept.as_it_comes_by(lambda: next(opened)), deep=True)
+
+
+def test_below_a_mount_nothing_is_missing() -> None:
+    """A volume over the packages of a container that does not run: what it holds is not in the layers."""
+    rows = row("pkg/a.py") + row("pkg/sub/b.py") + row("mod.py") + row("gone.py")
+    layers = plain(
+        file(f"{SITE}/mod-1.0.dist-info/RECORD".encode(), rows.encode()), file(f"{SITE}/mod.py".encode(), b"below")
+    )
+    for mounts, seen in (((f"{SITE}/pkg", f"{SITE}/mod.py"), ((), ("gone.py",), 3)), ((), (("mod.py",), 3, 0))):
+        session = StaticSession(DOCUMENT, Tree([layers]), mounts=mounts)
+        answer = session.answer([Record(at=f"{SITE}/*.dist-info/RECORD")])
+        assert answer is not None
+        (told,) = answer.records.values()
+        missing = told.missing if mounts else len(told.missing)
+        assert (told.modified, missing, told.unreadable) == seen
+
+
+def test_no_secret_of_a_row_is_told(compare: Compare) -> None:
+    told = compare(
+        "https://me:secret@example.invalid/x.py,sha256=x,1\nhttps://me:secret@example.invalid/bad\n"
+        "/https://me:secret@example.invalid/outside,,\n"
+    )
+    assert "example.invalid" in json.dumps(told)
+    assert "secret" not in json.dumps(told)
 
 
 def test_a_record_that_is_missing_or_no_file(tmp_path: Path) -> None:

@@ -45,6 +45,13 @@ PASSED = (
 )
 
 
+@pytest.mark.parametrize("name", ["usr/local/bin/run", "opt/venv/bin/pip", "bin/sh"])
+def test_scripts_are_kept_while_they_are_small(name: str) -> None:
+    assert kept.wanted(name.encode(), kept.SCRIPT_LIMIT)
+    assert not kept.wanted(name.encode(), kept.SCRIPT_LIMIT + 1)
+    assert not kept.wanted(name.encode() + b"/x", 10)
+
+
 @pytest.mark.parametrize("name", KEPT)
 def test_kept(name: str) -> None:
     assert kept.wanted(name.encode(), 1000)

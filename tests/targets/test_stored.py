@@ -199,7 +199,9 @@ def test_a_layer_with_losses_is_not_kept(tmp_path: Path, own_cache: Path) -> Non
     assert told(target) == first
 
 
-def test_files_with_credentials_are_read_and_not_kept(tmp_path: Path, own_cache: Path) -> None:
+def test_credentials_are_masked_in_what_is_kept(
+    tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     secret = SITE + b"/delta-4.0.dist-info/direct_url.json"
     upper = layer(
         distribution("delta", "4.0"),
@@ -211,6 +213,7 @@ def test_files_with_credentials_are_read_and_not_kept(tmp_path: Path, own_cache:
     assert b"https://example.invalid/x.whl" in first
     assert b"hunter2" not in own_cache.read_bytes()
     assert rows(own_cache) == {sha(PACKED["+gzip"](one)) for one in (BASE, upper)}
+    monkeypatch.setattr(StreamedLayer, "_take", lambda *_: pytest.fail("a second pass over a layer"))
     assert told(target) == first
     assert b"hunter2" not in own_cache.read_bytes()
 

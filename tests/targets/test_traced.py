@@ -6,7 +6,7 @@ import pytest
 
 from reprocheck.layers.entry import Layer
 from reprocheck.layers.tree import Tree
-from reprocheck.model.evidence import Answer, FileVersion, List, Process, Read
+from reprocheck.model.evidence import Answer, FileVersion, List, Process, Read, Record
 from reprocheck.targets.static import StaticSession
 from reprocheck.targets.traced import Traced
 from tests.layers.archives import file, header, link, pax, plain, streamed
@@ -111,3 +111,27 @@ def test_versions_have_a_limit_together_and_the_highest_come_first(monkeypatch: 
 def test_what_was_no_file_has_no_content() -> None:
     found = answer(traced(plain(file(b"d/a/x")), LAYERS[1]), Read(at="/d/a", versions=True)).files["/d/a"]
     assert (found.layer, [one.content for one in found.versions]) == (1, [None])
+
+
+INFO = b"s/mod-1.dist-info/RECORD"
+
+
+def edited(*layers: Layer, mounts: tuple[str, ...] = ()) -> int | None:
+    rows = b"".join(b"%s,,1\n" % name for name in (b"pkg/a.py", b"pkg/b.py", b"pkg/deep/c.py"))
+    files = (file(b"s/pkg/a.py", b"1"), file(b"s/pkg/b.py", b"1"), file(b"s/pkg/deep/c.py", b"1"))
+    told = traced(plain(file(INFO, rows), *files), *layers, mounts=mounts).answer([Record(at="/s/*.dist-info/RECORD")])
+    assert told is not None
+    return told.records[f"/{INFO.decode()}"].layer
+
+
+def test_who_edited_a_package() -> None:
+    other = plain(file(b"s/other.py", b"22"))
+    assert edited(other) is None
+    assert edited(other, plain(file(b"s/pkg/a.py", b"22")), other) == 2
+    assert edited(plain(file(b"s/pkg/a.py", b"22")), plain(file(b"s/pkg/b.py", b"22"))) == 2
+    assert edited(plain(file(b"s/pkg/a.py", b"22")), plain(file(b"s/pkg/b.py", b"2"))) == 1, "b is of its size"
+    assert edited(plain(file(b"s/pkg/.wh.b.py")), other) == 1
+    assert edited(other, plain(file(b"s/pkg/.wh.deep")), other) == 2, "with the directory above it"
+    anew = plain(file(b"s/pkg/a.py", b"1"), file(b"s/pkg/b.py", b"1"))
+    assert edited(plain(file(b"s/.wh.pkg")), anew) is None, "it can't be told from the directory that is there"
+    assert edited(plain(file(b"s/pkg/a.py", b"22")), mounts=("/s/pkg",)) is None
