@@ -362,7 +362,7 @@ def test_an_edit_in_a_layer_by_every_route(deep: bool, image: Image, bench: Benc
         taken = capture(Address(kind, value), access)  # type: ignore[arg-type] # one of the kinds
         return next(one for one in taken.environments if one.id == "/opt/venv")
 
-    one = snapshot("image", edited, "throw-away")
+    one = snapshot("image", edited, "container")
     files = {package.name: package.files for package in one.packages}
     assert files["click"].modified == ("click/core.py",)
     assert files["idna"].modified == (("idna/core.py",) if deep else ())
