@@ -221,18 +221,18 @@ class Records(object):
         told.update({"unreadable": 0, "first_unreadable": None, "checked": 0, "unverifiable": 0})
         told.update({"modified": [], "missing": [], "unnamed": 0})
         self.owners.append(told)
-        heads = {}
+        heads, left, good = {}, self.rows, 0
         for number, found, line in rows(raw):
-            if not self.rows:
+            if not left:
                 told["problem"] = "more than %d rows in all, so not compared to its end" % ROW_LIMIT
                 break
-            self.rows -= 1
+            left -= 1
             wrong = fault(found)
             if wrong:
                 told["bad"] += 1
                 told["first_bad"] = told["first_bad"] or "row %d, %s: %s" % (number, wrong, line[:80].decode("latin-1"))
                 continue
-            told["rows"] += 1
+            good += 1
             path, digest, size = found
             head, _, name = path.rpartition(b"/")
             if head not in heads:
@@ -244,14 +244,12 @@ class Records(object):
                 told["outside"] += 1
                 told["first_outside"] = told["first_outside"] or path[:200].decode("latin-1")
             elif judged and (size or digest) and not (shown == info and name in TOLD):
-                claim = Claim(told, shown, name, size, digest)
-                names = self.places.get(where)
-                if names is None:
-                    self.places[where] = {name: [claim]}
-                elif name in names:
-                    names[name].append(claim)
-                else:
-                    names[name] = [claim]
+                said = (told, shown, name, size, digest)
+                names = self.places.setdefault(where, {})
+                before = names.setdefault(name, said)
+                if before is not said:
+                    names[name] = (before if isinstance(before, list) else [before]) + [said]
+        self.rows, told["rows"] = left, good
 
     def where(self, path, head, base, prefix):
         """The directory of a row, None where it is outside; how it is written best; whether its files are judged.
@@ -284,11 +282,12 @@ class Records(object):
             names = self.places[where]
             order = sorted(names)
             for name, found in zip(order, self.on.facts(where, order)):
-                claims = names[name]
-                first = claims[0]
-                if found == (REGULAR, first.size) and len(claims) == 1 and not self.deep:
-                    first.told["checked"] += 1  # nearly all of them
-                elif self.is_script(where, claims, found):
+                said = names[name]
+                if not self.deep and isinstance(said, tuple) and said[3] and found == (REGULAR, int(said[3])):
+                    said[0]["checked"] += 1  # nearly all of them
+                    continue
+                claims = [Claim(*one) for one in (said if isinstance(said, list) else [said])]
+                if self.is_script(where, claims, found):
                     scripts.append((os.path.join(where, name), claims, found[1]))
                 else:
                     self.judge(os.path.join(where, name), claims, found)

@@ -62,7 +62,7 @@ class TreeFiles:
     def _fact(
         self, where: bytes, name: bytes, real: bytes, entries: Mapping[bytes, tuple[Entry, int]]
     ) -> tuple[int, int] | str:
-        if self._hidden(real + b"/" + name):
+        if self._covered and self._hidden(real + b"/" + name):
             return "EACCES"
         if name not in entries:
             return "ENOENT"

@@ -15,16 +15,21 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 
+from reprocheck.model.snapshot import Package, Snapshot
 from reprocheck.pipeline import capture
 from reprocheck.targets.address import Address
 from reprocheck.targets.resolve import Access
 from tests.integration.running import Bench, Ran, put
+from tests.integration.test_six_ways import save
 from tests.interpreters import MINORS, debian_python, python
+from tests.packing import layout
 
 Run = Callable[..., Ran]
 Image = Callable[[str], str]
+Ways = Mapping[str, tuple[str, str | None]]
 
 SCRIPT = b"#!python\n# -*- coding: utf-8 -*-\nprint('data script')\n"
 CLI = b"#!/bin/sh\nexec true\n"
@@ -346,31 +351,82 @@ def test_an_image_that_nobody_touched(name: str, deep: bool, image: Image, run_r
     assert {package["files"]["unverifiable"] for package in recorded} == {0}
 
 
+EDITED = "/opt/venv/lib/python3.9/site-packages"
+
+
+@pytest.fixture(scope="module")
+def edited(image: Image, bench: Bench) -> str:
+    """An image with a file edited in its size, one edited otherwise, one removed and one added, each by a layer."""
+    return bench.build(
+        f"FROM {image('small')}\n"
+        f"RUN sed -i 's/a/b/' {EDITED}/idna/core.py && touch {EDITED}/attr/added.py\n"
+        f"RUN echo '# more' >> {EDITED}/click/core.py\n"
+        f"RUN rm {EDITED}/attr/_make.py\n"
+        "RUN touch /opt/later\n"
+    )
+
+
+@pytest.fixture(scope="module")
+def ways(edited: str, engine: docker.DockerClient, bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Ways:
+    """Every way to read it: target and route."""
+    where = tmp_path_factory.mktemp("edited")
+    saved = save(engine, edited, where)
+    found: dict[str, tuple[str, str | None]] = {
+        "container": (f"image:{edited}", "container"),
+        "exec": (f"container:{bench.start(edited).name}", "exec"),
+        "save": (f"image:{edited}", "save"),
+        "saved": (f"archive:{saved}", None),
+    }
+    for compression in ("gzip", "zstd"):
+        found[compression] = (f"oci:{layout(saved, where / compression, compression)}", None)
+    if os.geteuid() == 0:
+        found["storage"] = (f"image:{edited}", "storage")
+    return found
+
+
 @pytest.mark.engine
 @pytest.mark.parametrize("deep", [False, True])
-def test_an_edit_in_a_layer_by_every_route(deep: bool, image: Image, bench: Bench) -> None:
-    site = "/opt/venv/lib/python3.9/site-packages"
-    edited = bench.build(
-        f"FROM {image('small')}\n"
-        f"RUN sed -i 's/a/b/' {site}/idna/core.py && echo '# more' >> {site}/click/core.py"
-        f" && rm {site}/attr/_make.py && touch {site}/attr/added.py\n"
-    )
-    container = bench.start(edited)
+def test_an_edit_in_a_layer_by_every_route(deep: bool, ways: Ways) -> None:
+    def snapshot(target: str, route: str | None) -> Snapshot:
+        kind, _, value = target.partition(":")
+        return capture(Address(kind, value), Access(deep=deep, route=route))  # type: ignore[arg-type] # one of the kinds
 
-    def snapshot(kind: str, value: str, route: str | None = None) -> Any:
-        access = Access(deep=deep, route=route)
-        taken = capture(Address(kind, value), access)  # type: ignore[arg-type] # one of the kinds
-        return next(one for one in taken.environments if one.id == "/opt/venv")
+    def packages_of(taken: Snapshot) -> tuple[Package, ...]:
+        return next(one.packages for one in taken.environments if one.id == "/opt/venv")
 
-    one = snapshot("image", edited, "container")
-    files = {package.name: package.files for package in one.packages}
+    taken = {way: snapshot(*how) for way, how in ways.items()}
+    one = packages_of(taken["container"])
+    files = {package.name: package.files for package in one}
     assert files["click"].modified == ("click/core.py",)
     assert files["idna"].modified == (("idna/core.py",) if deep else ())
     assert files["attrs"].missing == ("attr/_make.py",)
     assert sum(bool(found.modified or found.missing) for found in files.values()) == (3 if deep else 2)
-    assert snapshot("container", str(container.name)).packages == one.packages
-    if os.geteuid() == 0:
-        assert snapshot("image", edited, "storage").packages == one.packages
+    for way, other in taken.items():
+        assert (way, packages_of(other), other.gaps) == (way, one, ())
+        layers = other.provenance.layers
+        told = {
+            name: str(layers[index].instruction).partition(" ")[2].split()[0]
+            for name, index in other.provenance.edited.get("/opt/venv", {}).items()
+        }
+        by = {"click": "echo", "attrs": "rm", **({"idna": "sed"} if deep else {})}
+        # Who asks the target's own Python sees no layers, unless the storage can be read beside.
+        unseen = way == "container" or (way == "exec" and os.geteuid() != 0)
+        assert (way, told) == (way, {} if unseen else by)
+
+
+@pytest.mark.engine
+def test_a_finding_names_the_layer_of_the_edit(ways: Ways, image: Image, tmp_path: Path, run_reprocheck: Run) -> None:
+    baseline = tmp_path / "baseline.json"
+    run_reprocheck("lock", f"image:{image('small')}", "-o", baseline).ended(0)
+    target, _ = ways["gzip"]
+    words = ("--baseline", baseline, "--format", "json", "--deep")
+    found = run_reprocheck("verify", target, *words).ended(1).json["findings"]
+    brought = {
+        one["subject"]["name"]: one["introduced_by"]["instruction"] for one in found if one["name"] == "package-edited"
+    }
+    assert {name: instruction.split()[1] for name, instruction in brought.items()} == {
+        "click": "echo", "attrs": "rm", "idna": "sed",
+    }  # fmt: skip
 
 
 @pytest.mark.engine
