@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 _OF_FILES = frozenset({"python-package", "conda-package", "os-package", "os", "python", "environment", "cuda", "file"})
 """Subjects that a layer brings; settings and variables are no files."""
-_EDITED = "package-edited"
+_UNMET = frozenset({"requirement-violated", "requirement-missing"})
+_OF_ONE_VERSION = frozenset(
+    {"package-origin-changed", "package-build-changed", "package-files-changed", "framework-build-changed"}
+)
+"""Rules about what can differ while the version is the same."""
 
 
 def attribute(findings: tuple[Finding, ...], before: Snapshot, after: Snapshot) -> tuple[Finding, ...]:
@@ -29,11 +33,8 @@ def attribute(findings: tuple[Finding, ...], before: Snapshot, after: Snapshot) 
         layer = None
         if finding.subject.kind in _OF_FILES:
             group, name = _place(finding)
-            if finding.name == _EDITED:
-                index, time = after.provenance.edited.get(group, {}).get(name), None
-            else:
-                index = _index(finding, group, name, after.provenance)
-                time = after.provenance.times.get(group, {}).get(name)
+            index = _index(finding, group, name, after.provenance)
+            time = None if finding.name == "package-edited" else after.provenance.times.get(group, {}).get(name)
             layer = only if index is None else named(index, after, time)
         signed.append(finding if layer is None else replace(finding, introduced_by=layer))
     return tuple(signed)
@@ -55,15 +56,31 @@ def _place(finding: Finding) -> tuple[str, str]:
 
 def _index(finding: Finding, group: str, name: str, provenance: Provenance) -> int | None:
     """Position of the layer from which on there was what the finding tells."""
+    again = provenance.rewritten.get(group, {}).get(name)
+    if finding.name == "package-edited":
+        return provenance.edited.get(group, {}).get(name)
+    if finding.name in _UNMET:
+        return _unmet(finding, group, name, provenance)
+    if finding.name in _OF_ONE_VERSION and again is not None:
+        return None  # either of the two layers, or one in between
+    if finding.subject.kind == "cuda" and finding.before is not None and again is not None:
+        return again  # a file of the same name with another version in it
+    return _of(provenance, group, name)
+
+
+def _unmet(finding: Finding, group: str, name: str, provenance: Provenance) -> int | None:
+    """A requirement is not met once both are there: what it asks of, or its absence, and the first of those who ask."""
+    asking = [_of(provenance, group, one) for one in finding.suffers]
+    known = [index for index in asking if index is not None]
     found = _of(provenance, group, name)
-    if finding.subject.kind == "cuda" and finding.before is not None:
-        # A file of the same name with another version in it.
-        found = provenance.rewritten.get(group, {}).get(name, found)
-    # A requirement is violated once both are there: what it asks of, and the first of those who ask.
-    suffering = [index for one in finding.suffers if (index := _of(provenance, group, one)) is not None]
-    if suffering and found is not None:
-        return max(found, min(suffering))
-    return found if found is not None else min(suffering, default=None)
+    if found is None:
+        # What the first side has as little was never there; else something that was not seen took it out of sight.
+        if finding.name != "requirement-missing" or finding.before is not None:
+            return None
+        found = 0
+    if any(index <= found for index in known):
+        return found
+    return max(found, min(known)) if known and len(known) == len(asking) else None
 
 
 def _of(provenance: Provenance, group: str, name: str) -> int | None:

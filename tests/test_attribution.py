@@ -102,11 +102,6 @@ def about(kind: SubjectKind, name: str, environment: str | None = None, *suffers
         (about("variable", "numpy", "/usr"), None),
         (about("cuda", "nccl /usr/lib/libnccl.so.2"), "RUN b"),
         (about("cuda", "cudnn {prefix}/libcudnn.so.8", "/opt"), "RUN c"),
-        # Violated from when both were there.
-        (about("python-package", "numpy", "/usr", "late"), "RUN d"),
-        (about("python-package", "numpy", "/usr", "early", "late"), "RUN c"),
-        # What is missing was never there: the first who requires it brought the trouble.
-        (about("python-package", "unknown", "/usr", "late", "early"), "RUN a"),
     ],
 )
 def test_layers_that_were_read_tell(told: Finding, brought: str | None) -> None:
@@ -120,6 +115,51 @@ def test_layers_that_were_read_tell(told: Finding, brought: str | None) -> None:
         "os_packages": {"numpy": 0},
     }
     assert traced(told, authors, {"/usr": {"gone": 3}}) == brought
+
+
+@pytest.mark.parametrize("rule", ["package-upgraded", "package-removed", "package-added", "package-downgraded"])
+@pytest.mark.parametrize("name", ["numpy", "gone", "unknown"])
+def test_a_change_is_put_down_to_its_own_layer_whoever_suffers(rule: str, name: str) -> None:
+    told = msgspec.structs.replace(about("python-package", name, "/usr", "late"), name=rule)
+    authors = {"/usr": {"numpy": 2, "early": 0, "late": 3}}
+    assert traced(told, authors, {"/usr": {"gone": 2}}) == (None if name == "unknown" else "RUN c")
+
+
+@pytest.mark.parametrize(
+    ("rule", "name", "before", "suffers", "brought"),
+    [
+        # From when both were there.
+        ("requirement-violated", "numpy", None, ("late",), "RUN d"),
+        ("requirement-violated", "numpy", None, ("early", "late"), "RUN c"),
+        ("requirement-violated", "numpy", None, ("early", "unknown"), "RUN c"),
+        ("requirement-violated", "numpy", None, ("late", "unknown"), None),
+        ("requirement-violated", "unknown", None, ("early", "late"), None),
+        ("requirement-missing", "gone", "1", ("early", "late"), "RUN b"),
+        ("requirement-missing", "gone", "1", ("late",), "RUN d"),
+        # What was never there: the first who requires it brought the trouble.
+        ("requirement-missing", "unknown", None, ("late", "numpy"), "RUN c"),
+        ("requirement-missing", "unknown", "1", ("late", "early"), None),
+    ],
+)
+def test_a_requirement_is_not_met_once_both_are_there(
+    rule: str, name: str, before: str | None, suffers: tuple[str, ...], brought: str | None
+) -> None:
+    told = msgspec.structs.replace(about("python-package", name, "/usr", *suffers), name=rule, before=before)
+    authors = {"/usr": {"numpy": 2, "early": 0, "late": 3}}
+    assert traced(told, authors, {"/usr": {"gone": 1}}) == brought
+
+
+@pytest.mark.parametrize(
+    "rule", ["package-origin-changed", "package-build-changed", "package-files-changed", "framework-build-changed"]
+)
+def test_what_differs_at_one_version_may_be_of_any_layer_that_wrote_it(rule: str) -> None:
+    after = of(layers=["a", "b", "c", "d"])
+    traces = {"authors": {"/usr": {"once": 1, "again": 1}}, "rewritten": {"/usr": {"again": 3}}}
+    after = msgspec.structs.replace(after, provenance=msgspec.structs.replace(after.provenance, **traces))
+    for name, instruction in (("once", "RUN b"), ("again", None)):
+        told = msgspec.structs.replace(about("python-package", name, "/usr"), name=rule)
+        (attributed,) = attribute((told,), of(layers=["x"]), after)
+        assert (attributed.introduced_by and attributed.introduced_by.instruction) == instruction
 
 
 @pytest.mark.parametrize(("before", "brought"), [(None, "RUN a"), ("8.9", "RUN d")])

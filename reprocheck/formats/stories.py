@@ -49,6 +49,14 @@ _VERSION_RULES = frozenset(
 """Rules whose ``before`` and ``after`` are versions; of others they may be origins, builds, hashes."""
 
 
+_LABELS = {
+    "requirement-violated": "unmet since",
+    "requirement-missing": "unmet since",
+    "package-edited": "edited by",
+}
+"""What a layer is to a subject, in a story that has more to tell of it."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Story:
     """All that was found about one subject."""
@@ -124,9 +132,18 @@ class Story:
         return _once(name for finding in self.findings for name in finding.suffers)
 
     @property
-    def introduced_by(self) -> IntroducedBy | None:
-        """The layer that brought it."""
-        return next((finding.introduced_by for finding in self.findings if finding.introduced_by), None)
+    def layers(self) -> tuple[tuple[str, IntroducedBy], ...]:
+        """The layer that brought it; behind it those of what else was found, where they are other ones, each labelled.
+
+        A requirement may be unmet since a later layer, and the files edited in one.
+        """
+        head = self.change or self.findings[0]
+        told: dict[int, tuple[str, IntroducedBy]] = {}
+        for finding in (head, *self.findings):
+            if finding.introduced_by is not None:
+                label = "brought by" if finding is head else _LABELS.get(finding.name, "brought by")
+                told.setdefault(finding.introduced_by.layer, (label, finding.introduced_by))
+        return tuple(told.values())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

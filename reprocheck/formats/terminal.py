@@ -130,9 +130,8 @@ def _story(page: Page, report: Report, story: Story, *, most: int) -> None:
     _repeat(page, "path", [" → ".join(path) for path in story.paths], most=most)
     if story.pulled_by:
         page.row("pulled by", "; ".join(_who_pulls(story, name) for name in story.pulled_by))
-    layer = story.introduced_by
-    if layer is not None:
-        page.row("brought by", brought_by(layer))
+    for label, layer in story.layers:
+        page.row(label, brought_by(layer))
     _repairs(page, [finding.fix for finding in story.findings if finding.fix is not None])
 
 

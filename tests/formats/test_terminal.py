@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 
 from reprocheck.formats import terminal
-from reprocheck.model.report import IntroducedBy, LevelReached, Report, Summary
+from reprocheck.model.report import Finding, IntroducedBy, LevelReached, Report, Summary
 from reprocheck.model.snapshot import Gap
 from tests.formats.golden import check
 from tests.formats.reports import EVERYTHING, PROTOBUF, TEAM, VERIFIED, finding, judged
@@ -121,6 +121,31 @@ def test_minor_changes_are_told_in_full_where_they_fail_the_gate() -> None:
     told = "layer 1 of 1: RUN x"
     assert told not in terminal.render(judged(PROTOBUF, findings=(change,)))
     assert told in terminal.render(judged(PROTOBUF, findings=(change,), threshold="minor"))
+
+
+def test_each_layer_of_a_story_is_told_once_and_for_what_it_is() -> None:
+    def layer(number: int) -> IntroducedBy:
+        return IntroducedBy(layer=number, layers=9, diff_id="x", instruction=f"RUN {number}")
+
+    upgraded, violated = PROTOBUF.findings
+    edited = finding("protobuf", "major", "protobuf 4.21.1 was edited", rule_name="package-edited")
+
+    def rows(*findings: Finding) -> list[str]:
+        text = terminal.render(judged(PROTOBUF, findings=findings))
+        return [" ".join(line.split()) for line in text.splitlines() if " of 9: " in line]
+
+    for first in ([violated, upgraded], [upgraded, violated]):
+        same = [replace(one, introduced_by=layer(5)) for one in first]
+        assert rows(*same) == ["brought by layer 5 of 9: RUN 5"]
+        apart = [replace(one, introduced_by=layer(5 if one is upgraded else 7)) for one in first]
+        assert rows(*apart) == ["brought by layer 5 of 9: RUN 5", "unmet since layer 7 of 9: RUN 7"]
+    alone = replace(violated, introduced_by=layer(7))
+    assert rows(alone) == ["brought by layer 7 of 9: RUN 7"]
+    assert rows(replace(upgraded, introduced_by=None), alone) == ["unmet since layer 7 of 9: RUN 7"]
+    assert rows(replace(upgraded, introduced_by=layer(5)), replace(edited, introduced_by=layer(6))) == [
+        "brought by layer 5 of 9: RUN 5",
+        "edited by layer 6 of 9: RUN 6",
+    ]
 
 
 @pytest.mark.parametrize(
