@@ -396,7 +396,8 @@ def _gap_paths(
             if path[1] not in common and path[1] in common.values():
                 continue  # the other side has an environment of this id, which is paired with another one
             path = ("environments", common.get(path[1], path[1]), *path[2:])
-        yield path, which
+        for listing in factpath.listings(path):
+            yield listing, which
 
 
 def _is_unknown(change: Change) -> bool:

@@ -353,12 +353,26 @@ def test_a_class_that_an_older_snapshot_does_not_know_is_not_read() -> None:
         "environments[/usr]",
         "environments[/usr].packages",
         "environments[/usr].packages[a]",
+        "environments[/usr].search_path",
+        "layers",
     ],
 )
 def test_a_gap_is_never_a_removal(gap: str) -> None:
     full, holed = of(package("a==1")), of(gaps=[gap])
     assert changes(full, holed) == changes(holed, full) == []
     assert len(changes(full, of())) == 1
+
+
+def test_what_no_layer_decides_is_gone_whatever_layer_is_lost() -> None:
+    before, after = snapshot(image=Image(user="app")), snapshot(image=Image(user=""), gaps=["layers"])
+    assert [where for where, *_ in changes(before, after)] == ["image/user"]
+
+
+def test_a_search_path_that_was_not_read_whole_may_hold_more_of_what_it_leads_to() -> None:
+    path_file = PathFile(path="{prefix}/a.pth", executable=False, sha256="0")
+    before, after = snapshot(environment(pth=(path_file,))), of(gaps=["environments[/usr].search_path"])
+    assert changes(before, after) == []
+    assert len(changes(before, of())) == 1
 
 
 def test_a_gap_in_an_item_leaves_nothing_of_it_comparable() -> None:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 _STEP = re.compile(r"\[(.*?)\](?=[.\[]|$)|([^.\[\]]+)", re.DOTALL)
 _ENVIRONMENT = re.compile(
@@ -26,6 +26,17 @@ def keys(what: str, environments: Iterable[str] = ()) -> tuple[str, ...]:
     if found := _ENVIRONMENT.fullmatch(what):
         return ("environments", found[1], *_steps(found[2] or ""))
     return _steps(what)
+
+
+def listings(path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Give what a gap at a path leaves incomplete, as paths: itself, or all that would have been read from there."""
+    match path:
+        case ("layers", *_):
+            yield from (("system",), ("environments",), ("os_packages",), ("accelerator",))
+        case ("environments", identity, "search_path", *_):
+            yield from (("environments", identity, part) for part in ("packages", "pth", "duplicates"))
+        case _:
+            yield path
 
 
 def _steps(what: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from reprocheck.graph import Graph, build
+from reprocheck.model import factpath
 from reprocheck.model.report import Finding, FindingSubject, Level, Severity, SubjectKind
 
 if TYPE_CHECKING:
@@ -114,7 +115,8 @@ def _pair(
                 removed.append(name)
             case ("packages", name, fact), _:
                 changed.setdefault(name, {})[fact] = change
-    listing = f"environments[{after.id}]"
+    listing = ("environments", after.id, "packages")
+    unread = {path for gap in after_side.gaps for path in factpath.listings(factpath.keys(gap.what, [after.id]))}
     return EnvironmentPair(
         before=before,
         after=after,
@@ -124,7 +126,7 @@ def _pair(
         changed=changed,
         named=after_side.subject.kind in {"python", "host"},
         listing_gap=after_side.reads_less(before_side, "environments")
-        or any(gap.what in {"environments", listing, f"{listing}.packages"} for gap in after_side.gaps),
+        or any(listing[: len(path)] == path for path in unread),
     )
 
 

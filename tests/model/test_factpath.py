@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from reprocheck.model.factpath import keys
+from reprocheck.model.factpath import keys, listings
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,18 @@ def test_an_id_that_looks_like_a_path_of_facts_is_known_where_the_ids_are() -> N
     )
     assert keys("environments[/a].packages[z]", there) == ("environments", "/a", "packages", "z")
     assert keys("environments[/new].pth", there) == ("environments", "/new", "pth")
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (("environments", "/usr", "packages"), [("environments", "/usr", "packages")]),
+        (
+            ("environments", "/usr", "search_path"),
+            [("environments", "/usr", name) for name in ("packages", "pth", "duplicates")],
+        ),
+        (("layers",), [("system",), ("environments",), ("os_packages",), ("accelerator",)]),
+    ],
+)
+def test_what_a_gap_leaves_incomplete(path: tuple[str, ...], expected: list[tuple[str, ...]]) -> None:
+    assert list(listings(path)) == expected

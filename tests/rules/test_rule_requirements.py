@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from reprocheck.model.snapshot import Coverage
 from reprocheck.rules import unjudged
 from tests.make import comparison, environment, finding, findings, of, package, python, snapshot, tensorflow, without
@@ -84,10 +86,11 @@ def test_a_requirement_says_whether_it_is_new_and_whether_there_is_anything_to_m
     assert checks == {"old": False, "user": False}
 
 
-def test_a_gap_in_the_listing_is_not_a_missing_package() -> None:
+@pytest.mark.parametrize("gap", ["environments[/usr].packages", "environments[/usr].search_path", "layers"])
+def test_a_gap_in_the_listing_is_not_a_missing_package(gap: str) -> None:
     user = package("tensorflow==2.9.0", "libclang>=13")
     before = of(user, package("libclang==14.0.1"))
-    after = of(user, package("zzz==1"), gaps=["environments[/usr].packages"])
+    after = of(user, package("zzz==1"), gaps=[gap])
     assert findings(before, after, "RC202") == ()
 
 
