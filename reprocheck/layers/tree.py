@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from reprocheck.layers.entry import Entry, Layer
+from reprocheck.layers.history import History
 
 LINKS = 40
 """As many links as the kernel follows for one path (path_resolution(7))."""
@@ -38,16 +39,18 @@ class Tree:
         # The kernel takes no notice of an opaque mark on the root of a layer: all roots are merged.
         self._shares: dict[bytes, tuple[int, ...]] = {b"": tuple(reversed(range(len(self.layers))))}
         self._merged: dict[bytes, dict[bytes, tuple[Entry, int]]] = {}
-        self._below: dict[int, Tree] = {}
+        self._histories: dict[bytes, History] = {}
 
-    def find(self, path: bytes, *, follow: bool = True) -> Place:
+    def find(self, path: bytes, *, follow: bool = True, before: int | None = None) -> Place:
         """The entry that a path leads to; the last link is left alone unless it is to be followed.
+
+        With ``before`` it is the one that the path led to before this layer was laid on those below it.
 
         Raises:
             OSError: ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG, or what the layer's own reading raised.
         """
         left = _steps(path)
-        place = self._root()
+        root = place = self._root(before)
         above: list[Place] = []
         links = 0
         while left:
@@ -57,15 +60,15 @@ class Tree:
             if name == b".":
                 continue
             if name == b"..":
-                place = above.pop() if above else self._root()
+                place = above.pop() if above else root
                 continue
-            entry, layer = self._entry(place.path, name, path)
+            entry, layer = self._entry(place.path, name, path, before)
             if entry.type == "link" and (left or follow):
                 links += 1
                 if links > LINKS:
                     raise _error(errno.ELOOP, path)
                 if entry.link.startswith(b"/"):
-                    place, above = self._root(), []
+                    place, above = root, []
                 left += _steps(entry.link)
                 continue
             above.append(place)
@@ -80,17 +83,7 @@ class Tree:
         """
         merged = self._merged.get(path)
         if merged is None:
-            merged = {}
-            hidden: set[bytes] = set()
-            for layer in self._share(path):
-                for name, entry in self.layers[layer].directory(path).items():
-                    if name in merged or name in hidden:
-                        continue
-                    if entry.type == "whiteout":
-                        hidden.add(name)
-                    else:
-                        merged[name] = (entry, layer)
-            self._merged[path] = merged
+            merged = self._merged[path] = self._merge(path)
         return merged
 
     def read(self, place: Place, start: int, length: int) -> bytes:
@@ -126,27 +119,20 @@ class Tree:
             for number, piece in self.layers[layer].contents(wanted):
                 yield positions[number], piece
 
-    def _entry(self, directory: bytes, name: bytes, path: bytes) -> tuple[Entry, int]:
+    def _entry(self, directory: bytes, name: bytes, path: bytes, before: int | None) -> tuple[Entry, int]:
         if len(name) > _NAME_MAX or len(path) >= _PATH_MAX:
             raise _error(errno.ENAMETOOLONG, path)
-        found = self.directory(directory).get(name)
-        if found is None:
+        there = self.directory(directory).get(name) if before is None else self._history(directory).before(name, before)
+        if there is None:
             raise _error(errno.ENOENT, path)
-        return found
-
-    def below(self, layer: int) -> Tree:
-        """The file system as it was before this layer."""
-        tree = self._below.get(layer)
-        if tree is None:
-            tree = self._below[layer] = Tree(self.layers[:layer])
-        return tree
+        return there
 
     def since(self, place: Place) -> int:
         """The layer that first wrote an entry which was of its type and in its place ever since."""
         since = place.layer
         while since > 0:
             try:
-                earlier = self.below(since).find(place.path, follow=False)
+                earlier = self.find(place.path, follow=False, before=since)
             except OSError:
                 break
             if earlier.entry.type != place.entry.type or earlier.path != place.path:
@@ -175,29 +161,57 @@ class Tree:
         entry = self.layers[layer].directory(above).get(name)
         return entry is not None and entry.opaque
 
-    def _root(self) -> Place:
-        layers = self._shares[b""]
-        return Place(b"", self.layers[layers[0]].root if layers else Entry(type="dir"), layers[0] if layers else 0)
+    def _root(self, before: int | None) -> Place:
+        highest = (len(self.layers) if before is None else before) - 1
+        return Place(b"", self.layers[highest].root if highest >= 0 else Entry(type="dir"), max(highest, 0))
+
+    def _merge(self, path: bytes) -> dict[bytes, tuple[Entry, int]]:
+        """Put a directory together, and take down which layers have a say in the directories in it."""
+        share = self._share(path)
+        if len(share) == 1:  # nothing to merge with, as in most directories
+            (layer,) = share
+            entries = self.layers[layer].directory(path)
+            return {name: (entry, layer) for name, entry in entries.items() if entry.type != "whiteout"}
+        merged: dict[bytes, tuple[Entry, int]] = {}
+        more: dict[bytes, list[int]] = {}
+        hidden: set[bytes] = set()
+        for layer in share:
+            for name, entry in self.layers[layer].directory(path).items():
+                if name in hidden:
+                    continue
+                if name not in merged:
+                    if entry.type != "whiteout":
+                        merged[name] = (entry, layer)
+                elif entry.type == "dir":
+                    more.setdefault(name, []).append(layer)
+                if entry.type != "dir" or entry.opaque:
+                    hidden.add(name)
+        for name, layers in more.items():
+            self._shares[path + b"/" + name if path else name] = (merged[name][1], *layers)
+        return merged
 
     def _share(self, path: bytes) -> tuple[int, ...]:
         """The layers that have a say in a directory, the highest first."""
         unknown = []
-        while (known := self._shares.get(path)) is None:
+        while path not in self._shares:
             unknown.append(path)
             path = path.rpartition(b"/")[0]
         for path in reversed(unknown):
             above, _, name = path.rpartition(b"/")
-            having = []
-            for layer in known:
-                entry = self.layers[layer].directory(above).get(name)
-                if entry is None:
-                    continue
-                if entry.type != "dir":
-                    break
-                having.append(layer)
-                if entry.opaque:
-                    break
-            known = self._shares[path] = tuple(having)
+            found = self.directory(above).get(name)
+            # Merging the directory above may have told which layers, if they are more than one.
+            self._shares.setdefault(path, (found[1],) if found and found[0].type == "dir" else ())
+        return self._shares[path]
+
+    def _history(self, path: bytes) -> History:
+        unknown = []
+        while (known := self._histories.get(path)) is None and path:
+            unknown.append(path)
+            path = path.rpartition(b"/")[0]
+        if known is None:
+            known = self._histories[b""] = History.of_root(self.layers)
+        for path in reversed(unknown):
+            known = self._histories[path] = known.below(path.rpartition(b"/")[2])
         return known
 
 

@@ -136,7 +136,7 @@ class Traced:
         layer = self._layers(path).get("layer", 0)
         while layer > 0:
             try:
-                place = self._tree.below(layer).find(path.encode("latin-1"))
+                place = self._tree.find(path.encode("latin-1"), before=layer)
             except OSError:
                 return
             yield place

@@ -18,6 +18,7 @@ from tests.faults.made import (
     BASE,
     INSTRUCTIONS,
     SITE,
+    STATUS,
     WAYS,
     WHOLE,
     archive,
@@ -463,10 +464,20 @@ def test_hostile_names_are_printed_safely(command: Command, tmp_path: Path, base
 
 
 def test_many_layers(command: Command, tmp_path: Path) -> None:
-    layers = (BASE, APPS, *(layer(file(b"opt/%d" % number)) for number in range(2000)))
+    """Each brings a package, and has its say in the directory and in the database that all of them share."""
+    upgraded = STATUS + b"\nPackage: p\nStatus: install ok installed\nArchitecture: amd64\nVersion: %d\n"
+    more = (
+        layer(distribution(f"p{number}", "1"), file(b"var/lib/dpkg/status", upgraded % number))
+        for number in range(5000)
+    )
+    layers = (BASE, APPS, *more)
     document = command("capture", archive(tmp_path / "a", *layers), "--format", "json").ended(0).json
-    assert found(document) == WHOLE
-    assert len(document["provenance"]["layers"]) == 2002
+    assert found(document) == WHOLE | {f"p{number}": "1" for number in range(5000)}
+    provenance = document["provenance"]
+    assert len(provenance["layers"]) == 5002
+    brought = provenance["authors"]
+    assert (brought["/usr/local"]["p0"], brought["/usr/local"]["p4999"]) == (2, 5001)
+    assert (brought["os_packages"]["tar"], brought["os_packages"]["p"]) == (0, 5001)
 
 
 def test_many_whiteouts(command: Command, tmp_path: Path) -> None:
