@@ -92,6 +92,8 @@ class PackageExplanation(Model, frozen=True, kw_only=True):
     """What each version would violate, from the lowest up."""
     layer: IntroducedBy | None
     """The layer that brought it; ``None`` unless the target's layers leave one possibility."""
+    from_base: bool | None = None
+    """Whether the base image has brought it; ``None``: no base was named, or it can't be told."""
 
 
 def explain_package(snapshot: Snapshot, name: str) -> tuple[PackageExplanation, ...]:

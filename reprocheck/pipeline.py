@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,12 +16,15 @@ from reprocheck.diff import changes, one_sided, pair_environments
 from reprocheck.extractors.assemble import assemble, wants
 from reprocheck.model import codec
 from reprocheck.model.evidence import Document, Evidence, unanswered
-from reprocheck.model.report import Level, MadeBy, Report, Side, Threshold
+from reprocheck.model.report import Level, MadeBy, Pair, Report, Side, Threshold
 from reprocheck.model.snapshot import Gap, Snapshot
 from reprocheck.scope import checked, unasked_machine, unpaired
 from reprocheck.targets.address import Address
 from reprocheck.targets.resolve import Access, open_target
 from reprocheck.verdict import classes, default_level, unreadable, verdict
+
+if TYPE_CHECKING:
+    from reprocheck.rules import Comparison
 
 ROUNDS = 5
 """Answers lead to questions: pyvenv.cfg names a home, .pth files name directories. No further than this."""
@@ -86,20 +90,41 @@ def capture(address: Address, access: Access) -> Snapshot:
     return collect(address, access)[1]
 
 
-def compare(before: Snapshot, after: Snapshot, question: Question, baseline: BaselineFile | None = None) -> Report:
-    """Judge what differs between two snapshots; ``baseline`` is the file that the first was read from, if any."""
+def compare(
+    before: Snapshot,
+    after: Snapshot,
+    question: Question,
+    baseline: BaselineFile | None = None,
+    base: Snapshot | None = None,
+) -> Report:
+    """Judge what differs between two snapshots.
+
+    Args:
+        before: the first side.
+        after: the second side.
+        question: what is asked.
+        baseline: the file that the first side was read from, if any.
+        base: the image that the second side is built on, where one was named: it is told what comes from it.
+    """
     # A capture judges nothing, and imports a fifth less without these.
     from reprocheck import rules
     from reprocheck.attribution import attribute
 
     level = question.level or default_level(before, after)
-    pairing = pair_environments(before, after, question.pairs)
-    comparison = rules.arrange(before, after, pairing.pairs, changes(before, after, pairing))
+    comparison, pairs = _arranged(before, after, question.pairs)
     findings = attribute(rules.judge(comparison, level), before, after)
+    below = None
+    if base is not None:
+        from reprocheck.base import placed, summary
+
+        by_hand = {one: other for one, other in question.pairs.items() if other in {it.id for it in base.environments}}
+        of_base = rules.judge(_arranged(before, base, by_hand)[0], level)
+        findings = placed(findings, of_base, base, after)
+        below = summary(_side(base, None), base, after, before, findings)
     theirs = _named(before)
     unjudged, accepted = rules.unjudged(comparison)
     unasked = unasked_machine(before, after, question.level)
-    alone = tuple(unpaired(before, after, pairing.pairs))
+    alone = tuple(unpaired(before, after, pairs))
     gaps = tuple(dict.fromkeys((*after.gaps, *theirs, *alone, *unjudged, *unasked)))
     unread = {*(after.gaps if unreadable(after) else ()), *(theirs if unreadable(before) else ()), *alone}
     forgiven = () if question.gate else tuple(gap for gap in gaps if gap not in unread)
@@ -112,13 +137,22 @@ def compare(before: Snapshot, after: Snapshot, question: Question, baseline: Bas
         failing=judged.failing,
         baseline=_side(before, baseline),
         target=_side(after, None),
-        pairs=pairing.pairs,
+        base=below,
+        pairs=pairs,
         summary=judged.summary,
-        checked=checked(before, after, pairing.pairs, level),
+        checked=checked(before, after, pairs, level),
         findings=findings,
         gaps=gaps,
         notes=(*one_sided(before, after, classes(level)), *accepted, *after.provenance.notes),
     )
+
+
+def _arranged(before: Snapshot, after: Snapshot, by_hand: Mapping[str, str]) -> tuple[Comparison, tuple[Pair, ...]]:
+    """Two snapshots as rules look at them, and how their environments were paired."""
+    from reprocheck import rules
+
+    pairing = pair_environments(before, after, by_hand)
+    return rules.arrange(before, after, pairing.pairs, changes(before, after, pairing)), pairing.pairs
 
 
 def _named(before: Snapshot) -> tuple[Gap, ...]:

@@ -39,12 +39,18 @@ LAYERS = (
     ("pythonpath",),
     ("extractors",),
     ("graph", "integrity", "versions"),
-    ("formats", "rules", "explain", "attribution", "diff", "verdict", "scope", "output"),
+    ("formats", "rules", "explain", "attribution", "base", "diff", "verdict", "scope", "output"),
     ("pipeline", "demo", "doctor", "lock", "by_hand"),
     ("cli",),
     ("__main__",),
 )
-WITHIN_A_LAYER = {("graph", "versions"), ("explain", "attribution"), ("scope", "verdict"), ("demo", "pipeline")}
+WITHIN_A_LAYER = {
+    ("graph", "versions"),
+    ("explain", "attribution"),
+    ("base", "diff"),
+    ("scope", "verdict"),
+    ("demo", "pipeline"),
+}
 
 HEAVY = ("deepdiff", "docker", "requests", "rich", "urllib3")
 NO_RULES = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reprocheck.cli.options import access_options, report_options
+from reprocheck.cli.options import access_options, base_option, report_options
 
 if TYPE_CHECKING:
     from reprocheck.cli.outputs import Outputs
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("target")
 @click.option("--baseline", metavar="FILE", required=True, type=click.Path(path_type=Path), help="What was locked.")
+@base_option
 @report_options(gate=True)
 @access_options
-def verify(target: str, baseline: Path, question: Question, outputs: Outputs, access: Access) -> int:
+def verify(target: str, baseline: Path, base: str | None, question: Question, outputs: Outputs, access: Access) -> int:
     """Verify that TARGET still is what the baseline says."""
     from reprocheck.pipeline import capture, compare, load_baseline
     from reprocheck.targets.resolve import resolve
@@ -29,16 +30,19 @@ def verify(target: str, baseline: Path, question: Question, outputs: Outputs, ac
     access.deep = access.deep or question.level == "bits"
     locked, file = load_baseline(baseline)
     address = resolve(target, access)
-    outputs.spare([str(baseline), *_files(address)])
-    return outputs.deliver(compare(locked, capture(address, access), question, file))
+    below = None if base is None else resolve(base, access)
+    outputs.spare([str(baseline), *_files(address, below)])
+    captured = capture(address, access)
+    return outputs.deliver(compare(locked, captured, question, file, capture(below, access) if below else None))
 
 
 @click.command()
 @click.argument("before")
 @click.argument("after", required=False)
+@base_option
 @report_options(gate=False)
 @access_options
-def diff(before: str, after: str | None, question: Question, outputs: Outputs, access: Access) -> int:
+def diff(before: str, after: str | None, base: str | None, question: Question, outputs: Outputs, access: Access) -> int:
     """Tell what differs between two targets, or between a container and the image that it was started from."""
     from reprocheck.pipeline import capture, compare
     from reprocheck.targets.resolve import image_of, resolve
@@ -46,12 +50,18 @@ def diff(before: str, after: str | None, question: Question, outputs: Outputs, a
     access.deep = access.deep or question.level == "bits"
     one = resolve(before, access)
     first, second = (image_of(one, access), one) if after is None else (one, resolve(after, access))
-    outputs.spare(_files(first, second))
-    return outputs.deliver(compare(capture(first, access), capture(second, access), question))
+    below = None if base is None else resolve(base, access)
+    outputs.spare(_files(first, second, below))
+    sides = capture(first, access), capture(second, access)
+    return outputs.deliver(compare(*sides, question, base=capture(below, access) if below else None))
 
 
-def _files(*addresses: Address) -> list[str]:
+def _files(*addresses: Address | None) -> list[str]:
     """The files that are compared, which no report may replace."""
     from reprocheck.targets.address import chosen
 
-    return [chosen(address.value)[0] for address in addresses if address.kind in {"snapshot", "evidence", "archive"}]
+    return [
+        chosen(address.value)[0]
+        for address in addresses
+        if address and address.kind in {"snapshot", "evidence", "archive"}
+    ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reprocheck.cli.options import access_options
+from reprocheck.cli.options import access_options, base_option
 from reprocheck.cli.say import color, say, width
 
 if TYPE_CHECKING:
@@ -93,17 +93,27 @@ def lock(target: str, output: str, note: str | None, allowed: tuple[str, ...], f
 @click.command()
 @click.argument("target")
 @click.argument("package")
+@base_option
 @click.option("--format", "format_", type=click.Choice(_FORMATS), default="text", show_default=True)
 @access_options
-def explain(target: str, package: str, format_: str, access: Access) -> None:
+def explain(target: str, package: str, base: str | None, format_: str, access: Access) -> None:
     """Explain why PACKAGE is in TARGET: who requires it, which versions they allow, which copy is taken."""
     from reprocheck import pipeline
+    from reprocheck.base import explained, remarks
     from reprocheck.explain import explain_package
     from reprocheck.formats.explain import render
     from reprocheck.model import codec
     from reprocheck.output import write_output
     from reprocheck.targets.resolve import resolve
 
-    told = explain_package(pipeline.capture(resolve(target, access), access), package)
+    address = resolve(target, access)
+    below = None if base is None else resolve(base, access)
+    captured = pipeline.capture(address, access)
+    told = explain_package(captured, package)
+    if below is not None:
+        built_on = pipeline.capture(below, access)
+        told = explained(told, built_on, captured)
+        for remark in remarks(built_on, captured):
+            say(f"{below}: {remark}")
     text = codec.encode_json(told) if format_ == "json" else render(told, width=width(), color=color()).encode()
     write_output("-", text)

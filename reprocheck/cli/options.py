@@ -120,6 +120,14 @@ def report_options(*, gate: bool) -> Callable[[Function], Function]:
     return options
 
 
+base_option = click.option(
+    "--base",
+    metavar="TARGET",
+    help="The image that TARGET is built on, or a baseline of it: tell what comes from it, and what does not.",
+)
+"""What the target is built on; the command takes ``base``."""
+
+
 def _with(options: tuple[Function, ...], command: Function) -> Function:
     for option in reversed(options):
         command = option(command)

@@ -36,8 +36,8 @@ def _package(page: Page, package: PackageExplanation) -> None:
     _rows(page, "problem", package.problems)
     if package.files.checked != "none":
         page.row("files", _files(package.files))
-    if package.layer is not None:
-        page.row("brought by", brought_by(package.layer))
+    if package.layer is not None or package.from_base is not None:
+        page.row("brought by", brought_by(package.layer, package.from_base))
     _rows(page, "required by", [_requirer(package, requirer) for requirer in package.required_by] or ["nobody"])
     _rows(page, "path", [" → ".join(path) for path in package.paths if len(path) > 1])
     _rows(page, "requires", [_requirement(requirement) for requirement in package.requires] or ["nothing"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reprocheck.formats.words import counted, place_of
+from reprocheck.formats.words import BASE, counted, place_of
 from reprocheck.model.report import SEVERITIES
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from reprocheck.model.report import (
         Finding,
         FindingSubject,
-        IntroducedBy,
         Report,
         RequirementCheck,
         Severity,
@@ -132,23 +131,25 @@ class Story:
         return _once(name for finding in self.findings for name in finding.suffers)
 
     @property
-    def layers(self) -> tuple[tuple[str, IntroducedBy], ...]:
-        """The layer that brought it; behind it those of what else was found, where they are other ones, each labelled.
+    def authors(self) -> tuple[tuple[str, Finding], ...]:
+        """The finding that knows the layer of it; behind it those of other layers that tell more of it, each labelled.
 
-        A requirement may be unmet since a later layer, and the files edited in one.
+        A requirement may be unmet since a later layer, and the files edited in one. Where no layer is known, one
+        finding may know whether it comes from the base image.
         """
+        told: dict[int, tuple[str, Finding]] = {}
         head = self.change or self.findings[0]
-        told: dict[int, tuple[str, IntroducedBy]] = {}
         for finding in (head, *self.findings):
             if finding.introduced_by is not None:
                 label = "brought by" if finding is head else _LABELS.get(finding.name, "brought by")
-                told.setdefault(finding.introduced_by.layer, (label, finding.introduced_by))
-        return tuple(told.values())
+                told.setdefault(finding.introduced_by.layer, (label, finding))
+        placed = (finding for finding in (head, *self.findings) if finding.from_base is not None)
+        return tuple(told.values()) or tuple(("brought by", finding) for finding in placed)[:1]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fold:
-    """Findings of one rule from one layer, too harmless to be told one by one."""
+    """Findings of one rule and of one origin, too harmless to be told one by one."""
 
     findings: tuple[Finding, ...]
 
@@ -162,6 +163,8 @@ class Fold:
         told = f"{count} {first.name.rpartition('-')[2]}"
         if first.introduced_by is not None:
             told += f" in {place_of(first.introduced_by)}"
+        if first.from_base is not None:
+            told += f", {BASE[first.from_base]}"
         asked = sum(finding.details.get("asked_for") == "true" for finding in self.findings)
         if 0 < asked < len(self.findings):
             told += f": {asked} asked for, {len(self.findings) - asked} with them"
@@ -180,11 +183,11 @@ def stories(report: Report) -> list[Story]:
 
 def folds(harmless: Iterable[Story]) -> Iterator[Fold]:
     """Fold stories that nobody has to read one by one."""
-    groups: dict[tuple[str, str, str | None], list[Finding]] = {}
+    groups: dict[tuple[str, str, str | None, bool | None], list[Finding]] = {}
     for story in harmless:
         for finding in story.findings:
             layer = finding.introduced_by.diff_id if finding.introduced_by else None
-            groups.setdefault((finding.rule, finding.subject.kind, layer), []).append(finding)
+            groups.setdefault((finding.rule, finding.subject.kind, layer, finding.from_base), []).append(finding)
     for group in groups.values():
         yield Fold(findings=tuple(group))
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from reprocheck.formats.layout import Part
     from reprocheck.formats.stories import Story
-    from reprocheck.model.report import Fix, Report, RequirementCheck
+    from reprocheck.model.report import Base, Fix, Report, RequirementCheck
 
 WIDTH = 100
 """Columns where nobody says how many there are: in files, and in the logs of CI systems."""
@@ -79,10 +79,23 @@ def _verdict(page: Page, report: Report, told: Sequence[Story]) -> None:
         words = "  " + " · ".join([*gaps, *counts, *_agreeing(report)])
         page.line((report.verdict, report.verdict), drift, words)
         page.aside(f"{side(report.target)} against {report.baseline.name}")
+    if report.base is not None:
+        _base(page, report.base)
     if len(report.pairs) > 1 or any(pair.before != pair.after for pair in report.pairs):
         for pair in report.pairs:
             same = pair.before == pair.after
             page.row("paired", pair.before if same else f"{pair.before} with {pair.after}", f" ({pair.rule})")
+
+
+def _base(page: Page, base: Base) -> None:
+    under = base.layers is not None and base.shared == base.layers
+    what = f", the lowest {counted(base.layers or 0, 'layer')} of the target" if under else ""
+    total = base.findings + base.others + base.untold
+    told = f" · {base.findings or 'none'} of {counted(total, 'finding')} from it" if total else ""
+    untold = f", {base.untold:,} can't be told" if base.untold else ""
+    page.row("base", f"{side(base.side)}{what}{told}{untold}")
+    for remark in base.remarks:
+        page.row("", remark)
 
 
 def _checked(report: Report) -> list[str]:
@@ -130,8 +143,8 @@ def _story(page: Page, report: Report, story: Story, *, most: int) -> None:
     _repeat(page, "path", [" → ".join(path) for path in story.paths], most=most)
     if story.pulled_by:
         page.row("pulled by", "; ".join(_who_pulls(story, name) for name in story.pulled_by))
-    for label, layer in story.layers:
-        page.row(label, brought_by(layer))
+    for label, finding in story.authors:
+        page.row(label, brought_by(finding.introduced_by, finding.from_base))
     _repairs(page, [finding.fix for finding in story.findings if finding.fix is not None])
 
 
@@ -253,12 +266,12 @@ def _gaps_and_notes(page: Page, report: Report) -> None:
 
 
 def _how_it_was_read(page: Page, report: Report) -> None:
-    first, second = map(how_it_was_read, (report.baseline, report.target))
-    if first == second:
-        page.aside(second)
+    sides = [report.baseline, report.target, *([report.base.side] if report.base else [])]
+    if len({how_it_was_read(one) for one in sides}) == 1:
+        page.aside(how_it_was_read(report.target))
     else:
-        page.aside(f"{report.baseline.name}: {first}")
-        page.aside(f"{report.target.name}: {second}")
+        for one in sides:
+            page.aside(f"{one.name}: {how_it_was_read(one)}")
 
 
 def _repeat(page: Page, label: str, rows: Sequence[str], *, most: int) -> None:

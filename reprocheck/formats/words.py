@@ -27,6 +27,8 @@ _CHECKED: dict[DigestsChecked, str] = {
     "headers": "headers checked (digests of its layers with --deep)",
     "none": "digests not checked",
 }
+BASE = {True: "in the base image", False: "not in the base image"}
+"""Where something comes from, by ``from_base``."""
 _SHORT_ID = 12
 
 
@@ -61,11 +63,14 @@ def place_of(layer: IntroducedBy) -> str:
     return "the container itself" if layer.diff_id is None else f"layer {layer.layer}"
 
 
-def brought_by(layer: IntroducedBy) -> str:
-    """The layer and its instruction, or the container itself."""
+def brought_by(layer: IntroducedBy | None, from_base: bool | None) -> str:
+    """The layer and its instruction, or the container itself; where none is known, the base image or another."""
+    if layer is None:
+        return "the base image" if from_base else "what is not in the base image"
     if layer.diff_id is None:
         return f"the container itself, above its image{f', {layer.time}' if layer.time else ''}"
-    return f"layer {layer.layer} of {layer.layers}: {layer.instruction or 'instruction not recorded'}"
+    place = f"layer {layer.layer} of {layer.layers}{'' if from_base is None else f', {BASE[from_base]}'}"
+    return f"{place}: {layer.instruction or 'instruction not recorded'}"
 
 
 def how_it_was_read(one: Side | Header) -> str:

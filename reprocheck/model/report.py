@@ -125,6 +125,8 @@ class Finding(Model, frozen=True, kw_only=True):
     evidence: tuple[str, ...] = ()
     """The requirements and lines that the judgement rests on, one sentence each."""
     introduced_by: IntroducedBy | None = None
+    from_base: bool | None = None
+    """Whether it comes from the base image; ``None``: no base was named, or it can't be told."""
     required_by: tuple[str, ...] = ()
     """Who requires the subject, on the ``after`` side."""
     suffers: tuple[str, ...] = ()
@@ -170,6 +172,26 @@ class Side(Model, frozen=True, kw_only=True):
     """Whether anything of the target was run."""
     checked: DigestsChecked | None = None
     """As ``header.checked`` of the snapshot."""
+
+
+class Base(Model, frozen=True, kw_only=True):
+    """The base image that was named (``--base``)."""
+
+    side: Side
+    """What was named, and how it was read."""
+    layers: int | None = None
+    """How many layers it has; ``None``: it has none that are known, and only what it holds can be compared."""
+    shared: int | None = None
+    """How many of them, from the lowest up, the target has as well (OCI image configuration, ``rootfs``): all of them
+    where it was built on the base. ``None``: layers of the target or of the base are not known."""
+    remarks: tuple[str, ...] = ()
+    """Why layers alone don't tell what comes from it; that it moved between the two sides."""
+    findings: int = 0
+    """Number of unwaived findings that come from it."""
+    others: int = 0
+    """Number of unwaived findings that do not."""
+    untold: int = 0
+    """Number of unwaived findings of which neither can be told."""
 
 
 class Pair(Model, frozen=True, kw_only=True):
@@ -246,6 +268,8 @@ class Report(Model, frozen=True, kw_only=True):
     """The first side."""
     target: Side
     """The second side."""
+    base: Base | None = None
+    """``None``: none was named."""
     pairs: tuple[Pair, ...] = ()
     summary: Summary
     checked: Checked

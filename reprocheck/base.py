@@ -1,0 +1,133 @@
+"""What comes from the base image, and what does not.
+
+Layers tell, where the base's are the lowest of the target's. Where they are not, or a layer is not known to have
+brought a thing, the contents tell: what the base shows as well comes from it.
+"""
+
+from __future__ import annotations
+
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from reprocheck.diff import pair_environments
+from reprocheck.model.report import Base
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from reprocheck.explain import PackageExplanation
+    from reprocheck.model.report import Finding, IntroducedBy, Side, SubjectKind
+    from reprocheck.model.snapshot import FactClass, Snapshot
+
+_CLASSES: dict[SubjectKind, FactClass] = {
+    "os-package": "os_packages",
+    "os": "system",
+    "cuda": "accelerator",
+    "variable": "variables",
+    "image-config": "image",
+    "driver": "machine",
+    "device": "machine",
+    "machine": "machine",
+}
+"""Of subjects that are not of an environment."""
+
+
+def placed(
+    findings: Iterable[Finding], of_base: Iterable[Finding], base: Snapshot, after: Snapshot
+) -> tuple[Finding, ...]:
+    """Say of each finding whether it comes from the base.
+
+    Args:
+        findings: of the target.
+        of_base: of the base, against the same first side.
+        base: the base.
+        after: the target.
+    """
+    same = {(finding.fingerprint, finding.after) for finding in of_base}
+    told = []
+    for finding in findings:
+        shown = (finding.fingerprint, finding.after) in same
+        seen = _seen(base, _CLASSES.get(finding.subject.kind, "environments"), same=shown)
+        told.append(replace(finding, from_base=_told(base, after, finding.introduced_by, seen)))
+    return tuple(told)
+
+
+def explained(told: Iterable[PackageExplanation], base: Snapshot, after: Snapshot) -> tuple[PackageExplanation, ...]:
+    """Say of each package whether the base has brought it, in the version that is there."""
+    pairs = {pair.after: pair.before for pair in pair_environments(base, after, {}).pairs}
+    versions = {
+        (environment.id, package.name): package.version
+        for environment in base.environments
+        for package in environment.packages
+        if package.active
+    }
+    placed = []
+    for one in told:
+        shown = versions.get((pairs.get(one.environment, ""), one.name)) == one.version
+        seen = _seen(base, "environments", same=shown)
+        placed.append(replace(one, from_base=_told(base, after, one.layer, seen)))
+    return tuple(placed)
+
+
+def summary(side: Side, base: Snapshot, after: Snapshot, before: Snapshot, findings: Iterable[Finding]) -> Base:
+    """Tell what the base is to both sides, and count what comes from it."""
+    told = [finding.from_base for finding in findings if finding.waived is None]
+    return Base(
+        side=side,
+        layers=len(base.provenance.layers) or None,
+        shared=_shared(base, after),
+        remarks=tuple(remarks(base, after, before)),
+        findings=told.count(True),
+        others=told.count(False),
+        untold=told.count(None),
+    )
+
+
+def remarks(base: Snapshot, after: Snapshot, before: Snapshot | None = None) -> Iterator[str]:
+    """Say why layers alone don't tell what comes from a base, and that it moved between the two sides."""
+    layers, below = len(base.provenance.layers), _shared(base, after)
+    target = after.header.target
+    known = "what it holds as well counts as from it"
+    if below is None:
+        yield f"the layers of {target if layers else base.header.target} are not known; {known}"
+    elif below == 0:
+        yield f"{target} is not built on it, unless it was squashed: they have no layer in common; {known}"
+    elif below < layers:
+        agree = f"only the lowest {below} of its {layers} layers agree"
+        yield f"{target} is not built on it as it is here: {agree}; {known}"
+    if before is not None and {_built_otherwise(base, side) for side in (before, after)} == {True, False}:
+        sides = f"{before.header.target} and {target}"
+        yield f"{sides} are not built on the same: did the base image move between them?"
+
+
+def _built_otherwise(base: Snapshot, side: Snapshot) -> bool | None:
+    """Whether a side has another layer where the base has one of its own; ``None``: layers are not known."""
+    same = _shared(base, side)
+    return None if same is None else same < min(len(base.provenance.layers), len(side.provenance.layers))
+
+
+def _shared(base: Snapshot, other: Snapshot) -> int | None:
+    """How many layers of a base, from the lowest up, another image has as well; ``None``: layers are not known."""
+    layers, others = ([layer.diff_id for layer in side.provenance.layers] for side in (base, other))
+    if not layers or not others:
+        return None
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(layers, others, strict=False)))
+
+
+def _seen(base: Snapshot, name: FactClass, *, same: bool) -> bool | None:
+    """Whether the base shows the same; ``None``: it was not read as far as that."""
+    coverage = base.coverage.get(name)
+    return same if same or (coverage is not None and coverage.state == "complete") else None
+
+
+def _told(base: Snapshot, after: Snapshot, layer: IntroducedBy | None, seen: bool | None) -> bool | None:
+    """What the layer tells, else what was seen."""
+    below = _shared(base, after)
+    if layer is not None and below is not None:
+        if layer.layer <= below:
+            return True
+        if below == len(base.provenance.layers):
+            return False
+    return seen
