@@ -37,8 +37,9 @@ class Traces:
             self.written.setdefault(group, {})[name] = evidence.mtime
 
     def gone(self, group: str, name: str, layer: int) -> None:
-        """Take down the layer that removed something."""
-        self.removed.setdefault(group, {})[name] = layer
+        """Take down a layer that removed something; of several, from several places, the last one counts."""
+        removed = self.removed.setdefault(group, {})
+        removed[name] = max(layer, removed.get(name, layer))
 
     def take(self, other: Traces) -> None:
         """Add what another extractor took down."""

@@ -139,7 +139,7 @@ def removed(directory: str, evidence: Evidence) -> Iterator[tuple[str, int]]:
     listing = evidence.listings.get(directory)
     for entry, layer in (listing.removed if listing else {}).items():
         stem, dot, suffix = entry.rpartition(".")
-        if dot and suffix in {"dist-info", "egg-info"}:
+        if dot and suffix.lower() in {"dist-info", "egg-info", "egg", "egg-link"}:
             yield canonicalize_name(metadata.name_from_directory(shown(stem))[0]), layer
 
 

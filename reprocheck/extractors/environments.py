@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from packaging.utils import canonicalize_name
@@ -142,7 +142,9 @@ def _environment(
     rooted = partial(place.rooted, home=evidence.home)
     listed, unknown = packages(what, copies, rooted)
     gaps += unknown
-    _trace(place, listed, [(rooted(directory), one) for directory, one in copies], path, evidence, traces)
+    # A site directory that is gone is on no search path.
+    searched = dict.fromkeys((*path, *pythonpath.site_directories(layout)))
+    _trace(place, listed, [(rooted(directory), one) for directory, one in copies], searched, evidence, traces)
     return Environment(
         id=place.id,
         kind=place.kind,
@@ -159,7 +161,7 @@ def _trace(
     place: Place,
     listed: Sequence[Package],
     copies: Sequence[tuple[str, Distribution]],
-    path: Sequence[str],
+    searched: Iterable[str],
     evidence: Evidence,
     traces: Traces,
 ) -> None:
@@ -173,7 +175,7 @@ def _trace(
             traces.of(place.id, name, distributions.metadata_file(one, evidence))
             if one.edited_by is not None:
                 traces.edited.setdefault(place.id, {})[name] = one.edited_by
-    for directory in path:
+    for directory in searched:
         for gone, layer in distributions.removed(directory, evidence):
             if gone not in there:
                 traces.gone(place.id, gone, layer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from reprocheck.layers.entry import Entry, Layer
 
@@ -23,6 +23,7 @@ class History:
         self._path = path
         self._until = until
         self._written: dict[bytes, list[tuple[int, Entry]]] = {}
+        self._turns: dict[bytes, list[int]] = {}
         for layer in until:
             for name, entry in layers[layer].directory(path).items():
                 self._written.setdefault(name, []).append((layer, entry))
@@ -53,3 +54,30 @@ class History:
             return None
         by, entry = written[lower - 1]
         return None if entry.type == "whiteout" or self._until[by] < layer else (entry, by)
+
+    def names(self, layer: int) -> set[bytes]:
+        """What there was before a layer."""
+        return {name for name in self._written if self.before(name, layer) is not None}
+
+    def lost(self) -> Iterator[tuple[bytes, int]]:
+        """Each time that a name was there no more, and the layer that did it; of one name the first time first."""
+        for name in self._written:
+            spans = list(self._spans(name))
+            begun = {begin for begin, _, _ in spans} | {len(self._layers)}
+            yield from ((name, end) for _, end, _ in spans if end not in begun)
+
+    def turns(self, name: bytes) -> list[int]:
+        """The layers that put a link in a place or took it away: what leads over it leads elsewhere from there on."""
+        turns = self._turns.get(name)
+        if turns is None:
+            links = (span for span in self._spans(name) if span[2].type == "link")
+            turns = self._turns[name] = sorted({turn for begin, end, _ in links for turn in (begin, end)})
+        return turns
+
+    def _spans(self, name: bytes) -> Iterator[tuple[int, int, Entry]]:
+        """The entries that a name had: the layer of each, the one that replaced or hid it, if any, and the entry."""
+        written = self._written.get(name, ())
+        for position, (layer, entry) in enumerate(written):
+            if entry.type != "whiteout":
+                later = written[position + 1][0] if position + 1 < len(written) else len(self._layers)
+                yield layer, min(later, self._until[layer]), entry

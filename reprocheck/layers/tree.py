@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -141,25 +142,50 @@ class Tree:
         return since
 
     def removed(self, path: bytes) -> dict[bytes, int]:
-        """Names that lower layers had in a directory and that are there no more; the layer that took each away."""
-        there = self.directory(path)
+        """Names that lower layers had in a directory and that are there no more; the layer that took each away.
+
+        Whatever hid it: the name itself, or a directory or link on the way. The directory need not be there any more.
+
+        Raises:
+            OSError: a layer's part of it can't be read.
+        """
         gone: dict[bytes, int] = {}
         had: set[bytes] = set()
-        for number, layer in enumerate(self.layers):
-            entries = layer.directory(path)
-            opaque = self._is_opaque(number, path)
-            for name in had if opaque else had & entries.keys():
-                if name not in there and (opaque or entries[name].type == "whiteout"):
-                    gone[name] = number
-            had |= {name for name, entry in entries.items() if entry.type != "whiteout"}
-        return gone
+        height = 1
+        while height <= len(self.layers):
+            history, end = self._led(path, height)
+            gone.update(dict.fromkeys(had - history.names(height), height - 1))
+            gone.update((name, layer) for name, layer in history.lost() if height <= layer < end)
+            had = history.names(end)
+            height = end + 1
+        return {name: layer for name, layer in gone.items() if name not in had}
 
-    def _is_opaque(self, layer: int, path: bytes) -> bool:
-        if not path:
-            return False
-        above, _, name = path.rpartition(b"/")
-        entry = self.layers[layer].directory(above).get(name)
-        return entry is not None and entry.opaque
+    def _led(self, path: bytes, before: int) -> tuple[History, int]:
+        """The directory that a path led to before a layer, there or not; the next layer to move a link on its way."""
+        left = _steps(path)
+        steps: list[bytes] = []
+        end, links = len(self.layers), 0
+        while left:
+            name = left.pop()
+            if name == b".":
+                continue
+            if name == b"..":
+                del steps[-1:]
+                continue
+            history = self._history(b"/".join(steps))
+            turns = history.turns(name)
+            end = min([end, *turns[bisect_left(turns, before) :][:1]])
+            there = history.before(name, before)
+            if there is None or there[0].type != "link":
+                steps.append(name)
+                continue
+            links += 1
+            if links > LINKS:
+                return History(self.layers, b"", {}), end
+            if there[0].link.startswith(b"/"):
+                steps = []
+            left += _steps(there[0].link)
+        return self._history(b"/".join(steps)), end
 
     def _root(self, before: int | None) -> Place:
         highest = (len(self.layers) if before is None else before) - 1

@@ -168,7 +168,8 @@ class Listing(Struct, frozen=True, kw_only=True):
     problem: str | None = None
     entries: tuple[Entry, ...] = ()
     removed: dict[str, int] = {}
-    """Names that a lower layer had, and the layer that took them away."""
+    """Names that were seen here in lower layers, and the last layer that took each away; also of a directory that is
+    gone."""
 
 
 class RecordEvidence(Struct, frozen=True, kw_only=True):

@@ -26,6 +26,10 @@ _VERSIONS_LIMIT = 64 << 20
 """Bytes of all earlier versions in one answer; those of the highest layers come first."""
 
 
+_READ = frozenset({None, "ENOENT", "ENOTDIR"})
+"""Of a directory that is gone all names are."""
+
+
 class Traced:
     """A session whose answers name layers: the files are the session's, their layers are read from a tree of them."""
 
@@ -52,7 +56,9 @@ class Traced:
             told,
             files={path: self._file(path, file, versions.get(path, ())) for path, file in told.files.items()},
             listings={
-                path: listing if listing.problem else msgspec.structs.replace(listing, removed=self._removed(path))
+                path: msgspec.structs.replace(listing, removed=self._removed(path))
+                if listing.problem in _READ
+                else listing
                 for path, listing in told.listings.items()
             },
             records={path: self._edited(path, record) for path, record in told.records.items()},
@@ -76,12 +82,8 @@ class Traced:
 
     def _taken(self, path: str) -> int | None:
         """The layer that took a file away, or a directory above it."""
-        while path:
-            above, _, name = path.rpartition("/")
-            if name in (removed := self._removed(above)):
-                return removed[name]
-            path = above
-        return None
+        above, _, name = path.rpartition("/")
+        return self._removed(above).get(name)
 
     def _object(self, one: ElfEvidence) -> ElfEvidence:
         if not one.real:
@@ -108,7 +110,7 @@ class Traced:
             self._gone[path] = {}
             if not f"{path}/".startswith(self._mounts):
                 with suppress(OSError):
-                    removed = self._tree.removed(self._tree.find(path.encode("latin-1")).path)
+                    removed = self._tree.removed(path.encode("latin-1"))
                     self._gone[path] = {name.decode("latin-1"): layer for name, layer in removed.items()}
         return self._gone[path]
 

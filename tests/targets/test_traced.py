@@ -52,6 +52,37 @@ def test_an_opaque_directory_removes_all_that_was_there() -> None:
     assert (told.files["/d/a"].layer, told.files["/d/a"].since) == (1, 0)
 
 
+def test_what_is_gone_with_a_directory_above_it() -> None:
+    packages = plain(file(b"v/lib/site/a"), file(b"v/lib/site/b"))
+    anew = plain(file(b"v/lib/site/b"))
+    for taking in (file(b"v/.wh.lib"), file(b".wh.v"), file(b"v/.wh..wh..opq"), file(b"v/lib"), link(b"v/lib", b"x")):
+        told = answer(traced(packages, plain(taking)), List(at="/v/lib/site"))
+        assert told.listings["/v/lib/site"].removed == {"a": 1, "b": 1}
+        told = answer(traced(packages, plain(taking), LAYERS[0], anew), List(at="/v/lib/site"))
+        assert told.listings["/v/lib/site"].removed == {"a": 1}
+
+
+def test_what_is_gone_was_last_taken_away_by_one_layer() -> None:
+    packages, nothing = plain(file(b"d/a"), file(b"d/b")), plain(file(b"d/.wh.a"), file(b"d/.wh.b"))
+    opaque = plain(file(b"d/.wh..wh..opq"))
+    for later in (opaque, nothing):
+        told = answer(traced(packages, nothing, later), List(at="/d"))
+        assert told.listings["/d"].removed == {"a": 1, "b": 1}, "what was there no more, nobody takes away"
+        told = answer(traced(packages, nothing, packages, later), List(at="/d"))
+        assert told.listings["/d"].removed == {"a": 3, "b": 3}
+
+
+def test_a_directory_behind_a_link_that_moved() -> None:
+    packages = plain(file(b"one/a"), file(b"one/b"), file(b"two/b"), link(b"site", b"one"))
+    told = answer(traced(packages, plain(link(b"site", b"two"))), List(at="/site"))
+    assert told.listings["/site"].removed == {"a": 1}
+    told = answer(traced(packages, plain(file(b"one/.wh.a")), plain(link(b"site", b"/two"))), List(at="/site"))
+    assert told.listings["/site"].removed == {"a": 1}
+    loop = plain(link(b"site", b"site"))
+    told = answer(traced(packages, loop, LAYERS[0], packages, plain(file(b"one/.wh.b"))), List(at="/site"))
+    assert told.listings["/site"].removed == {"b": 4}
+
+
 def test_versions_only_where_they_are_asked_for() -> None:
     told = answer(traced(*LAYERS), Read(at="/d/a"))
     assert told.files["/d/a"].versions == ()
@@ -133,5 +164,5 @@ def test_who_edited_a_package() -> None:
     assert edited(plain(file(b"s/pkg/.wh.b.py")), other) == 1
     assert edited(other, plain(file(b"s/pkg/.wh.deep")), other) == 2, "with the directory above it"
     anew = plain(file(b"s/pkg/a.py", b"1"), file(b"s/pkg/b.py", b"1"))
-    assert edited(plain(file(b"s/.wh.pkg")), anew) is None, "it can't be told from the directory that is there"
+    assert edited(plain(file(b"s/.wh.pkg")), anew) == 1, "deep was not written again"
     assert edited(plain(file(b"s/pkg/a.py", b"22")), mounts=("/s/pkg",)) is None

@@ -1,0 +1,116 @@
+"""Which layer brought each Python package and environment, and which removed it: installations in stacks of layers."""
+
+from __future__ import annotations
+
+import pytest
+
+from reprocheck.extractors.assemble import assemble
+from reprocheck.layers.tar_layer import PlainLayer
+from reprocheck.model.evidence import EngineFacts
+from reprocheck.model.snapshot import Provenance
+from tests.extractors.test_os_package_layers import evidence
+from tests.faults.made import BASE, SITE, distribution
+from tests.layers.archives import Memory, directory, file, link, plain
+
+ENGINE = EngineFacts(image_id="sha256:0", platform="linux/amd64", variables={"PATH": "/usr/local/bin"})
+LIB, _, PACKAGES = SITE.rpartition(b"/")
+VENV = b"opt/venv"
+VENV_SITE = VENV + b"/lib/python3.9/site-packages"
+
+
+def installed(name: str, version: str, old: str | None = None, *, site: bytes = SITE) -> PlainLayer:
+    """What pip leaves in a layer; ``old``: the version that was there, which it takes out first."""
+    out = file(site + f"/.wh.{name}-{old}.dist-info".encode()) if old not in {None, version} else b""
+    again = file(site + f"/{name}-{version}.dist-info/.wh..wh..opq".encode()) if old == version else b""
+    return plain(out, distribution(name, version, site=site), again)
+
+
+def uninstalled(name: str, version: str, *, site: bytes = SITE) -> PlainLayer:
+    return plain(file(site + f"/.wh.{name}-{version}.dist-info".encode()))
+
+
+def venv() -> bytes:
+    return b"".join(
+        (
+            file(VENV + b"/pyvenv.cfg", b"home = /usr/local/bin\nversion = 3.9.2\n"),
+            link(VENV + b"/bin/python3", b"/usr/local/bin/python3"),
+            directory(VENV_SITE),
+            distribution("inside", "1.0", site=VENV_SITE),
+        )
+    )
+
+
+def told(*layers: PlainLayer) -> Provenance:
+    """Authors and removers; layer 0 is the base."""
+    return assemble(evidence(PlainLayer.open(Memory(BASE)), *layers, engine=ENGINE)).provenance
+
+
+Layers = dict[str, int]
+HISTORY: tuple[tuple[PlainLayer, Layers, Layers], ...] = (
+    (installed("x", "1.0"), {"x": 1}, {}),
+    (installed("x", "2.0", "1.0"), {"x": 2}, {}),
+    (installed("x", "1.0", "2.0"), {"x": 3}, {}),
+    (installed("x", "1.0", "1.0"), {"x": 3}, {}),
+    (uninstalled("x", "1.0"), {}, {"x": 5}),
+    (installed("y", "1.0"), {"y": 6}, {"x": 5}),
+    (installed("x", "2.0"), {"x": 7, "y": 6}, {}),
+    (uninstalled("x", "2.0"), {"y": 6}, {"x": 8}),
+    (plain(file(SITE + b"/.wh..wh..opq"), distribution("y", "1.0")), {"y": 6}, {"x": 8, "alpha": 9}),
+    (plain(file(SITE + b"/.wh..wh..opq"), file(SITE + b"/z")), {}, {"x": 8, "y": 10, "alpha": 9}),
+    (installed("y", "1.0"), {"y": 11}, {"x": 8, "alpha": 9}),
+    (plain(file(LIB + b"/.wh." + PACKAGES)), {}, {"x": 8, "y": 12, "alpha": 9}),
+    (plain(directory(SITE)), {}, {"x": 8, "y": 12, "alpha": 9}),
+    (installed("x", "1.0"), {"x": 14}, {"y": 12, "alpha": 9}),
+)
+
+
+@pytest.mark.parametrize("steps", range(1, len(HISTORY) + 1))
+def test_each_step(steps: int) -> None:
+    provenance = told(*(step for step, _, _ in HISTORY[:steps]))
+    _, authors, removed = HISTORY[steps - 1]
+    known = {"alpha": 0} if "alpha" not in removed else {}
+    assert provenance.authors.get("/usr/local", {}) == known | authors
+    assert provenance.removed.get("/usr/local", {}) == removed
+    again = {"x": 4} if steps == 4 else {"y": 9} if steps == 9 else {}
+    assert provenance.rewritten.get("/usr/local", {}) == again
+
+
+def test_site_packages_replaced_by_a_link() -> None:
+    other = b"srv/packages"
+    provenance = told(
+        installed("x", "1.0"),
+        plain(distribution("y", "1.0", site=other)),
+        plain(link(SITE, b"/" + other)),
+        installed("z", "1.0", site=other),
+    )
+    assert provenance.authors["/usr/local"] == {"y": 2, "z": 4}
+    assert provenance.removed["/usr/local"] == {"alpha": 3, "x": 3}
+
+
+def test_a_virtual_environment_removed_and_created_again() -> None:
+    made = plain(venv())
+    more = installed("more", "1.0", site=VENV_SITE)
+    provenance = told(made, more, plain(file(b"opt/.wh.venv")), made)
+    assert provenance.authors["/opt/venv"] == {"inside": 4}
+    assert provenance.removed["/opt/venv"] == {"more": 3}
+    assert provenance.authors["environments"]["/opt/venv"] == 4
+    anew = told(made, more, plain(file(VENV + b"/.wh..wh..opq"), venv()))
+    assert anew.authors["/opt/venv"] == {"inside": 1}
+    assert anew.rewritten["/opt/venv"] == {"inside": 3}
+    assert anew.removed["/opt/venv"] == {"more": 3}
+
+
+def test_names_in_whatever_letters() -> None:
+    taken = plain(*(file(SITE + b"/.wh." + name) for name in (b"Old.Name-1.0.Dist-Info", b"dev.egg-link")))
+    provenance = told(
+        plain(directory(SITE + b"/Old.Name-1.0.Dist-Info"), file(SITE + b"/dev.egg-link", b"/src")), taken
+    )
+    assert provenance.removed["/usr/local"] == {"old-name": 2, "dev": 2}
+
+
+def test_of_two_places_the_one_where_it_was_last_counts() -> None:
+    user = b"root/.local/lib/python3.9/site-packages"
+    both = plain(distribution("x", "1.0"), distribution("x", "1.0", site=user))
+    for first, second in ((SITE, user), (user, SITE)):
+        provenance = told(both, uninstalled("x", "1.0", site=first), uninstalled("x", "1.0", site=second))
+        assert provenance.removed["/usr/local"] == {"x": 3}
