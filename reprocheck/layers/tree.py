@@ -10,7 +10,9 @@ import errno
 import os
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
+
+from msgspec import Struct
 
 from reprocheck.layers.entry import Entry, Layer
 from reprocheck.layers.history import History
@@ -19,10 +21,11 @@ LINKS = 40
 """As many links as the kernel follows for one path (path_resolution(7))."""
 _NAME_MAX = 255
 _PATH_MAX = 4096
+_REMEMBERED = 20_000
+"""Directories the way to which is kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True, gc=False):
     """An entry, where it stands, and the layer that it is of."""
 
     path: bytes
@@ -30,6 +33,16 @@ class Place:
     entry: Entry
     layer: int
     """Position of the layer that last wrote it, from 0 for the lowest."""
+
+
+class _Way(NamedTuple):
+    """How far a path has led."""
+
+    place: Place
+    above: tuple[Place, ...]
+    """The directories from the root to the one that the place is in."""
+    links: int
+    """How many were followed."""
 
 
 class Tree:
@@ -41,6 +54,12 @@ class Tree:
         self._shares: dict[bytes, tuple[int, ...]] = {b"": tuple(reversed(range(len(self.layers))))}
         self._merged: dict[bytes, dict[bytes, tuple[Entry, int]]] = {}
         self._histories: dict[bytes, History] = {}
+        self._ways: dict[bytes, _Way] = {}
+
+    @property
+    def streamed(self) -> bool:
+        """Whether a layer comes by as a stream, so that what is read of it has to be fetched."""
+        return any(layer.streamed for layer in self.layers)
 
     def find(self, path: bytes, *, follow: bool = True, before: int | None = None) -> Place:
         """The entry that a path leads to; the last link is left alone unless it is to be followed.
@@ -50,10 +69,32 @@ class Tree:
         Raises:
             OSError: ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG, or what the layer's own reading raised.
         """
-        left = _steps(path)
-        root = place = self._root(before)
-        above: list[Place] = []
-        links = 0
+        if len(path) >= _PATH_MAX:
+            raise _error(errno.ENAMETOOLONG, path)
+        if before is not None:
+            return self._followed(_Way(self._root(before), (), 0), _steps(path), path, before, follow=follow).place
+        known = self._ways.get(path) if follow else None
+        if known is not None:
+            return known.place
+        directory, _, name = path.rpartition(b"/")
+        way = self._ways.get(directory)
+        if way is None:
+            way = self._followed(_Way(self._root(None), (), 0), _steps(directory), path, None)
+            self._remember(directory, way)
+        # Without a name, as after a slash at the end, it has to be a directory.
+        found = self._followed(way, [name or b"."], path, None, follow=follow)
+        if found.place.entry.type == "dir":
+            self._remember(path, found)
+        return found.place
+
+    def _remember(self, path: bytes, way: _Way) -> None:
+        if len(self._ways) >= _REMEMBERED:
+            self._ways.clear()
+        self._ways[path] = way
+
+    def _followed(self, way: _Way, left: list[bytes], path: bytes, before: int | None, *, follow: bool = True) -> _Way:
+        """Go on from a place by names, the first one last."""
+        place, above, links = way.place, list(way.above), way.links
         while left:
             name = left.pop()
             if place.entry.type != "dir":
@@ -61,7 +102,7 @@ class Tree:
             if name == b".":
                 continue
             if name == b"..":
-                place = above.pop() if above else root
+                place = above.pop() if above else place
                 continue
             entry, layer = self._entry(place.path, name, path, before)
             if entry.type == "link" and (left or follow):
@@ -69,12 +110,12 @@ class Tree:
                 if links > LINKS:
                     raise _error(errno.ELOOP, path)
                 if entry.link.startswith(b"/"):
-                    place, above = root, []
+                    place, above = self._root(before), []
                 left += _steps(entry.link)
                 continue
             above.append(place)
             place = Place(place.path + b"/" + name if place.path else name, entry, layer)
-        return place
+        return _Way(place, tuple(above), links)
 
     def directory(self, path: bytes) -> Mapping[bytes, tuple[Entry, int]]:
         """The entries of a directory and the layer of each, by name; ``path`` has no links on its way.
@@ -121,7 +162,7 @@ class Tree:
                 yield positions[number], piece
 
     def _entry(self, directory: bytes, name: bytes, path: bytes, before: int | None) -> tuple[Entry, int]:
-        if len(name) > _NAME_MAX or len(path) >= _PATH_MAX:
+        if len(name) > _NAME_MAX:
             raise _error(errno.ENAMETOOLONG, path)
         there = self.directory(directory).get(name) if before is None else self._history(directory).before(name, before)
         if there is None:

@@ -11,8 +11,6 @@ from contextlib import suppress
 from reprocheck.layers.entry import Entry
 from reprocheck.layers.tree import Place, Tree
 
-_REMEMBERED = 20_000
-"""Directories whose real path is kept."""
 _TYPES = {"file": stat.S_IFREG, "dir": stat.S_IFDIR, "link": stat.S_IFLNK, "other": stat.S_IFIFO}
 
 
@@ -21,7 +19,6 @@ class TreeFiles:
 
     def __init__(self, tree: Tree, mounts: frozenset[bytes] = frozenset()) -> None:
         self.tree = tree
-        self._real: dict[bytes, bytes] = {}
         self._mounts = mounts
         self._covered = tuple(mount.strip(b"/") + b"/" for mount in mounts)
 
@@ -135,28 +132,10 @@ class TreeFiles:
 
     def _directory_at(self, where: bytes) -> bytes:
         """Where a directory is, links resolved."""
-        path = self._below_known(where)
-        if path is None:
-            place = self._find(where)
-            if place.entry.type != "dir":
-                raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), where)
-            path = place.path
-        if len(self._real) >= _REMEMBERED:
-            self._real.clear()
-        self._real[where] = path
-        return path
-
-    def _below_known(self, where: bytes) -> bytes | None:
-        """A directory in one that was looked at before, which spares the way to it from the root."""
-        above, _, name = where.rpartition(b"/")
-        known = self._real.get(above)
-        if known is None:
-            return None
-        found = self.tree.directory(known).get(name)
-        if found is None or found[0].type != "dir":
-            return None
-        path = known + b"/" + name if known else name
-        return None if self._hidden(path) else path
+        place = self._find(where)
+        if place.entry.type != "dir":
+            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), where)
+        return place.path
 
 
 def _name(error: OSError) -> str:

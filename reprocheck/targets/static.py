@@ -92,7 +92,7 @@ class _Answers(collect.Answer):
         """Make ready all that this round reads: a layer that comes by as a stream comes by once for all of it."""
         whole, self._reads = self._reads, []
         objects, self._objects = self._objects, []
-        if whole or objects:
+        if self._tree.streamed:
             with self._refusing():
                 self._tree.fetch(self._files(whole), self._files(objects))
 
