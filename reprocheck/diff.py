@@ -16,7 +16,7 @@ from reprocheck.errors import UsageError
 from reprocheck.model import factpath
 from reprocheck.model.change import Change
 from reprocheck.model.report import Pair
-from reprocheck.model.snapshot import FACT_CLASSES, ONE_ENVIRONMENT, Note
+from reprocheck.model.snapshot import FACT_CLASSES, ONE_ENVIRONMENT, Gap, Note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -133,6 +133,21 @@ def one_sided(before: Snapshot, after: Snapshot, classes: Iterable[FactClass]) -
                 reason = "one environment; others were not looked for there"
                 notes.append(Note(what="environments", where=snapshot.header.target, reason=reason))
     return tuple(notes)
+
+
+def behind_mounts(before: Snapshot, after: Snapshot, pairs: Iterable[Pair]) -> Iterator[Gap]:
+    """A gap for each unpaired environment of one side that would lie in a mount of the other, where nobody looked."""
+    paired = [(pair.before, pair.after) for pair in pairs]
+    for found, side, known, whose in (
+        (before, after, {one for one, _ in paired}, ""),
+        (after, before, {other for _, other in paired}, f"{before.header.target}: "),
+    ):
+        told = {gap.what for gap in side.gaps}
+        for name in sorted({environment.id for environment in found.environments} - known):
+            what, mount = f"environments[{name}]", side.mount_above(name)
+            if mount is not None and what not in told and side.subject.kind not in ONE_ENVIRONMENT:
+                reason = "mounted from elsewhere, so it is not known whether this environment is there"
+                yield Gap(what=what, where=whose + mount, reason=reason)
 
 
 def _uncompared(before: Snapshot, after: Snapshot) -> Iterator[Note]:
@@ -364,13 +379,18 @@ def _unpaired(before: Snapshot, after: Snapshot, pairing: Pairing) -> Iterator[C
     if not (before.was_read("environments") and after.was_read("environments")):
         return
     if after.subject.kind not in ONE_ENVIRONMENT:
-        for name in pairing.before_only:
+        for name in _outside_mounts(pairing.before_only, after):
             value = _summary(before, name)
             yield Change(path=("environments", name), kind="removed", before=value, after=None)
     if before.subject.kind not in ONE_ENVIRONMENT:
-        for name in pairing.after_only:
+        for name in _outside_mounts(pairing.after_only, before):
             value = _summary(after, name)
             yield Change(path=("environments", name), kind="added", before=None, after=value)
+
+
+def _outside_mounts(names: Iterable[str], other: Snapshot) -> Iterator[str]:
+    """Environments that the other side would have found, had it had them."""
+    return (name for name in names if other.mount_above(name) is None)
 
 
 def _summary(side: Snapshot, name: str) -> _Facts:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from reprocheck import __version__
-from reprocheck.diff import changes, one_sided, pair_environments
+from reprocheck.diff import behind_mounts, changes, one_sided, pair_environments
 from reprocheck.extractors.assemble import assemble, wants
 from reprocheck.model import codec
 from reprocheck.model.evidence import Document, Evidence, unanswered
@@ -125,7 +125,8 @@ def compare(
     unjudged, accepted = rules.unjudged(comparison)
     unasked = unasked_machine(before, after, question.level)
     alone = tuple(unpaired(before, after, pairs))
-    gaps = tuple(dict.fromkeys((*after.gaps, *theirs, *alone, *unjudged, *unasked)))
+    hidden = tuple(behind_mounts(before, after, pairs))
+    gaps = tuple(dict.fromkeys((*after.gaps, *theirs, *alone, *hidden, *unjudged, *unasked)))
     unread = {*(after.gaps if unreadable(after) else ()), *(theirs if unreadable(before) else ()), *alone}
     forgiven = () if question.gate else tuple(gap for gap in gaps if gap not in unread)
     judged = verdict(findings, gaps, level, question.fail_on, rules.level_of, forgiven=forgiven)

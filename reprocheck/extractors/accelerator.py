@@ -21,6 +21,7 @@ _UNREADABLE = {
     "EACCES": "can't be read (EACCES)",
     "EFBIG": "what it tells the dynamic linker lies too far apart to be held while its layer comes by",
     "EIO": "can't be read (EIO)",
+    "EXDEV": "mounted from elsewhere",
     "ENODATA": "stored as a sparse file, which is not read",
 }
 """Problems of a file's bytes, not of what they mean."""

@@ -10,7 +10,8 @@ import msgspec
 
 from reprocheck.extractors import accelerator, environments, image, machine, os_packages, system, variables
 from reprocheck.extractors.base import Extractor, Traces
-from reprocheck.model.evidence import AnyWant, Evidence
+from reprocheck.extractors.discovery import mounts
+from reprocheck.model.evidence import AnyWant, Evidence, shown
 from reprocheck.model.snapshot import FACT_CLASSES, Coverage, FactClass, Gap, Note, Provenance, Snapshot
 
 EXTRACTORS: tuple[Extractor, ...] = (
@@ -91,6 +92,7 @@ def assemble(evidence: Evidence) -> Snapshot:
         edited=traces.edited,
         removed=traces.removed,
         times=_times(traces, evidence),
+        mounts=tuple(map(shown, mounts(evidence))),
         notes=tuple(dict.fromkeys(notes)),
     )
     if engine is not None:

@@ -66,6 +66,14 @@ class Facts:
     notes: tuple[Note, ...] = ()
 
 
+_WORDS = {"EACCES": "permission denied", "ENOENT": "missing", "EXDEV": "mounted from elsewhere"}
+
+
+def in_words(problem: str | None) -> str:
+    """Why something could not be read, as a reader knows it; ``None``: nobody looked."""
+    return "not collected" if problem is None else _WORDS.get(problem, problem)
+
+
 def in_one_pass(evidence: Evidence) -> bool:
     """Whether the target is asked once only, by the bare probe: what may be needed has to be asked at once."""
     return evidence.document.subject.kind == "evidence"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import msgspec
 
 from reprocheck import redact
-from reprocheck.extractors.base import Traces, in_one_pass
+from reprocheck.extractors.base import Traces, in_one_pass, in_words
 from reprocheck.model.evidence import AnyWant, Evidence, List, Read, shown
 from reprocheck.model.snapshot import CondaPackage, Gap
 from reprocheck.model.text import escape
@@ -52,7 +52,7 @@ def read(prefix: str, what: str, evidence: Evidence, traces: Traces) -> tuple[tu
     directory = f"{prefix}/conda-meta"
     listing = evidence.listings.get(directory)
     if listing is None or listing.problem not in {None, "ENOENT", "ENOTDIR"}:
-        reason = f"can't be read ({listing.problem})" if listing else "not collected"
+        reason = f"can't be read ({in_words(listing.problem)})" if listing else "not collected"
         return (), [Gap(what=f"{what}.conda", where=shown(directory), reason=reason)]
     found: list[CondaPackage] = []
     gaps: list[Gap] = []
@@ -78,7 +78,7 @@ def read(prefix: str, what: str, evidence: Evidence, traces: Traces) -> tuple[tu
 def _package(path: str, evidence: Evidence) -> tuple[CondaPackage | None, str | None]:
     file, raw = evidence.files.get(path), evidence.content(path)
     if file is None or raw is None:
-        return None, f"can't be read ({file.problem})" if file and file.problem else "not collected"
+        return None, f"can't be read ({in_words(file.problem)})" if file and file.problem else "not collected"
     if file.cut:
         reason = f"longer than the limit: {len(raw):,} of its {file.size:,} bytes were read"
         return from_file_name(shown(posixpath.basename(path))), f"{reason}; name and version are from the file's name"

@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from reprocheck.extractors.base import Traces
+from reprocheck.extractors.base import Traces, in_words
 from reprocheck.extractors.databases import dpkg
 from reprocheck.extractors.discovery import CUDA_FAMILY
 from reprocheck.extractors.shared_objects import SharedObjects
@@ -122,7 +122,7 @@ def unread(evidence: Evidence) -> Iterator[Gap | Note]:
         if told.problem == "not a valid ELF file: bad magic number":
             yield Note(what="accelerator.cuda", where=shown(path), reason="not a library, whatever its name says")
         else:
-            yield Gap(what="accelerator.cuda", where=shown(path), reason=told.problem or "")
+            yield Gap(what="accelerator.cuda", where=shown(path), reason=in_words(told.problem))
 
 
 class Copies:

@@ -78,6 +78,11 @@ def search(evidence: Evidence) -> Walk:
     )
 
 
+def mounts(evidence: Evidence) -> list[str]:
+    """Where something else than the root file system is seen, which is not searched."""
+    return [path for path in evidence.walk.mounts if path not in _KERNEL_MOUNTS] if evidence.walk else []
+
+
 def remarks(what: str, evidence: Evidence, known: Iterable[Gap]) -> tuple[list[Gap], list[Note]]:
     """How far the search came: what could not be read, and what was left aside on purpose.
 
@@ -90,15 +95,14 @@ def remarks(what: str, evidence: Evidence, known: Iterable[Gap]) -> tuple[list[G
     for path, told in sorted(evidence.interpreters.items()):
         if told.facts is None and (told.problem or "").startswith("no answer"):
             gaps.append(Gap(what=what, where=shown(path), reason=f"its Python gave {told.problem}"))
-        elif told.facts is None and told.problem != "not a program but a script":
+        elif told.facts is None and told.problem not in {"not a program but a script", "EXDEV"}:
             notes.append(Note(what=what, where=shown(path), reason=f"not an interpreter that runs ({told.problem})"))
     if walk is None:
         return gaps, notes
     if walk.reason:
         gaps.append(Gap(what=what, where=target, reason=f"the search for environments {walk.reason}"))
-    mounts = [shown(path) for path in walk.mounts if path not in _KERNEL_MOUNTS]
-    if mounts:
-        listed = ", ".join(mounts)
+    if elsewhere := mounts(evidence):
+        listed = ", ".join(map(shown, elsewhere))
         notes.append(Note(what=what, where=listed, reason="mounted from elsewhere, so not searched"))
     places = [gap.where for gap in known]
     denied = [

@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 
 from reprocheck import redact
 from reprocheck.extractors import integrity, metadata, zipped
+from reprocheck.extractors.base import in_words
 from reprocheck.model.evidence import AnyWant, Evidence, FileEvidence, List, Read, Record, shown
 from reprocheck.model.snapshot import Files
 
@@ -249,10 +250,7 @@ def _metadata(path: str, evidence: Evidence) -> tuple[metadata.Metadata | None, 
     file = evidence.files.get(path)
     content = evidence.content(path)
     if file is None or content is None:
-        reason = {None: "not collected", "ENOENT": "missing", "EACCES": "permission denied"}.get(
-            file.problem if file else None, file.problem if file and file.problem else "not collected"
-        )
-        return None, (), reason
+        return None, (), in_words(file.problem if file else None)
     known = metadata.parse_metadata(content)
     if known.name is None and known.version is None:
         return None, known.problems, "states neither name nor version"

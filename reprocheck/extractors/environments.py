@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
@@ -10,12 +11,19 @@ from packaging.utils import canonicalize_name
 
 from reprocheck import pythonpath
 from reprocheck.extractors import conda, distributions, zipped
-from reprocheck.extractors.base import Facts, Traces
-from reprocheck.extractors.discovery import remarks, search
+from reprocheck.extractors.base import Facts, Traces, in_words
+from reprocheck.extractors.discovery import mounts, remarks, search
 from reprocheck.extractors.distributions import Distribution
 from reprocheck.extractors.layout import EvidenceTree, layout_of
 from reprocheck.extractors.packages import packages
-from reprocheck.extractors.places import Place, on_path, path_candidates, places
+from reprocheck.extractors.places import (
+    Place,
+    configurations_on_path,
+    mounted_on_path,
+    on_path,
+    path_candidates,
+    places,
+)
 from reprocheck.model.evidence import AnyWant, Evidence, Interpreter, InterpreterEvidence, List, Read, literal, shown
 from reprocheck.model.snapshot import Coverage, Environment, FactClass, Gap, Note, Package, PathFile, Python
 
@@ -35,6 +43,9 @@ _LIBRARIES = (
 )
 _ARCHIVES = (".egg", ".whl", ".zip")
 """Files from which Python imports as from a directory."""
+_CONFIG_LIMIT = 1 << 16
+_CLOSED = frozenset({"EACCES", "EXDEV"})
+"""Problems of a directory that is there."""
 _MACHINE_MARKERS = frozenset({"platform_release", "platform_version"})
 
 
@@ -44,15 +55,24 @@ def wants(evidence: Evidence) -> Sequence[AnyWant]:
         search(evidence),
         Interpreter(at="@self"),
         Interpreter(at="@python"),
-        Read(at="@venv", limit=1 << 16),
+        Read(at="@venv", limit=_CONFIG_LIMIT),
         *distributions.wants("@site", deep=evidence.document.deep),
         *conda.wants(evidence),
         # So that a directory that is not there is known not to be, without another round.
         *(List(at=at) for at in _LIBRARIES),
         *(Interpreter(at=literal(path)) for path in path_candidates(evidence)),
+        *(Read(at=literal(path), limit=_CONFIG_LIMIT) for path in configurations_on_path(evidence)),
+        *_at_mounts(evidence),
     ]
     follow = [want for place in places(evidence) for want in _follow(place, evidence)]
     return [*first, *follow]
+
+
+def _at_mounts(evidence: Evidence) -> Iterator[AnyWant]:
+    """Mounts are not searched, but one may be a virtual environment as a whole."""
+    for mount in mounts(evidence):
+        yield Read(at=literal(f"{mount}/pyvenv.cfg"), limit=_CONFIG_LIMIT)
+        yield from (Interpreter(at=literal(f"{mount}/bin/{name}")) for name in ("python3", "python"))
 
 
 def _follow(place: Place, evidence: Evidence) -> Iterator[AnyWant]:
@@ -78,6 +98,11 @@ def read(evidence: Evidence) -> Facts:
     notes: list[Note] = []
     found = places(evidence)
     active = on_path(found, evidence)
+    hidden = mounted_on_path(found, evidence)
+    if hidden is not None:
+        what = f"{CLASS}[{shown(posixpath.dirname(posixpath.dirname(hidden)))}]"
+        reason = "is what python3 may start, and is mounted from elsewhere, so nothing is known of its environment"
+        gaps.append(Gap(what=what, where=shown(hidden), reason=reason))
     traces = Traces()
     environments = [_environment(place, evidence, place.id == active, gaps, notes, traces) for place in found]
     if not any(place.has_python for place in found):
@@ -229,8 +254,8 @@ def _unsearched(
         listing = evidence.listings.get(directory)
         if directory in tree.unknown and listing is None:
             reason = "lies on the search path and was not collected"
-        elif listing is not None and listing.problem == "EACCES":
-            reason = "lies on the search path and can't be entered (permission denied)"
+        elif listing is not None and listing.problem in _CLOSED:
+            reason = f"lies on the search path and can't be entered ({in_words(listing.problem)})"
         elif isinstance(said := opened.get(directory), str):
             reason = f"lies on the search path and {said}"
         else:

@@ -11,6 +11,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from reprocheck.extractors import metadata
+from reprocheck.extractors.base import in_words
 from reprocheck.extractors.shared_objects import Home, SharedObjects
 from reprocheck.model.evidence import AnyWant, Evidence, Read, literal, shown
 
@@ -93,7 +94,7 @@ def build_of(one: Found, evidence: Evidence) -> Build:
     name, parse = _file(one.name), torch_build if one.name == "torch" else tensorflow_build
     file, raw = evidence.files.get(f"{one.site}/{name}"), evidence.content(f"{one.site}/{name}")
     if file is None or raw is None:
-        return Build(problem=f"{name} can't be read ({file.problem if file else 'not collected'})")
+        return Build(problem=f"{name} can't be read ({in_words(file.problem if file else None)})")
     try:
         return Build(*parse(raw))
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):

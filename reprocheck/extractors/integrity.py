@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from reprocheck.extractors.base import in_words
 from reprocheck.model.evidence import Evidence, RecordEvidence, shown
 from reprocheck.model.snapshot import Files
 
 _ABSENT = frozenset({"ENOENT", "ENOTDIR"})
-_REASONS = {"EACCES": "permission denied"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,8 +33,8 @@ def read(path: str, installer: str | None, evidence: Evidence) -> Compared:
         file = evidence.files.get(path)
         return Compared(files=Files(count=file.lines, record_sha256=file.sha256) if file else Files())
     if record.sha256 is None:
-        reason = None if record.problem in _ABSENT else _REASONS.get(record.problem or "", record.problem)
-        return Compared(reason=reason and f"RECORD can't be read ({reason})")
+        absent = record.problem in _ABSENT
+        return Compared(reason=None if absent else f"RECORD can't be read ({in_words(record.problem)})")
     digest = Files(count=record.lines, record_sha256=record.sha256)
     if record.rows is None:
         return Compared(files=digest, reason=record.problem and f"RECORD is {record.problem}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from reprocheck.extractors.base import Facts, Traces, in_one_pass
+from reprocheck.extractors.base import Facts, Traces, in_one_pass, in_words
 from reprocheck.extractors.databases import Found, apk, dpkg, history, rpm
 from reprocheck.extractors.system import os_release
 from reprocheck.model.evidence import AnyWant, Evidence, FileEvidence, Read, shown
@@ -144,7 +144,7 @@ def _without_packages(evidence: Evidence, gaps: list[Gap], notes: list[Note]) ->
 def _told(file: FileEvidence, raw: bytes | None, parse: Callable[[bytes], Iterator[Found]]) -> Iterator[Found]:
     """What a database says, and what is wrong with it, in a few words however much that is."""
     if file.problem is not None:
-        yield None, f"can't be read ({file.problem})"
+        yield None, f"can't be read ({in_words(file.problem)})"
         return
     if raw is None:
         yield None, "its contents were not collected"

@@ -55,6 +55,16 @@ def path_candidates(evidence: Evidence) -> list[str]:
     return [f"{directory}/{name}" for name in _NAMES for directory in path.split(":") if directory]
 
 
+def configurations_on_path(evidence: Evidence) -> list[str]:
+    """Where Python would look for a ``pyvenv.cfg`` (PEP 405), were it started from a directory of ``PATH``."""
+    directories = dict.fromkeys(posixpath.dirname(candidate) for candidate in path_candidates(evidence))
+    return [
+        posixpath.join(where, "pyvenv.cfg")
+        for directory in directories
+        for where in (directory, posixpath.dirname(directory))
+    ]
+
+
 def places(evidence: Evidence) -> list[Place]:
     """Every environment: each interpreter's own, each pyvenv.cfg's, each conda-meta's."""
     managed = set(conda.prefixes(evidence))
@@ -176,6 +186,18 @@ def _home_of(executable: str, evidence: Evidence) -> str | None:
 
 def on_path(found: Sequence[Place], evidence: Evidence) -> str | None:
     """Id of the environment that ``python3`` starts, or that was named; ``None`` where it is not known."""
+    return next((home for _, home in _started(found, evidence)), None)
+
+
+def mounted_on_path(found: Sequence[Place], evidence: Evidence) -> str | None:
+    """The program that may be what ``python3`` starts, if it lies in a mount that was not read."""
+    for program, _ in _started(found, evidence):
+        return program if evidence.interpreters[program].problem == "EXDEV" else None
+    return None
+
+
+def _started(found: Sequence[Place], evidence: Evidence) -> Iterator[tuple[str, str | None]]:
+    """The program that ``python3`` starts, at most one, and the id of its environment if that is known."""
     candidates = path_candidates(evidence)
     process = evidence.process
     if process is not None and (evidence.engine is None or process.started_as in _NAMES):
@@ -185,9 +207,11 @@ def on_path(found: Sequence[Place], evidence: Evidence) -> str | None:
         told = evidence.interpreters.get(candidate)
         if told is None:
             continue
-        if told.problem == "not a program but a script":
-            return None  # which starts what it likes
         home = _home_of(candidate, evidence)
+        # A script starts what it likes, and of what is mounted nothing is known.
+        if told.problem in {"not a program but a script", "EXDEV"}:
+            yield candidate, None
+            return
         if any(place.id == home for place in found):
-            return home
-    return None
+            yield candidate, home
+            return

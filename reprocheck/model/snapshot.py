@@ -460,6 +460,8 @@ class Provenance(Model, frozen=True, kw_only=True):
     """Address of the engine, where it is not the default one."""
     probe_sha256: str | None = None
     """SHA-256 of the probe's source, hex; ``None`` where no probe ran."""
+    mounts: tuple[str, ...] = ()
+    """Where something else than the root file system is seen: no environment was searched for below."""
     notes: tuple[Note, ...] = ()
 
 
@@ -487,6 +489,10 @@ class Snapshot(Model, frozen=True, kw_only=True):
         """Whether a fact class was read, in whole or in part."""
         coverage = self.coverage.get(name)
         return coverage is not None and coverage.state in {"complete", "partial"}
+
+    def mount_above(self, environment: str) -> str | None:
+        """The mount that the environment of an id would lie in; what is there was not searched."""
+        return next((one for one in self.provenance.mounts if f"{environment}/".startswith(f"{one}/")), None)
 
     def reads_less(self, other: Snapshot, name: FactClass) -> bool:
         """Whether an older extractor read a fact class here than on the other side."""

@@ -10,7 +10,10 @@ from contextlib import suppress
 
 from reprocheck.layers.entry import Entry
 from reprocheck.layers.tree import Place, Tree
+from reprocheck.targets.mounts import Mounts
 
+MOUNTED = errno.EXDEV
+"""What the kernel says where a path leads into another mount and must not (openat2(2), ``RESOLVE_NO_XDEV``)."""
 _TYPES = {"file": stat.S_IFREG, "dir": stat.S_IFDIR, "link": stat.S_IFLNK, "other": stat.S_IFIFO}
 
 
@@ -18,13 +21,12 @@ class TreeFiles:
     """What :class:`reprocheck.probe.collect.Disk` is to the probe. Paths are absolute bytes."""
 
     def __init__(self, tree: Tree, mounts: frozenset[bytes] = frozenset()) -> None:
-        self.tree = tree
-        self._mounts = mounts
-        self._covered = tuple(mount.strip(b"/") + b"/" for mount in mounts)
+        self._mounts = Mounts(tree, mounts)
+        self.tree = self._mounts.tree
 
     def mounts(self) -> frozenset[bytes]:
         """Where something else than the layers is seen, which can't be read here."""
-        return self._mounts
+        return self._mounts.points
 
     def is_image(self) -> bool:
         """It is one."""
@@ -41,14 +43,12 @@ class TreeFiles:
 
     def lstat(self, path: bytes) -> tuple[int, int, bytes | None]:
         """Mode (with its type), size, and the target of a link."""
-        entry = self._find(path, follow=False).entry
+        # What a mount point was before, a directory or a file, it is as a mount.
+        entry = self._find(path, follow=False, point=True).entry
         return _TYPES[entry.type] | entry.mode, _size(entry), entry.link if entry.type == "link" else None
 
     def facts(self, where: bytes, names: Sequence[bytes]) -> list[tuple[int, int] | str]:
         """Type and size of files of one directory, links followed; of each that can't be told, the error's name."""
-        # A directory that no layer has may be in a mount.
-        if self._hidden(where.strip(b"/")):
-            return ["EACCES"] * len(names)
         try:
             real = self._directory_at(where)
             entries = self.tree.directory(real)
@@ -59,8 +59,8 @@ class TreeFiles:
     def _fact(
         self, where: bytes, name: bytes, real: bytes, entries: Mapping[bytes, tuple[Entry, int]]
     ) -> tuple[int, int] | str:
-        if self._covered and self._hidden(real + b"/" + name):
-            return "EACCES"
+        if self._mounts.hide(real + b"/" + name):
+            return errno.errorcode[MOUNTED]
         if name not in entries:
             return "ENOENT"
         entry, _ = entries[name]
@@ -74,17 +74,21 @@ class TreeFiles:
     def is_dir(self, path: bytes) -> bool:
         """Whether it is a directory, links followed."""
         try:
-            return self._find(path).entry.type == "dir"
+            return self._find(path, point=True).entry.type == "dir"
         except OSError:
             return False
 
     def real(self, path: bytes) -> bytes | None:
-        """Links resolved, if it is a file."""
+        """Links resolved, if it is a file; below a mount, where nobody knows, the path itself."""
         try:
             place = self._find(path)
-        except OSError:
-            return None
+        except OSError as error:
+            return path if error.errno == MOUNTED else None
         return b"/" + place.path if place.entry.type == "file" else None
+
+    def is_mounted(self, path: bytes) -> bool:
+        """Whether a path without links lies where something else than the layers is seen."""
+        return self._mounts.hide(path)
 
     def open(self, path: bytes) -> tuple[bool, int, Callable[[int, int], bytes], Callable[[], None]]:
         """Whether it is a regular file, its size, what reads it (length, offset) and what closes it."""
@@ -118,14 +122,18 @@ class TreeFiles:
             with suppress(OSError):
                 yield path, self._find(path)
 
-    def _find(self, path: bytes, *, follow: bool = True) -> Place:
-        place = self.tree.find(path, follow=follow)
-        if self._hidden(place.path):
+    def _find(self, path: bytes, *, follow: bool = True, point: bool = False) -> Place:
+        """The entry at a path; ``point``: a mount point itself is one, and nothing below it."""
+        try:
+            place = self.tree.find(path, follow=follow)
+        except OSError:
+            # What no layer has may be in a mount.
+            if self._mounts.hide_end_of(path):
+                raise _mounted(path) from None
+            raise
+        if self._mounts.hide(place.path) and not (point and b"/" + place.path in self._mounts.points):
             raise _mounted(path)
         return place
-
-    def _hidden(self, path: bytes) -> bool:
-        return (path + b"/").startswith(self._covered)
 
     def _directory(self, where: bytes) -> Mapping[bytes, tuple[Entry, int]]:
         return self.tree.directory(self._directory_at(where))
@@ -143,7 +151,7 @@ def _name(error: OSError) -> str:
 
 
 def _mounted(path: bytes) -> OSError:
-    return PermissionError(errno.EACCES, "mounted from elsewhere", path)
+    return OSError(MOUNTED, "mounted from elsewhere", path)
 
 
 def _nothing() -> None:

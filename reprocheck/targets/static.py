@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -14,7 +15,7 @@ from reprocheck.layers.tree import Place, Tree
 from reprocheck.model.evidence import Answer, AnyWant, Command, Document, Find, Process, Walk
 from reprocheck.probe import collect
 from reprocheck.targets import interpreter_files
-from reprocheck.targets.files import TreeFiles
+from reprocheck.targets.files import MOUNTED, TreeFiles
 
 
 class StaticSession:
@@ -52,6 +53,7 @@ class _Answers(collect.Answer):
 
     def __init__(self, files: TreeFiles, home: bytes) -> None:
         super().__init__({"found": {}, "interpreters": {}}, files)
+        self._files = files
         self._tree = files.tree
         self._home = home
         self._reads: list[str] = []
@@ -71,6 +73,11 @@ class _Answers(collect.Answer):
         if self._refused is not None:
             raise self._refused  # the probe's code takes what is raised for one want that failed
         return {**out, "home": self._home.decode("latin-1")}
+
+    def walk(self, want: Mapping[str, Any]) -> None:
+        """The search; mounts are known without it, also where no layer has anything."""
+        super().walk(want)
+        self.out["walk"]["mounts"] = sorted(point.decode("latin-1") for point in self._files.mounts())
 
     def read(self, want: Mapping[str, Any]) -> None:
         """Files, made ready with all others of this round."""
@@ -94,9 +101,9 @@ class _Answers(collect.Answer):
         objects, self._objects = self._objects, []
         if self._tree.streamed:
             with self._refusing():
-                self._tree.fetch(self._files(whole), self._files(objects))
+                self._tree.fetch(self._places(whole), self._places(objects))
 
-    def _files(self, patterns: Sequence[str]) -> list[Place]:
+    def _places(self, patterns: Sequence[str]) -> list[Place]:
         places = []
         for pattern in patterns:
             for path in self.expand(pattern):
@@ -126,6 +133,8 @@ class _Answers(collect.Answer):
 
     def ask(self, real: bytes) -> dict[str, Any]:
         """What the files of an interpreter tell of it."""
+        if self._files.is_mounted(real):
+            return {"problem": errno.errorcode[MOUNTED]}
         try:
             with self._refusing():
                 facts = interpreter_files.facts_of(self._tree, real)

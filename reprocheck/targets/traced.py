@@ -20,6 +20,7 @@ from reprocheck.model.evidence import (
     RecordEvidence,
 )
 from reprocheck.probe import collect
+from reprocheck.targets.mounts import Mounts
 from reprocheck.targets.session import Session
 
 _VERSIONS_LIMIT = 64 << 20
@@ -35,8 +36,8 @@ class Traced:
 
     def __init__(self, session: Session, tree: Tree, *, mounts: Sequence[str] = ()) -> None:
         self._session = session
-        self._tree = tree
-        self._mounts = tuple(f"{mount.rstrip('/')}/" for mount in mounts)
+        self._mounts = Mounts(tree, (mount.encode("utf-8", "surrogateescape") for mount in mounts))
+        self._tree = self._mounts.tree
         self._gone: dict[str, dict[str, int]] = {}
         """What was taken out of directories, as far as it was asked for."""
 
@@ -91,12 +92,12 @@ class Traced:
         return msgspec.structs.replace(one, **self._layers(one.real), mtime=self._mtime(one.real))
 
     def _layers(self, path: str) -> dict[str, int]:
-        if f"{path}/".startswith(self._mounts):
-            return {}  # what a layer has there is hidden
         try:
             place = self._tree.find(path.encode("latin-1"))
         except OSError:
             return {}
+        if self._mounts.hide(place.path):
+            return {}  # what a layer has there is not what is seen
         return {"layer": place.layer, "since": self._tree.since(place)}
 
     def _mtime(self, path: str) -> int | None:
@@ -108,9 +109,10 @@ class Traced:
     def _removed(self, path: str) -> dict[str, int]:
         if path not in self._gone:
             self._gone[path] = {}
-            if not f"{path}/".startswith(self._mounts):
+            raw = path.encode("latin-1")
+            if not self._mounts.hide_end_of(raw):
                 with suppress(OSError):
-                    removed = self._tree.removed(path.encode("latin-1"))
+                    removed = self._tree.removed(raw)
                     self._gone[path] = {name.decode("latin-1"): layer for name, layer in removed.items()}
         return self._gone[path]
 

@@ -232,7 +232,7 @@ def test_a_directory_that_cannot_be_read(tmp_path: Path) -> None:
     found = environments.read(evidence)
     assert environment(found).kind == "conda"
     assert [(gap.what, gap.where, gap.reason) for gap in found.gaps] == [
-        (f"environments[{PREFIX}].conda", META, "can't be read (EACCES)")
+        (f"environments[{PREFIX}].conda", META, "can't be read (permission denied)")
     ]
 
 

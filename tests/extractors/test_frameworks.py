@@ -62,7 +62,7 @@ def test_built_for_the_cpu(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("info", "reason"),
     [
-        (None, "can't be read (ENOENT)"),
+        (None, "can't be read (missing)"),
         ("", "is not of the form that is known"),
         ("build_info = open('/etc/passwd')\n", "is not of the form that is known"),
         ("build_info = __import__('os').system('x')\n", "is not of the form that is known"),

@@ -100,9 +100,48 @@ def test_mounts_are_named_and_not_looked_into() -> None:
     )
     assert told["walk"]["mounts"] == ["/data"]
     assert told["found"]["x"] == ["/x2"]
-    assert told["files"]["/data/x1"]["problem"] == told["files"]["/way"]["problem"] == "EACCES"
+    assert told["files"]["/data/x1"]["problem"] == told["files"]["/way"]["problem"] == "EXDEV"
     assert told["files"]["/x2"]["problem"] is None
-    assert told["listings"]["/data"]["problem"] == "EACCES"
+    assert told["listings"]["/data"]["problem"] == "EXDEV"
+
+
+def test_a_mount_point_is_there_for_who_lists_the_directory_around_it() -> None:
+    tree = Tree([plain(file(b"site/pkg/a"), file(b"site/one"), link(b"site/way", b"pkg"))])
+    listing = asked(TreeFiles(tree, frozenset({b"/site/pkg"})), List(at="/site"))["listings"]["/site"]
+    assert listing["problem"] is None
+    assert [(name, kind, is_dir) for name, kind, _, is_dir, _ in listing["entries"]] == [
+        ("one", "file", False),
+        ("pkg", "dir", True),
+        ("way", "link", True),
+    ]
+
+
+@pytest.mark.parametrize("mount", [b"/lib/python3", b"/usr/lib/python3", b"/usr//lib/python3/"])
+def test_a_mount_is_where_the_links_of_the_layers_lead(mount: bytes) -> None:
+    """An engine follows them when it mounts."""
+    tree = Tree([plain(file(b"usr/lib/python3/x1", b"hidden"), link(b"lib", b"usr/lib"))])
+    told = asked(TreeFiles(tree, frozenset({mount})), FIND, Read(at="/usr/lib/python3/x1"), Read(at="/lib/python3/x1"))
+    assert {file["problem"] for file in told["files"].values()} == {"EXDEV"}
+    assert told["walk"]["mounts"] == ["/usr/lib/python3"]
+
+
+def test_a_link_below_a_mount_leads_nowhere() -> None:
+    """Nobody knows what is there, least of all that it is still this link."""
+    files = TreeFiles(Tree([plain(file(b"x2"), link(b"data/way", b"/x2"), file(b"data/x1"))]), frozenset({b"/data"}))
+    told = asked(files, Read(at="/data/way"), Read(at="/data/x1"))
+    assert {file["problem"] for file in told["files"].values()} == {"EXDEV"}
+    assert files.real(b"/data/way") == b"/data/way"
+    assert files.is_mounted(b"/data/way")
+    assert not files.is_mounted(b"/x2")
+
+
+def test_a_mount_point_that_no_layer_has_is_not_known_either() -> None:
+    """The engine makes it when the container starts for the first time."""
+    files = TreeFiles(Tree([plain(file(b"x2"), link(b"way", b"data/deep"))]), frozenset({b"/data"}))
+    told = asked(files, List(at="/data"), List(at="/data/deep"), List(at="/way"), List(at="/none"))
+    problems = {path: listing["problem"] for path, listing in told["listings"].items()}
+    assert problems == {"/data": "EXDEV", "/data/deep": "EXDEV", "/way": "EXDEV", "/none": "ENOENT"}
+    assert files.facts(b"/data", [b"x"]) == ["EXDEV"]
 
 
 @pytest.mark.parametrize("kind", [b"3", b"4", b"6"])
