@@ -51,6 +51,21 @@ _SECRETS = (
     # Where a text was cut.
     rf"{_START})({_WORD}*(?:\\(?:u[0-9a-f]{{0,3}})?)?)\Z",
 )
+# Credentials that tell themselves by their shape, as those who give them out document it.
+_BEGINS = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))"
+_TOKENS = re.compile(
+    rf"{_BEGINS}(?:"
+    r"gh[pousr]_[A-Za-z0-9]{16,255}|github_pat_\w{16,255}|gl[a-z]{2,5}-[\w-]{16,255}"
+    r"|hf_[A-Za-z0-9]{16,255}|api_org_[A-Za-z]{16,255}|sk-(?=[\w-]{0,255}\d)[\w-]{16,255}"
+    r"|[sr]k_(?:live|test)_[A-Za-z0-9]{10,255}"
+    r"|xox[a-z]-[A-Za-z0-9-]{10,255}|xapp-[A-Za-z0-9-]{10,255}|(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Z0-9])|AIza[\w-]{35}"
+    r"|ya29\.[\w-]{16,2048}|eyJ[\w-]{8,4096}\.[\w-]{8,8192}(?:\.[\w-]{0,4096}){0,3}|npm_[A-Za-z0-9]{30,255}"
+    r"|pypi-AgE[\w-]{16,2048}|dckr_[a-z]{2,5}_[\w-]{16,255}|do[opr]_v1_[a-f0-9]{32,255}|hv[sbr]\.[\w-]{16,2048}"
+    r"|SG\.[\w-]{16,64}\.[\w-]{16,64}|nvapi-[\w-]{16,255}|tskey-[\w-]{16,255}|glsa_[\w-]{16,255}"
+    r"|-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?s:.*?)(?:-----END [A-Z ]{0,40}-----|\Z)"
+    r")",
+    re.ASCII,
+)
 _Instead = str | Callable[[re.Match[str]], str]
 
 
@@ -83,6 +98,16 @@ def cut_url(text: str) -> str:
     return rule.sub(instead, text)
 
 
+def shown(text: str) -> str:
+    """Take out of a value that is shown what is a credential nevertheless."""
+    return tokens(url(text))
+
+
+def tokens(text: str) -> str:
+    """Take out what is a credential by its shape: access tokens of known services, private keys."""
+    return _TOKENS.sub(MASK, text)
+
+
 def is_shown(name: str) -> bool:
     """Whether the value of a variable is a fact and no secret."""
     return _ALLOWED.match(name) is not None
@@ -90,25 +115,27 @@ def is_shown(name: str) -> bool:
 
 def variables(assignments: Iterable[str]) -> dict[str, str | None]:
     """``NAME=value`` strings as a mapping, values of names that are not allow-listed withheld."""
-    shown: dict[str, str | None] = {}
+    known: dict[str, str | None] = {}
     for assignment in assignments:
         name, _, value = assignment.partition("=")
-        shown[name] = url(value) if is_shown(name) else None
-    return shown
+        known[name] = shown(value) if is_shown(name) else None
+    return known
 
 
 def labels(given: Mapping[str, str]) -> dict[str, str | None]:
     """Labels, values of names that are not allow-listed withheld."""
-    return {name: url(value) if _ALLOWED_LABELS.match(name) else None for name, value in given.items()}
+    return {name: shown(value) if _ALLOWED_LABELS.match(name) else None for name, value in given.items()}
 
 
 def command(argv: Sequence[str]) -> tuple[str, ...]:
     """A command line: the program, option names, paths and numbers; every other argument is masked."""
-    return tuple(url(word) if position == 0 else _argument(word) for position, word in enumerate(argv))
+    return tuple(shown(word) if position == 0 else _argument(word) for position, word in enumerate(argv))
 
 
 def _argument(word: str) -> str:
     option, equals, _ = word.partition("=")
+    if tokens(word) != word:
+        return MASK
     if re.fullmatch(r"--?[A-Za-z][A-Za-z0-9-]*", option):
         return f"{option}={MASK}" if equals else option
     if re.fullmatch(r"/[\w./+-]*|[\w./-]+\.(?:py|sh)|\d{1,6}|infinity|-", word):

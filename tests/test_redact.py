@@ -44,6 +44,13 @@ def test_a_shown_variable_still_loses_credentials() -> None:
     assert redact.variables([f"PYTHONPATH=https://u:{SECRET}@h/x", "PATH"]) == {"PYTHONPATH": "https://h/x", "PATH": ""}
 
 
+def test_a_token_that_tells_itself_is_taken_out_of_what_is_shown() -> None:
+    token = "ghp_" + "a1B2" * 9
+    assert redact.variables([f"PYTHON_X=a:{token}"]) == {"PYTHON_X": "a:***"}
+    assert redact.labels({"maintainer": f"me {token}"}) == {"maintainer": "me ***"}
+    assert redact.command([f"/{token}", f"/x/{token}"]) == ("/***", "***")
+
+
 # Labels and commands.
 
 

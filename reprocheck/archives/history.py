@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from reprocheck import redact
+from reprocheck.archives import credentials
 from reprocheck.archives.manifest import HistoryEntry
 
 _EMPTY = frozenset(
@@ -16,21 +17,8 @@ _EMPTY = frozenset(
 """Instructions that make no layer."""
 
 _ARGUMENTS = re.compile(r"(?:RUN )?\|(\d+) ")
-_SHELL = re.compile(r"(?:/\S+/)?(?:ba|da|a|z|k)?sh(?: -\w*o \w+| -\S+)*? -\w*c ")
-# In a shell's words a secret has a name that ends in such a word (`tokenizers==0.13` and `keyring` have not).
-_NAMED = "KEY|TOKEN|SECRET|PASSW(?:OR)?D|PASSPHRASE|PWD|CREDENTIALS?|AUTH|SIGNATURE|(?<![A-Z])PASS"
-_VALUE = r"(?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^\s;&|\"'])+"
-_SECRETS_OF_COMMANDS = tuple(
-    re.compile(rule, re.IGNORECASE)
-    for rule in (
-        r"(\bAuthorization:[ \t]*)[^\"'\n]+",
-        r"\b((?:Bearer|Basic)[ \t]+)[A-Za-z0-9._~+/=-]+",
-        rf"((?:{_NAMED})S?\d*(?:[_-][\w-]*)?[\"']?(?:=(?!=)|[ \t]+=[ \t]+|:[ \t]*)){_VALUE}",
-        rf"(\s--?[\w-]*(?:{_NAMED})[ \t]+)(?!-){_VALUE}",
-        rf"(\b(?:password|passwd)[ \t]+)(?!-){_VALUE}",
-        r"(\b(?:curl|wget)\b[^\n;|&]*?\s(?:-u|--user)[ =]?[^\s:/=]+:)[^\s\"']+",
-    )
-)
+_SHELL = r"(?:/\S+/)?(?:ba|da|a|z|k|c|tc|mk|fi)?sh(?: -\w*o \w+| -\S+)*? -\w*c "
+_DEFAULT_SHELL = "/bin/sh -c"
 
 
 def instructions(history: list[tuple[str, int]], layers: int) -> list[tuple[str | None, int | None]]:
@@ -42,7 +30,7 @@ def instructions(history: list[tuple[str, int]], layers: int) -> list[tuple[str 
     layers below the first and above the last doubtful entry are still certain; of the others nothing is
     claimed.
     """
-    entries = [(instruction(text), size) for text, size in history]
+    entries = list(zip(_instructions(text for text, _ in history), (size for _, size in history), strict=True))
     entries = [(text, size) for text, size in entries if size > 0 or _word(text) not in _EMPTY]
     certain = [entry for entry in entries if entry[1] > 0]
     if layers in {len(entries), len(certain)}:
@@ -60,21 +48,31 @@ def from_config(history: Sequence[HistoryEntry], layers: int) -> tuple[str | Non
     It says of each entry whether it made a layer. ``None`` where that does not come out even: the specification
     leaves the history optional, and tools that cut or add layers don't always keep it.
     """
-    made = [entry for entry in history if not entry.empty_layer]
-    if len(made) != layers:
+    if sum(not entry.empty_layer for entry in history) != layers:
         return None
-    return tuple(instruction(entry.created_by or "") for entry in made)
+    shown = _instructions(entry.created_by or "" for entry in history)
+    return tuple(text for text, entry in zip(shown, history, strict=True) if not entry.empty_layer)
+
+
+def _instructions(history: Iterable[str]) -> Iterator[str | None]:
+    """The instruction of each entry, which may be in the shell that an earlier one has set."""
+    shell = _DEFAULT_SHELL
+    for text in history:
+        shown = instruction(text, shell)
+        yield shown
+        if shown and (set_ := re.fullmatch(r"SHELL \[(.+)\]", shown, re.DOTALL)):
+            shell = set_[1]
 
 
 def _word(text: str | None) -> str:
     return (text or "").partition(" ")[0].upper()
 
 
-def instruction(created_by: str) -> str | None:
+def instruction(created_by: str, shell: str = _DEFAULT_SHELL) -> str | None:
     """The Dockerfile instruction of a history entry as its author wrote it, secrets masked; ``None`` for an empty one.
 
     The classic builder writes ``/bin/sh -c #(nop)  CMD …`` and ``|1 ARG=value /bin/sh -c …``, BuildKit
-    ``RUN |1 ARG=value /bin/sh -c … # buildkit``.
+    ``RUN |1 ARG=value /bin/sh -c … # buildkit``. ``shell``: the words of the shell that ``SHELL`` has set.
     """
     text = created_by.strip().removesuffix("# buildkit").strip()
     if not text:
@@ -83,12 +81,21 @@ def instruction(created_by: str) -> str | None:
     if nop:
         text = text[nop.end() :]
     elif arguments := _ARGUMENTS.match(text):
-        shell = _SHELL.search(text, arguments.end())
-        text = f"RUN {text[shell.end() :]}" if shell else f"RUN {redact.MASK}"
-    elif shell := re.match(rf"(?:RUN )?{_SHELL.pattern}", text):
-        text = f"RUN {text[shell.end() :]}"
+        text = f"RUN {_behind_arguments(text[arguments.end() - 1 :], shell)}"
+    elif started := re.match(rf"(?:RUN )?(?:{re.escape(shell)} |{_SHELL})", text):
+        text = f"RUN {text[started.end() :]}"
     word, _, rest = text.partition(" ")
     return f"{word} {_operands(word.upper(), rest.strip())}".strip()
+
+
+def _behind_arguments(text: str, shell: str) -> str:
+    """The command behind build arguments, whose values may hold anything, a shell as well."""
+    ends = [found.end() for found in re.finditer(rf" {re.escape(shell)} ", text)]
+    ends = ends or [found.end() for found in re.finditer(f"(?<= ){_SHELL}", text)]
+    if not ends:
+        return redact.MASK
+    command = text[ends[-1] :]
+    return command if len(ends) == 1 else f"{redact.MASK} {command}"
 
 
 def _operands(word: str, rest: str) -> str:
@@ -98,10 +105,7 @@ def _operands(word: str, rest: str) -> str:
         case "CMD" | "ENTRYPOINT" | "HEALTHCHECK" | "ONBUILD":
             return _masked_command(rest)
         case _:
-            rest = redact.url(rest)
-            for rule in _SECRETS_OF_COMMANDS:
-                rest = rule.sub(rf"\1{redact.MASK}", rest)
-            return rest
+            return credentials.masked(rest)
 
 
 def _names(rest: str, word: str) -> str:
@@ -113,7 +117,7 @@ def _names(rest: str, word: str) -> str:
     if value is None:
         return name if word == "ARG" else f"{name} {redact.MASK}"
     if word == "ENV" and redact.is_shown(name) and not re.search(r"\s\S+=", value):
-        return f"{name}={redact.url(value)}"
+        return f"{name}={redact.shown(value)}"
     return f"{name}={redact.MASK}"
 
 

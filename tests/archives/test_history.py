@@ -93,6 +93,24 @@ NOP = "/bin/sh -c #(nop)  "
         (f"|2 A=x y TOKEN={SECRET} {CLASSIC}pip3 install x", "RUN pip3 install x"),
         (f"RUN |1 TOKEN={SECRET} /bin/sh -c pip3 install x # buildkit", "RUN pip3 install x"),
         (f"|1 TOKEN={SECRET} pip3 install x", "RUN ***"),
+        (f"|1 TOKEN=a {SECRET} \n'b {CLASSIC}pip3 install x", "RUN pip3 install x"),
+        (f"|1 TOKEN=ash -c {SECRET} {CLASSIC}pip3 install x", "RUN pip3 install x"),
+        (f"|1 TOKEN=a sh -c {SECRET} {CLASSIC}pip3 install x", "RUN pip3 install x"),
+        (f"|1 TOKEN=a {CLASSIC}{SECRET} {CLASSIC}pip3 install x", "RUN *** pip3 install x"),
+        (f"RUN |1 TOKEN=a\n/bin/bash -c\n{SECRET} /bin/bash -o pipefail -c make # buildkit", "RUN make"),
+        (f"RUN |1 TOKEN=a /bin/bash -c b\n{SECRET} /bin/bash -o pipefail -c make # buildkit", "RUN *** make"),
+        (f"|1 TOKEN={SECRET} {CLASSIC}/bin/bash -c 'make'", "RUN /bin/bash -c 'make'"),
+        (f"|1 TOKEN={SECRET} {CLASSIC}make && bash -c 'x y'", "RUN make && bash -c 'x y'"),
+        (f"|1 TOKEN={SECRET} /bin/bash -c make && bash -c 'x y'", "RUN *** 'x y'"),
+        (f"|0 {CLASSIC}make", "RUN make"),
+        (f"|1 TOKEN={SECRET} /bin/busybox sh -c make", "RUN make"),
+        (f"|1 TOKEN={SECRET} /usr/bin/fish -c make", "RUN make"),
+        (f"|1 TOKEN={SECRET} /bin/bash --login -c make", "RUN make"),
+        (f"|1 TOKEN={SECRET} /usr/bin/env bash -euo pipefail -c make", "RUN make"),
+        (f"|1 TOKEN={SECRET} python3 -c print()", "RUN ***"),
+        (f"|1 TOKEN={SECRET}", "RUN ***"),
+        (f"|2 TOKEN={SECRET} {CLASSIC}", "RUN ***"),
+        ("/usr/bin/fish -c make", "RUN make"),
         ("RUN /bin/bash -o pipefail -c curl h | tar x # buildkit", "RUN curl h | tar x"),
         (f"RUN |1 A={SECRET} /bin/bash -eo pipefail -c make # buildkit", "RUN make"),
         ("/bin/bash -euxo pipefail -c make", "RUN make"),
@@ -110,6 +128,7 @@ NOP = "/bin/sh -c #(nop)  "
         (f"{NOP}ENV PYTHON_VERSION=3.9.2", "ENV PYTHON_VERSION=3.9.2"),
         (f"ENV API_KEY={SECRET}", "ENV API_KEY=***"),
         (f"ENV PATH=/bin API_KEY={SECRET}", "ENV PATH=***"),
+        (f"ENV PYTHON_X=ghp_{SECRET * 4}", "ENV PYTHON_X=***"),
         (f"ENV NAME {SECRET}", "ENV NAME ***"),
         (f"ENV TF_VAR_x={SECRET}", "ENV TF_VAR_x=***"),
         (f"LABEL token={SECRET}", "LABEL token=***"),
@@ -124,6 +143,18 @@ NOP = "/bin/sh -c #(nop)  "
 def test_instruction(written: str, shown: str | None) -> None:
     assert instruction(written) == shown
     assert shown is None or SECRET not in shown
+
+
+def test_the_shell_of_a_run_is_the_one_that_was_set_before() -> None:
+    """So that neither a shell in a build argument nor one in the command is taken for it."""
+    bash = f"RUN |1 TOKEN=a {CLASSIC}{SECRET} /bin/bash -o pipefail -c make && /bin/sh -c x # buildkit"
+    for setting in ("SHELL [/bin/bash -o pipefail -c]", f"{NOP}SHELL [/bin/bash -o pipefail -c]"):
+        history = [entry(bash), entry(setting, empty=True), entry(bash), entry("SHELL [/bin/sh -c]", empty=True)]
+        last = f"RUN |1 TOKEN=a /bin/bash -o pipefail -c {SECRET} /bin/sh -c make # buildkit"
+        shown = ("RUN *** x", "RUN make && /bin/sh -c x", "RUN make")
+        assert from_config([*history, entry(last)], 3) == shown
+        entries = [(one.created_by or "", 0 if one.empty_layer else 1) for one in [*history, entry(last)]]
+        assert instructions(entries, 3) == [(text, 1) for text in shown]
 
 
 KEPT = [
