@@ -41,6 +41,10 @@ class TargetError(ReprocheckError):
     """The target does not exist or can't be read."""
 
 
+class IncompleteError(TargetError):
+    """The route that was taken can't tell all that is asked; another one may."""
+
+
 class DataError(ReprocheckError):
     """A file given to reprocheck (baseline, snapshot, evidence) can't be used."""
 

@@ -13,6 +13,7 @@ import msgspec
 
 from reprocheck import __version__
 from reprocheck.diff import behind_mounts, changes, one_sided, pair_environments
+from reprocheck.errors import IncompleteError
 from reprocheck.extractors.assemble import assemble, wants
 from reprocheck.model import codec
 from reprocheck.model.evidence import Document, Evidence, unanswered
@@ -64,8 +65,19 @@ def load_baseline(path: Path) -> tuple[Snapshot, BaselineFile]:
 
 
 def gather(address: Address, access: Access) -> Evidence:
-    """Collect a target's evidence, in rounds."""
-    with open_target(address, access) as session:
+    """Collect a target's evidence; where the layer cache lacks something, all of it by the route behind it."""
+    try:
+        return _gathered(address, access, cached=True)
+    except IncompleteError as lack:
+        if access.route is not None:
+            raise
+        access.tell(f"{lack}; it is read by another route")
+        return _gathered(address, access, cached=False)
+
+
+def _gathered(address: Address, access: Access, *, cached: bool) -> Evidence:
+    """In rounds."""
+    with open_target(address, access, cached=cached) as session:
         document = session.document
         evidence = Evidence(msgspec.structs.replace(document, deep=access.deep or document.deep))
         for _ in range(ROUNDS):

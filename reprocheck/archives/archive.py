@@ -71,7 +71,9 @@ def open_archive(
 
 
 def open_stream(where: str, opened: Callable[[], Reader], visit: Visit) -> Image:
-    """The one image of a docker-save archive that an engine sends, without a look at digests: it made them itself.
+    """The one image of a docker-save archive that an engine sends.
+
+    Its digests are taken as it comes by, and compared with none: the engine has made those that it states itself.
 
     Args:
         where: how messages name it.
@@ -81,7 +83,7 @@ def open_stream(where: str, opened: Callable[[], Reader], visit: Visit) -> Image
     Raises:
         TargetError: it is no image archive, or holds several images.
     """
-    store = StreamedArchive(where, opened, "none", verify=False, deep=False, visit=visit)
+    store = StreamedArchive(where, opened, "none", verify=False, deep=True, visit=visit)
     return describe(store, None, None)
 
 

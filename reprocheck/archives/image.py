@@ -77,12 +77,18 @@ class Layer:
             self._check_passed(visited)
         return visited.result
 
+    @property
+    def hashed(self) -> str | None:
+        """Digest of the uncompressed bytes, where they were hashed when the layer came by."""
+        return self._blob.visited.diff if self._blob is not None and self._blob.visited is not None else None
+
     def open(self, note: Note = lambda _: None) -> Pieces:
         """Its uncompressed bytes in order, read ahead in a thread, checked as they go by.
 
         The bytes of a compressed layer are checked against its digest; the uncompressed ones against the diff_id
-        if that is asked for, or if the layer has no digest. What is wrong is known when all of it is read, so a
-        reader reads on (:func:`reprocheck.layers.blob.drain`) when the archive in it has ended.
+        if that is asked for, or if the layer has no digest, and against what came by before. What is wrong is known
+        when all of it is read, so a reader reads on (:func:`reprocheck.layers.blob.drain`) when the archive in it has
+        ended.
 
         Args:
             note: is told what was tolerated.
@@ -125,8 +131,9 @@ class Layer:
             plain = decompressed(raw, self.compression, lambda text: note(f"{self}: {text}"))
         except BlobError as error:
             raise BlobError(f"{self}: {error}") from error
-        if verify and (self._store.deep or (packed and self.digest is None)):
-            plain = digests.checking(plain, self.diff_id, self._mismatch)
+        stated = self.diff_id if verify and (self._store.deep or (packed and self.digest is None)) else self.hashed
+        if stated is not None:
+            plain = digests.checking(plain, stated, self._mismatch)
 
         def following() -> bytes:
             try:

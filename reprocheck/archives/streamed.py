@@ -141,7 +141,7 @@ class StreamedArchive:
         result, problem = None, None
         try:
             shown = decompressed(stored, compression, notes.append)
-            if self.verify and (self.deep or (compression != "none" and named is None)):
+            if self.deep or (self.verify and compression != "none" and named is None):
                 plain = shown = Hashing(shown, "sha256")
             result = visit(Pieces(partial(shown.read, CHUNK)))  # closing it leaves the archive open
             drain(shown)

@@ -21,7 +21,7 @@ Function = Callable[..., Any]
 _LEVELS = ("framework", "packages", "stack", "machine", "bits")
 _THRESHOLDS = ("breaking", "major", "minor", "info", "never")
 
-_ROUTES = ("storage", "container", "save", "exec", "archive")
+_ROUTES = ("storage", "cache", "container", "save", "exec", "archive")
 
 _ACCESS = (
     click.option("--engine", metavar="ADDRESS", help="Container engine, as in unix:///run/docker.sock."),

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _HOW = {
     "engine storage": "in the engine's storage",
+    "layer cache": "from the layer cache",
     "save stream": "from the stream that the engine sent",
     "archive": "from the archive",
     "OCI layout": "from the layout",

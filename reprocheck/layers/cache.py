@@ -1,7 +1,8 @@
-"""The layer cache: index and contents of layers that were read once, by the digest of their stored bytes.
+"""The layer cache: index and contents of layers that were read once, by the digest of their bytes.
 
-Only what was compared with its digest stands here, under that digest and no other: a ``diff_id`` that an image
-merely claims would let one image lay contents into another. SQLite keeps it whole under concurrent runs and kills.
+That is the digest of the bytes as they were stored, and the ``diff_id`` where the uncompressed bytes were hashed as
+well. Nothing stands here under a name that was not compared with its bytes: a ``diff_id`` that an image merely claims
+would let one image lay contents into another. SQLite keeps it whole under concurrent runs and kills.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 import os
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -28,6 +29,7 @@ _TABLES = """
     pragma synchronous = off;
     create table if not exists layers (digest text primary key, content blob not null, sha256 blob not null);
     create table if not exists uses (digest text primary key, used integer not null);
+    create table if not exists names (diff_id text, digest text, primary key (diff_id, digest));
 """
 # Not synchronous: what a power failure leaves is found out by its checksum, and costs one reading.
 _DAY = 86_400
@@ -48,20 +50,42 @@ class LayerCache:
         self._path = directory / _NAME
         self._limit = limit
 
+    def lacking(self, digests: Sequence[str]) -> list[str]:
+        """Those of the layers that are not here; whether the others are whole is found out by loading them."""
+        if self._path.exists():
+            with suppress(sqlite3.Error, OSError), closing(self._connected()) as connection:
+                return [digest for digest in digests if self._stored(connection, digest) is None]
+        return list(digests)
+
+    def count(self) -> int:
+        """How many layers are here."""
+        if self._path.exists():
+            with suppress(sqlite3.Error, OSError), closing(self._connected()) as connection:
+                return int(connection.execute("select count(*) from layers").fetchone()[0])
+        return 0
+
     def load(self, digest: str) -> tuple[LayerIndex, Kept] | None:
-        """Index and contents of a layer; ``None`` where it is not here, or not whole."""
+        """Index and contents of a layer, by either digest; ``None`` where it is not here, or not whole."""
         if not self._path.exists():
             return None
         with suppress(sqlite3.Error, OSError), closing(self._connected()) as connection, connection:
-            row = self._row(connection, digest)
-            if row is not None:
-                self._use(connection, digest)
+            stored = self._stored(connection, digest)
+            row = self._row(connection, stored) if stored is not None else None
+            if stored is not None and row is not None:
+                self._use(connection, stored)
                 with suppress(ValueError):
                     return LayerIndex.from_bytes(row.index), row.kept
         return None
 
-    def store(self, digest: str, index: LayerIndex, kept: Kept) -> None:
-        """Keep a layer; contents that are here already stay."""
+    def store(self, digest: str, index: LayerIndex, kept: Kept, *, diff_id: str | None = None) -> None:
+        """Keep a layer; contents that are here already stay.
+
+        Args:
+            digest: of its bytes as they were stored.
+            index: its entries.
+            kept: contents.
+            diff_id: digest of its uncompressed bytes, where they were hashed.
+        """
         with suppress(sqlite3.Error, OSError):
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with closing(self._connected()) as connection, connection:
@@ -73,6 +97,8 @@ class LayerCache:
                     return
                 values = (digest, content, hashlib.sha256(content).digest())
                 connection.execute("insert or replace into layers values (?, ?, ?)", values)
+                if diff_id not in {None, digest}:
+                    connection.execute("insert or replace into names values (?, ?)", (diff_id, digest))
                 self._use(connection, digest)
                 self._trim(connection)
 
@@ -84,6 +110,16 @@ class LayerCache:
             connection.close()
             raise
         return connection
+
+    @staticmethod
+    def _stored(connection: sqlite3.Connection, digest: str) -> str | None:
+        """The digest under which a layer stands; ``None``: it is not here."""
+        query = """
+            select digest from layers where digest = :it
+            union all select digest from names join layers using (digest) where diff_id = :it
+        """
+        found = connection.execute(query, {"it": digest}).fetchone()
+        return None if found is None else str(found[0])
 
     @staticmethod
     def _row(connection: sqlite3.Connection, digest: str) -> _Row | None:
@@ -114,6 +150,7 @@ class LayerCache:
             total += size
             if total > self._limit:
                 connection.execute("delete from layers where digest = ?", (digest,))
+                connection.execute("delete from names where digest = ?", (digest,))
 
 
 def directory() -> Path:

@@ -54,8 +54,8 @@ class Header(Model, frozen=True, kw_only=True):
     target: str
     """The target as ``KIND:VALUE``."""
     route: str
-    """``engine storage``, ``archive``, ``OCI layout``, ``root file system``, ``exec``, ``throw-away container``,
-    ``archive endpoint``, ``interpreter`` or ``probe``."""
+    """``engine storage``, ``layer cache``, ``save stream``, ``archive``, ``OCI layout``, ``root file system``,
+    ``exec``, ``throw-away container``, ``archive endpoint``, ``interpreter`` or ``probe``."""
     executed: bool
     """Whether anything of the target was run."""
     checked: DigestsChecked | None = None

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 from reprocheck.errors import TargetError
+from reprocheck.layers.cache import LayerCache
 from reprocheck.model.evidence import Document
 from reprocheck.model.snapshot import Subject
 from reprocheck.targets import probe
 from reprocheck.targets.address import Address
+from reprocheck.targets.cached import CachedSession
 from reprocheck.targets.configuration import variable
 from reprocheck.targets.engine import Engine
-from reprocheck.targets.save import saved
+from reprocheck.targets.save import open_saved
 from reprocheck.targets.session import Session, header, routed
 from reprocheck.targets.static import StaticSession
 from reprocheck.targets.storage import Unreadable, open_storage, refused
@@ -27,10 +30,11 @@ def open_image(
     *,
     route: str | None = None,
     no_exec: bool = False,
+    cache: LayerCache | None = None,
     seconds: float = probe.SECONDS,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Session]:
-    """Find the image and choose the route: the engine's storage, else a throw-away container, else the save stream.
+    """Find the image and choose the route: the engine's storage, the layer cache, a throw-away container, the stream.
 
     Raises:
         TargetError: there is no such image, or the route that was asked for can't be taken.
@@ -44,20 +48,55 @@ def open_image(
         engine=facts,
     )
     with ExitStack() as stack:
+        read: Session | None = None
         if route in {None, "storage"}:
-            try:
-                tree = stack.enter_context(open_storage(inspected, local=engine.local))
-            except Unreadable as reason:
-                if route == "storage":
-                    raise refused(str(address), str(reason)) from None
-            else:
-                static = StaticSession(routed(document, "engine storage"), tree, user=facts.user, home=home)
-                yield Traced(static, tree)
-                return
+            read = _from_storage(document, engine, inspected, stack, home=home, asked=route is not None)
+        if read is None and route in {None, "cache"}:
+            read = _from_cache(document, inspected, cache, home=home, asked=route is not None)
+        if read is not None:
+            yield read
+            return
         if no_exec and route == "container":
             raise TargetError(f"{address}: can't be read in a container: nothing of it may be run; leave out --route")
         if no_exec or route == "save":
-            tell(f"{address}: the engine sends {inspected['Size'] / 1e9:.1f} GB, all of which is read")
-            yield saved(document, engine, user=facts.user, home=home)
+            tell(f"{address}: the engine sends {_worded(inspected['Size'])}, all of which is read")
+            yield stack.enter_context(open_saved(document, engine, user=facts.user, home=home))
         else:
             yield stack.enter_context(ThrowAwaySession.open(document, engine, inspected["Id"], seconds))
+
+
+def _from_storage(
+    document: Document,
+    engine: Engine,
+    inspected: Mapping[str, Any],
+    stack: ExitStack,
+    *,
+    home: str | None,
+    asked: bool,
+) -> Session | None:
+    try:
+        tree = stack.enter_context(open_storage(inspected, local=engine.local))
+    except Unreadable as reason:
+        if asked:
+            raise refused(document.header.target, str(reason)) from None
+        return None
+    user = document.engine.user if document.engine is not None else ""
+    return Traced(StaticSession(routed(document, "engine storage"), tree, user=user, home=home), tree)
+
+
+def _from_cache(
+    document: Document, inspected: Mapping[str, Any], cache: LayerCache | None, *, home: str | None, asked: bool
+) -> Session | None:
+    try:
+        if cache is None:
+            raise Unreadable("it serves neither --deep nor --no-verify")  # noqa: TRY301
+        return CachedSession.open(document, inspected, cache, home=home)
+    except Unreadable as reason:
+        if asked:
+            target = document.header.target
+            raise TargetError(f"{target}: can't be read from the layer cache: {reason}; leave out --route") from None
+        return None
+
+
+def _worded(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"  # noqa: PLR2004 - a gigabyte

@@ -180,15 +180,20 @@ def _looks_like_archive(path: Path) -> bool:
 
 
 ROUTES: dict[addresses.Kind, tuple[str, ...]] = {
-    "image": ("storage", "container", "save"),
+    "image": ("storage", "cache", "container", "save"),
     "container": ("exec", "storage", "archive"),
 }
 """Routes of the kinds that have several, in the order in which they are tried."""
 
 
 @contextmanager
-def open_target(address: Address, access: Access) -> Iterator[Session]:
+def open_target(address: Address, access: Access, *, cached: bool = True) -> Iterator[Session]:
     """A session with a target that can be asked.
+
+    Args:
+        address: the target.
+        access: how it is reached.
+        cached: whether an image of the engine may be read from the layer cache alone.
 
     Raises:
         TargetError: it does not exist or can't be read.
@@ -207,6 +212,7 @@ def open_target(address: Address, access: Access) -> Iterator[Session]:
             ) as session:
                 yield session
         case "image":
+            from reprocheck.layers.cache import LayerCache, directory
             from reprocheck.targets.image import open_image
 
             with open_image(
@@ -214,6 +220,7 @@ def open_target(address: Address, access: Access) -> Iterator[Session]:
                 access.engine(),
                 route=access.route,
                 no_exec=access.no_exec,
+                cache=LayerCache(directory()) if cached and not access.deep and not access.no_verify else None,
                 seconds=access.seconds,
                 tell=access.tell,
             ) as image:

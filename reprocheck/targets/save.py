@@ -1,23 +1,29 @@
-"""``image:`` by the stream that ``docker save`` makes: for whoever may neither read the storage nor run the image."""
+"""``image:`` by the stream that ``docker save`` makes: for whoever may neither read the storage nor run the image.
+
+What comes by is hashed and kept: the next time, the image is read from the layer cache.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import msgspec
 
 from reprocheck.archives.archive import open_stream
 from reprocheck.layers.blob import Pieces, Reader
+from reprocheck.layers.cache import LayerCache, directory
 from reprocheck.layers.tree import Tree
 from reprocheck.model.evidence import Document
 from reprocheck.targets.engine import Engine, talking
 from reprocheck.targets.session import Session, routed
 from reprocheck.targets.static import StaticSession
-from reprocheck.targets.stored import indexed, layers_of
+from reprocheck.targets.stored import indexed, keep, layers_of
 from reprocheck.targets.traced import Traced
 
 
-def saved(document: Document, engine: Engine, *, user: str, home: str | None) -> Session:
+@contextmanager
+def open_saved(document: Document, engine: Engine, *, user: str, home: str | None) -> Iterator[Session]:
     """Have the engine send the whole image once, and keep of it what is needed.
 
     Raises:
@@ -35,7 +41,8 @@ def saved(document: Document, engine: Engine, *, user: str, home: str | None) ->
     layers, problems = layers_of(image)
     tree = Tree(layers)
     told = msgspec.structs.replace(routed(document, "save stream"), problems=tuple(problems))
-    return Traced(StaticSession(told, tree, user=user, home=home), tree)
+    yield Traced(StaticSession(told, tree, user=user, home=home), tree)
+    keep(image, layers, LayerCache(directory()))
 
 
 def _sent(engine: Engine, image_id: str, name: str) -> Iterator[bytes]:

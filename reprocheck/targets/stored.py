@@ -80,7 +80,7 @@ def open_stored(
         session = StaticSession(document, tree, user=config.user or "", home=variable(config.env, "HOME"))
         yield Traced(session, tree)
         if cache is not None:
-            _keep(image, layers, cache)
+            keep(image, layers, cache, deep=deep)
 
 
 def _opened(
@@ -131,14 +131,17 @@ def _opened_layer(stored: Stored, cache: LayerCache | None, *, deep: bool) -> Pl
     return kept.as_it_comes_by(stored.open)
 
 
-def _keep(image: Image, layers: Sequence[TreeLayer], cache: LayerCache) -> None:
-    """Keep what was read of compressed layers, all of which has gone by its digest."""
+def keep(image: Image, layers: Sequence[TreeLayer], cache: LayerCache, *, deep: bool = False) -> None:
+    """Keep what was read of layers that came by, by the digest that was compared with their bytes or taken of them."""
     for stored, layer in zip(image.layers, layers, strict=True):
-        if isinstance(layer, StreamedLayer) and layer.passes and stored.digest is not None:
-            whole = not any(problem.lost for problem in layer.index.problems)
-            if whole:
-                masked = {offset: _masked(content) for offset, content in layer.kept.items()}
-                cache.store(stored.digest, layer.index, masked)
+        digest = stored.hashed
+        if digest is None and isinstance(layer, StreamedLayer) and layer.passes:
+            digest = stored.digest
+        if digest is None or not isinstance(layer, StreamedLayer):
+            continue
+        if not any(problem.lost for problem in layer.index.problems):
+            masked = {offset: _masked(content) for offset, content in layer.kept.items()}
+            cache.store(digest, layer.index, masked, diff_id=stored.diff_id if deep else None)
 
 
 _MASKS = collect.url_rules(rb"\s'\"", [collect.overwritten] * len(collect.SECRETS))

@@ -23,8 +23,9 @@ def test_the_order_of_the_routes_and_why(engine: docker.DockerClient, run_reproc
     readable = os.access(Path(engine.info()["DockerRootDir"]) / "overlay2", os.R_OK)
     storage = next(line for line in lines if line.startswith("image:"))
     assert ("can be read here" in storage) == readable
+    assert "the cache is empty, --no-exec fills it" in " ".join(lines)
     assert [line.split(":")[0] for line in lines if line[0].isdigit()] == [
-        "2. container", "3. save", "2. storage", "3. archive",
+        "2. cache", "3. container", "4. save", "2. storage", "3. archive",
     ]  # fmt: skip
 
 

@@ -28,8 +28,9 @@ GZIP = "OCI gzip"
 ZSTD = "OCI zstd"
 ROOT = "unpacked root"
 STREAM = "save stream"
-WAYS = (STORAGE, CONTAINER, SAVED, GZIP, ZSTD, ROOT, STREAM)
-"""The six, and the stream that an engine sends where nothing of the image may be run."""
+CACHE = "layer cache"
+WAYS = (STORAGE, CONTAINER, SAVED, GZIP, ZSTD, ROOT, STREAM, CACHE)
+"""The six; the stream that an engine sends where nothing of the image may be run, and what is kept of it."""
 BOUND = frozenset({"schema", "header", "subject", "machine", "provenance"})
 """What is bound to the way."""
 SETTINGS = frozenset({"image", "variables"})
@@ -74,7 +75,7 @@ def captured(
         def capture(*words: str) -> Ran:
             return run_module("capture", *words, "--format", "json")
 
-        for way, route in ((STORAGE, "storage"), (CONTAINER, "container"), (STREAM, "save")):
+        for way, route in ((STORAGE, "storage"), (CONTAINER, "container"), (STREAM, "save"), (CACHE, "cache")):
             yield way, capture(f"image:{tag}", "--route", route)
         saved = save(engine, tag, work)
         yield SAVED, capture(f"archive:{saved}")
@@ -135,7 +136,7 @@ def test_every_way_with_layers_tells_who_brought_what(captured: Callable[[str], 
     first = ways[STORAGE]["provenance"]
     assert first["authors"]
     layers = [(one["diff_id"], one["instruction"]) for one in first["layers"]]
-    for way in (SAVED, GZIP, ZSTD, STREAM):
+    for way in (SAVED, GZIP, ZSTD, STREAM, CACHE):
         provenance = ways[way]["provenance"]
         for part in ("authors", "rewritten", "removed"):
             assert provenance[part] == first[part], (way, part)

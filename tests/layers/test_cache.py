@@ -341,3 +341,34 @@ def test_writers_that_are_killed_at_any_moment(tmp_path: Path) -> None:
     layers.store(digest(9), an_index(9), kept(9))
     assert layers.load(digest(9)) == (an_index(9), kept(9)), "no lock was left"
     assert wholesome(tmp_path) > 4
+
+
+# By the digest of the uncompressed bytes.
+
+
+def test_a_layer_is_found_by_either_digest(layers: LayerCache) -> None:
+    layers.store(digest(1), an_index(1), kept(1), diff_id=digest(11))
+    layers.store(digest(2), an_index(2), kept(2), diff_id=digest(2))
+    layers.store(digest(3), an_index(3), kept(3))
+    assert layers.load(digest(11)) == layers.load(digest(1)) == (an_index(1), kept(1))
+    assert layers.load(digest(2)) == (an_index(2), kept(2))
+    assert layers.lacking([digest(11), digest(1), digest(2), digest(3), digest(12)]) == [digest(12)]
+    assert layers.count() == 3
+    # Stored once more without a look at its uncompressed bytes: they are the same still.
+    layers.store(digest(1), an_index(1), {})
+    assert layers.load(digest(11)) == (an_index(1), kept(1))
+
+
+def test_one_layer_packed_in_two_ways_is_found_as_long_as_either_is_there(tmp_path: Path) -> None:
+    layers = LayerCache(tmp_path / "cache")
+    for packed in (1, 2):
+        layers.store(digest(packed), an_index(7), kept(7), diff_id=digest(7))
+    with closing(sqlite3.connect(tmp_path / "cache" / NAME)) as connection, connection:
+        connection.execute("delete from layers where digest = ?", (digest(2),))
+    assert layers.load(digest(7)) == (an_index(7), kept(7))
+
+
+def test_an_empty_cache_lacks_all_and_is_not_made_by_asking(layers: LayerCache, tmp_path: Path) -> None:
+    assert layers.lacking([digest(1), digest(2)]) == [digest(1), digest(2)]
+    assert layers.count() == 0
+    assert not (tmp_path / "cache").exists()

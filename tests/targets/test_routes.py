@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from reprocheck.errors import TargetError, UsageError
+from reprocheck.layers.cache import LayerCache, directory
 from reprocheck.model.evidence import EngineFacts, Read
 from reprocheck.targets import container, image
 from reprocheck.targets.address import Address
 from reprocheck.targets.resolve import Access, open_target
 from tests.evidence import plant
+from tests.layers.archives import file, index
 from tests.targets.test_storage import inspected
 
 IMAGE, CONTAINER = Address("image", "x"), Address("container", "x")
@@ -24,33 +26,34 @@ IMAGE, CONTAINER = Address("image", "x"), Address("container", "x")
 @pytest.fixture
 def access(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A machine whose engine has one image and one container of it, of two layers."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for name in ("one", "two"):
         plant(tmp_path / name, {"/x": name})
     taken: list[str] = []
 
     def session(route: str) -> Any:
         @contextmanager
-        def opening(document: Any, *_: Any) -> Iterator[Any]:
+        def opening(document: Any, *_: Any, **__: Any) -> Iterator[Any]:
             taken.append(route)
             yield SimpleNamespace(document=document, answer=lambda _wants: None)
 
         return SimpleNamespace(open=opening)
-
-    def save(document: Any, *_: Any, **__: Any) -> Any:
-        taken.append("save")
-        return SimpleNamespace(document=document, answer=lambda _wants: None)
 
     def single(document: Any, *_: Any) -> Any:
         taken.append("archive")
         return SimpleNamespace(document=document, answer=lambda _wants: None)
 
     monkeypatch.setattr(image, "ThrowAwaySession", session("container"))
-    monkeypatch.setattr(image, "saved", save)
+    monkeypatch.setattr(image, "open_saved", session("save").open)
     monkeypatch.setattr(container, "ExecSession", session("exec"))
     monkeypatch.setattr(container, "ArchiveSession", single)
 
-    def of(*, readable: bool = True, state: str = "running", **options: Any) -> tuple[str, list[str]]:
-        """The route that a target is read by, and what was said."""
+    def of(
+        *, readable: bool = True, known: Sequence[str] = (), state: str = "running", **options: Any
+    ) -> tuple[str, list[str]]:
+        """The route that a target is read by, and what was said; ``known``: layers that stand in the cache."""
+        for name in known:
+            LayerCache(directory()).store(name, index(file(b"x", name.encode())), {512: name.encode()})
         taken.clear()
         said: list[str] = []
         told = {
@@ -71,7 +74,7 @@ def access(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
                 assert answer is not None
                 assert answer.files["/x"].content == "two"
                 assert one.document.header.executed is False
-                taken.append("storage")
+                taken.append({"engine storage": "storage", "layer cache": "cache"}[one.document.header.route])
         return taken[0], said
 
     return of
@@ -88,6 +91,14 @@ def access(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         (True, {"route": "container"}, "container"),
         (True, {"route": "save"}, "save"),
         (False, {"route": "save"}, "save"),
+        (True, {"known": ["one", "two"]}, "storage"),
+        (False, {"known": ["one", "two"]}, "cache"),
+        (False, {"known": ["two"]}, "container"),
+        (False, {"known": ["one", "two"], "no_exec": True}, "cache"),
+        (False, {"known": ["one"], "no_exec": True}, "save"),
+        (True, {"known": ["one", "two"], "route": "cache"}, "cache"),
+        (False, {"known": ["one", "two"], "route": "container"}, "container"),
+        (False, {"known": ["one", "two"], "deep": True}, "container"),
     ],
 )
 def test_an_image(access: Any, readable: bool, options: dict[str, Any], route: str) -> None:
@@ -124,6 +135,7 @@ def test_a_container(access: Any, readable: bool, state: str, options: dict[str,
             {"readable": False, "route": "storage"},
             "image:x: its storage can't be read: the engine is not reached",
         ),
+        (IMAGE, {"route": "cache"}, "image:x: can't be read from the layer cache: 2 of its 2 layers are not in it"),
         (CONTAINER, {"readable": False, "route": "storage"}, "container:x: its storage can't be read"),
         (CONTAINER, {"state": "exited", "route": "exec"}, "container:x: can't be read by exec: it is exited"),
         (CONTAINER, {"no_exec": True, "route": "exec"}, "container:x: can't be read by exec: nothing of it may be run"),
@@ -137,10 +149,13 @@ def test_a_route_that_can_not_be_taken(access: Any, target: Address, options: di
 
 
 @pytest.mark.parametrize(
-    ("target", "route"), [(IMAGE, "exec"), (IMAGE, "archive"), (CONTAINER, "container"), (CONTAINER, "save")]
+    ("target", "route"),
+    [(IMAGE, "exec"), (IMAGE, "archive"), (CONTAINER, "container"), (CONTAINER, "save"), (CONTAINER, "cache")],
 )
 def test_a_route_of_another_kind(access: Any, target: Address, route: str) -> None:
-    with pytest.raises(UsageError, match=f"can't be read by the route {route}; routes are image: storage, container"):
+    with pytest.raises(
+        UsageError, match=f"can't be read by the route {route}; routes are image: storage, cache, container"
+    ):
         access(target=target, route=route)
 
 
