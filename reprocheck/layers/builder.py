@@ -76,14 +76,19 @@ class IndexBuilder:
             name = name.rstrip(b"/")
         above, _, base = name.rpartition(b"/")
         try:
-            known = self._known.get(above)
+            known = self._known.get(above) or self._step(above)
             # Names that begin with a dot may be whiteouts, and they may be the dots themselves.
             if known is None or base[:1] in {b"", b"."} or len(base) > _NAME_MAX or b"\x00" in base:
                 self._add_checked(member, name, above, base)
             elif len(name) >= _PATH_MAX:
                 raise _too_long(name)
             else:
-                self._put(known[0], known[1], base, self._entry(member, known[0], base))
+                path, children, _ = known
+                entry = self._entry(member, path, base)
+                if base in children:
+                    self._put(path, children, base, entry)
+                else:
+                    children[base] = entry
         except _RefusedError as error:
             self.report(Problem(shown(member.name), str(error), lost=True))
 
@@ -94,6 +99,22 @@ class IndexBuilder:
                 what = "problems that lose something" if lost else "notes"
                 self._problems.append(Problem("", f"{count - LISTED} more {what}", lost=lost))
         return LayerIndex(self._root, self._directories, tuple(self._problems))
+
+    def _step(self, above: bytes) -> tuple[bytes, _Children, int] | None:
+        """A directory that the layer has an entry of, in one whose name in the tar is known."""
+        outer, _, name = above.rpartition(b"/")
+        known = self._known.get(outer)
+        entry = known[1].get(name) if known else None
+        if known is None or entry is None or entry.type != "dir":
+            return None
+        path = _join(known[0], name)
+        return self._learn(above, path, self._children(path), known[2]) if len(path) < _PATH_MAX else None
+
+    def _learn(self, above: bytes, path: bytes, children: _Children, links: int) -> tuple[bytes, _Children, int]:
+        if len(self._known) >= _KNOWN_MOST:
+            self._known.clear()
+        self._known[above] = known = (path, children, links)
+        return known
 
     def _add_checked(self, member: Member, name: bytes, above: bytes, base: bytes) -> None:
         if len(name) >= _PATH_MAX:
@@ -246,9 +267,7 @@ class IndexBuilder:
         self._imply(path)
         children = self._children(path)
         if above is not None:
-            if len(self._known) >= _KNOWN_MOST:
-                self._known.clear()
-            self._known[above] = path, children, links
+            self._learn(above, path, children, links)
         return path, children
 
     def _resolve(self, path: bytes, parts: list[bytes], links: int) -> tuple[bytes, int]:

@@ -333,6 +333,15 @@ def test_links_do_not_make_paths_that_are_too_long() -> None:
     assert only(found) == ("two/x", "links lead to a path that is too long", True)
 
 
+def test_directories_behind_links_do_not_get_too_deep() -> None:
+    name = b"e" * 200
+    steps = [directory(b"one" + (b"/" + name) * number) for number in range(1, 7)]
+    found = index(link(b"one", b"d/" * 1500), *steps, file(b"one" + (b"/" + name) * 6 + b"/x"))
+    assert max(map(len, found.directories)) < 4096
+    (problem,) = found.problems
+    assert problem.reason == "links lead to a path that is too long"
+
+
 def test_hard_links_share_what_they_link_to() -> None:
     found = index(file(b"d/a", b"hello"), hard(b"b", b"d/a"), hard(b"c", b"./b"), link(b"s", b"/etc"), hard(b"t", b"s"))
     entries = found.directory(b"")
