@@ -55,7 +55,7 @@ _SECRETS = (
 _BEGINS = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))"
 _TOKENS = re.compile(
     rf"{_BEGINS}(?:"
-    r"gh[pousr]_[A-Za-z0-9]{16,255}|github_pat_\w{16,255}|gl[a-z]{2,5}-[\w-]{16,255}"
+    r"gh[pousr]_[A-Za-z0-9]{16,255}|github_pat_\w{16,255}|gl(?:pat|oas|dt|rt|cbt|ptt|ft|imt|agent|soat|ffct)-[\w-]{16,255}"
     r"|hf_[A-Za-z0-9]{16,255}|api_org_[A-Za-z]{16,255}|sk-(?=[\w-]{0,255}\d)[\w-]{16,255}"
     r"|[sr]k_(?:live|test)_[A-Za-z0-9]{10,255}"
     r"|xox[a-z]-[A-Za-z0-9-]{10,255}|xapp-[A-Za-z0-9-]{10,255}|(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Z0-9])|AIza[\w-]{35}"

@@ -93,7 +93,7 @@ def _of_commands(found: Iterable[Command], depth: int) -> Iterator[_Span]:
         yield from _of_forms(command)
         for text in (*command.words, *command.given):
             if depth and _SPACE.search(text.chars):
-                yield from _of_commands(commands(text), depth - 1)
+                yield from _of_commands(commands(text.inner()), depth - 1)
         for told, path in _written(command):
             for file, part in FILES:
                 if re.fullmatch(file, path[-4096:]):
@@ -122,7 +122,7 @@ def _value(chars: str, start: int) -> tuple[int, int]:
 def _span(text: Text, start: int, end: int) -> Iterator[_Span]:
     """Where a secret stands, unless it is none: empty, masked before, or what a shell puts something for."""
     value = text.chars[start:end]
-    if value and not value.startswith(redact.MASK) and (text.literal or not _EXPANDED.fullmatch(value)):
+    if value and not value.startswith(redact.MASK) and not _EXPANDED.fullmatch(value):
         yield text.span(start, end)
 
 

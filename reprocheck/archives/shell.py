@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
+DOLLAR = "\0"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
@@ -18,11 +20,18 @@ class Text:
 
     chars: str
     at: Sequence[int]
-    literal: bool = False
-    """Whether a dollar sign in it is one, as between single quotes."""
+    """A dollar sign between single quotes, which begins nothing, is :data:`DOLLAR`."""
 
     def __getitem__(self, part: slice) -> Text:
-        return Text(chars=self.chars[part], at=self.at[part], literal=self.literal)
+        return Text(chars=self.chars[part], at=self.at[part])
+
+    def literal(self) -> Text:
+        """The same between single quotes."""
+        return Text(chars=self.chars.replace("$", DOLLAR), at=self.at)
+
+    def inner(self) -> Text:
+        """The same as the text of commands, which another shell reads."""
+        return Text(chars=self.chars.replace(DOLLAR, "$"), at=self.at)
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Where some of the characters stand, quotes between them included."""
@@ -37,11 +46,7 @@ def joined(texts: Iterable[Text]) -> Text:
         if at:
             at.append(at[-1])
         at.extend(part.at)
-    return Text(
-        chars=" ".join(part.chars for part in parts),
-        at=at,
-        literal=any(part.literal for part in parts),
-    )
+    return Text(chars=" ".join(part.chars for part in parts), at=at)
 
 
 @dataclass(kw_only=True)
@@ -84,8 +89,8 @@ class _Reader:
         """How each open one began, the number of its first command, and the command that it stands in."""
         self._sources: list[Command] = []
         """What a pipe after the last thing read would get the output of."""
-        self._expected: list[tuple[Command, str]] = []
-        """Here-documents whose bodies begin with the next line."""
+        self._expected: list[tuple[Command, str, bool]] = []
+        """Here-documents whose bodies begin with the next line: whose, up to which mark, and whether that is quoted."""
         self._command = self._next()
 
     def read(self) -> list[Command]:
@@ -155,24 +160,26 @@ class _Reader:
             self._position = blank.end()
         if self._position >= len(self._text) or self._text[self._position] in ";&|()\n`<>":
             return
+        start = self._position
         word = self._word()
         match redirection[0].lstrip("0123456789"):
             case "<<<":
                 self._command.given.append(word)
             case "<<" | "<<-":
-                self._expected.append((self._command, word.chars))
+                quoted = self._text[start : self._position] != word.chars
+                self._expected.append((self._command, word.chars, quoted))
             case ">" | ">>" | ">|":
                 self._command.files.append(word.chars)
             case _:
                 pass
 
     def _bodies(self) -> None:
-        for command, mark in self._expected:
+        for command, mark, quoted in self._expected:
             start = self._position
             end = re.compile(rf"^\t*{re.escape(mark)}$", re.MULTILINE).search(self._text, start)
             stop = end.start() if end else len(self._text)
             body = self._slice(start, stop)
-            command.given.append(Text(chars=body.chars, at=body.at, literal=True))
+            command.given.append(body.literal() if quoted else body)
             self._position = min(end.end() + 1, len(self._text)) if end else stop
         self._expected.clear()
 
@@ -184,9 +191,7 @@ class _Reader:
         if len(parts) == 1:
             return parts[0]
         return Text(
-            chars="".join(part.chars for part in parts),
-            at=list(chain.from_iterable(part.at for part in parts)),
-            literal=any(part.literal for part in parts),
+            chars="".join(part.chars for part in parts), at=list(chain.from_iterable(part.at for part in parts))
         )
 
     def _parts(self) -> Iterator[Text]:
@@ -201,7 +206,7 @@ class _Reader:
             elif here == "\\":
                 self._position = start + 2
                 if not self._text.startswith("\n", start + 1):
-                    yield self._slice(start + 1, start + 2)
+                    yield self._slice(start + 1, start + 2).literal()
             elif here.isspace() or here in ";&|()<>`" or self._text.startswith("$(", start):
                 return
             else:
@@ -213,8 +218,7 @@ class _Reader:
         if quote == "'":
             end = self._text.index("'", start + 1)
             self._position = end + 1
-            inner = self._slice(start + 1, end)
-            return Text(chars=inner.chars, at=inner.at, literal=True)
+            return self._slice(start + 1, end).literal()
         end = start + 1
         while run := _IN_QUOTES.match(self._text, end):
             end = run.end()
@@ -232,7 +236,7 @@ def _unescaped(text: Text) -> Text:
         chars.append(text.chars[position : found.start()])
         at.extend(text.at[position : found.start()])
         if found[1]:
-            chars.append(found[1])
+            chars.append(found[1].replace("$", DOLLAR))
             at.append(text.at[found.start(1)])
         position = found.end()
     chars.append(text.chars[position:])

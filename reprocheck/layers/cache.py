@@ -103,13 +103,28 @@ class LayerCache:
                 self._trim(connection)
 
     def _connected(self) -> sqlite3.Connection:
+        self._make_private()
         connection = sqlite3.connect(os.fspath(self._path), timeout=_WAIT, isolation_level=None)
         try:
             connection.executescript(_TABLES)
-        except sqlite3.Error:
+            self._make_private()
+        except (sqlite3.Error, OSError):
             connection.close()
             raise
         return connection
+
+    def _make_private(self) -> None:
+        """Leave the directory and all files of the database to their owner alone.
+
+        SQLite gives its journals the mode of the database, and that the umask's.
+
+        Raises:
+            OSError: they are somebody else's; then they are not to be used.
+        """
+        _narrow(self._path.parent, 0o700)
+        for suffix in ("", "-journal", "-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                _narrow(self._path.with_name(self._path.name + suffix), 0o600)
 
     @staticmethod
     def _stored(connection: sqlite3.Connection, digest: str) -> str | None:
@@ -151,6 +166,12 @@ class LayerCache:
             if total > self._limit:
                 connection.execute("delete from layers where digest = ?", (digest,))
                 connection.execute("delete from names where digest = ?", (digest,))
+
+
+def _narrow(path: Path, mode: int) -> None:
+    # By name: to open and close the file would give up the locks that this process has on it (POSIX).
+    if path.stat().st_mode & 0o077:
+        path.chmod(mode)
 
 
 def directory() -> Path:

@@ -29,12 +29,16 @@ SCRIPT_LIMIT = 16 << 10
 """Bytes of a script that is kept; it is needed where its size is not the recorded one."""
 
 _IN_FOLDERS = re.compile(
-    rb"(?:^|/)(?:[^/]*[.-](?:dist-info|egg-info)|EGG-INFO|conda-meta|dpkg/status\.d|ld\.so\.conf\.d)/[^/]+$",
+    rb"(?:^|/)(?:"
+    rb"[^/]*[.-]dist-info/(?:METADATA|WHEEL|INSTALLER|REQUESTED|RECORD|direct_url\.json)"
+    rb"|(?:[^/]*[.-]egg-info|EGG-INFO)/(?:PKG-INFO|requires\.txt)"
+    rb"|conda-meta/[^/]+\.json|(?:dpkg/status\.d|ld\.so\.conf\.d)/[^/]+"
+    rb")$",
     re.IGNORECASE,
 )
 _BY_NAME = re.compile(
     rb"(?:^|/)(?:"
-    rb"pyvenv\.cfg|os-release|passwd|ld\.so\.(?:conf|cache)"
+    rb"pyvenv\.cfg|os-release|etc/passwd|ld\.so\.(?:conf|cache)"
     rb"|[^/]*\.(?:pth|egg-link|egg-info)"
     rb"|(?:python|pypy)[23]?(?:\.\d+)?t?|libpython3[^/]*\.so[^/]*|libc[.-][^/]*so[^/]*|ld-musl-[^/]*"
     rb"|tensorflow/python/platform/build_info\.py|torch/version\.py"
@@ -63,9 +67,14 @@ def known(index: LayerIndex, kept: Mapping[int, bytes], opened: Callable[[], Rea
 
 def wanted(name: bytes, size: int) -> bool:
     """Whether to keep a file, by its name in the layer."""
-    if size <= SCRIPT_LIMIT and _SCRIPT.search(name):
+    if size <= SCRIPT_LIMIT and is_script(name):
         return True
     return size <= FILE_LIMIT and (_IN_FOLDERS.search(name) or _BY_NAME.search(name)) is not None
+
+
+def is_script(name: bytes) -> bool:
+    """Whether it is kept for its first line alone, if it is not a program."""
+    return _SCRIPT.search(name) is not None and _BY_NAME.search(name) is None
 
 
 def sampled(name: bytes, _size: int) -> bool:

@@ -21,8 +21,7 @@ from reprocheck.layers.tar_layer import PlainLayer, StreamedLayer
 from reprocheck.layers.tree import Tree
 from reprocheck.model.evidence import Document, EngineFacts, LayerProblem
 from reprocheck.model.snapshot import DigestsChecked, Layer, Subject
-from reprocheck.probe import collect
-from reprocheck.targets import kept
+from reprocheck.targets import harmless, kept
 from reprocheck.targets.address import Address, chosen
 from reprocheck.targets.configuration import settings, variable
 from reprocheck.targets.session import Session, header
@@ -31,7 +30,6 @@ from reprocheck.targets.traced import Traced
 
 _NOTHING = PlainLayer(Window(Held(b""), 0, 0), IndexBuilder().finish())
 """Stands for a layer that can't be read."""
-_PROGRAM = b"\x7fELF"
 
 
 @contextmanager
@@ -140,23 +138,8 @@ def keep(image: Image, layers: Sequence[TreeLayer], cache: LayerCache, *, deep: 
         if digest is None or not isinstance(layer, StreamedLayer):
             continue
         if not any(problem.lost for problem in layer.index.problems):
-            masked = {offset: _masked(content) for offset, content in layer.kept.items()}
-            cache.store(digest, layer.index, masked, diff_id=stored.diff_id if deep else None)
-
-
-_MASKS = collect.url_rules(rb"\s'\"", [collect.overwritten] * len(collect.SECRETS))
-
-
-def _masked(content: bytes) -> bytes:
-    """Contents without the credentials that evidence is rid of, and as long as they were.
-
-    Evidence of the masked contents is the evidence of the true ones: what stands there is taken out as the secret was.
-    """
-    if content.startswith(_PROGRAM):
-        return content
-    for rule, instead in (collect.BINARY if b"\0" in content else _MASKS)[:-1]:
-        content = rule.sub(instead, content)
-    return content
+            contents = harmless.contents(layer.index, layer.kept)
+            cache.store(digest, layer.index, contents, diff_id=stored.diff_id if deep else None)
 
 
 def _checked(image: Image, *, verify: bool, deep: bool) -> DigestsChecked:

@@ -22,7 +22,7 @@ def words(text: str) -> list[list[str]]:
         ("a  b\tc", [["a", "b", "c"]]),
         ("a;b&&c||d&e\nf|g", [["a"], ["b"], ["c"], ["d"], ["e"], ["f"], ["g"]]),
         ("a 'b c' \"d e\"f\\ g", [["a", "b c", "d ef g"]]),
-        (r'a "b \" \$ \x"', [["a", r'b " $ \x']]),
+        (r'a "b \" \$ \x"', [["a", 'b " \0 \\x']]),
         ("a 'b\\' c", [["a", "b\\", "c"]]),
         ("a b\\\nc", [["a", "bc"]]),
         ("it's", [["it's"]]),
@@ -47,8 +47,6 @@ def test_each_character_knows_where_it_stands() -> None:
     assert word.chars == "b cde"
     assert list(word.at) == [3, 4, 5, 8, 10]
     assert word.span(1, 4) == (4, 9)
-    assert word.literal
-    assert not command.words[0].literal
 
 
 def test_what_a_command_is_given() -> None:
@@ -56,6 +54,14 @@ def test_what_a_command_is_given() -> None:
     assert [given.chars for given in first.given] == ["x\n", "\ty\n"]
     assert [given.chars for given in second.given] == ["z"]
     assert [given.chars for given in third.given] == ["never ends"]
+
+
+def test_a_dollar_sign_between_single_quotes_begins_nothing() -> None:
+    first, second = read("a '$x' \"$y\"$z <<E <<'F'\n$b\nE\n$c\nF\nd \\$e")
+    assert [word.chars for word in first.words] == ["a", "\0x", "$y$z"]
+    assert [given.chars for given in first.given] == ["$b\n", "\0c\n"]
+    assert first.words[1].inner().chars == "$x"
+    assert second.words[1].chars == "\0e"
 
 
 def test_where_its_output_goes() -> None:

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -79,6 +80,57 @@ def test_contents_that_come_later_are_added(layers: LayerCache) -> None:
 def test_the_directory_is_the_users_own(layers: LayerCache, tmp_path: Path) -> None:
     layers.store(digest(1), an_index(), {})
     assert (tmp_path / "cache").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.fixture
+def loose(tmp_path: Path) -> Iterator[Path]:
+    """A place in which everybody may read and write what is made."""
+    before = os.umask(0)
+    yield tmp_path / "cache"
+    os.umask(before)
+
+
+def modes(place: Path) -> set[int]:
+    return {path.stat().st_mode & 0o777 for path in place.iterdir()}
+
+
+def test_its_files_are_the_users_own_whatever_the_umask(loose: Path) -> None:
+    LayerCache(loose).store(digest(1), an_index(), {})
+    assert modes(loose) == {0o600}
+    assert loose.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("use", ["load", "store", "count", "lacking"])
+def test_what_stands_there_with_a_wider_mode_is_made_the_users_own(loose: Path, use: str) -> None:
+    LayerCache(loose).store(digest(1), an_index(), {})
+    with closing(sqlite3.connect(loose / NAME)) as connection:
+        connection.execute("pragma journal_mode = wal")
+        connection.execute("select count(*) from layers").fetchone()
+        loose.chmod(0o777)
+        for path in loose.iterdir():
+            path.chmod(0o644)
+        assert len(modes(loose)) == 1
+        assert len(list(loose.iterdir())) == 3, "with a log and its index"
+        layers = LayerCache(loose)
+        match use:
+            case "load":
+                assert layers.load(digest(1)) is not None
+            case "store":
+                layers.store(digest(2), an_index(), {})
+            case "count":
+                assert layers.count() == 1
+            case _:
+                assert layers.lacking([digest(1)]) == []
+        assert modes(loose) == {0o600}
+        assert loose.stat().st_mode & 0o777 == 0o700
+
+
+def test_while_it_is_written_its_journal_is_the_users_own(loose: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(LayerCache, "_trim", lambda *_: seen.append(modes(loose)))
+    for number in range(2):
+        LayerCache(loose).store(digest(number), an_index(), kept(number))
+    assert seen == [{0o600}] * 2
 
 
 def test_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

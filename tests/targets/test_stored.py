@@ -218,6 +218,27 @@ def test_credentials_are_masked_in_what_is_kept(
     assert b"hunter2" not in own_cache.read_bytes()
 
 
+def test_no_credential_of_any_file_is_kept(tmp_path: Path, own_cache: Path) -> None:
+    info = SITE + b"/delta-4.0.dist-info/"
+    script = b"#!/bin/sh\nexport TOKEN=hunter2-script\n"
+    upper = layer(
+        file(info + b"METADATA", b"Metadata-Version: 2.1\nName: delta\nVersion: 4.0\n\nUse hunter2-readme.\n"),
+        file(info + b"RECORD", b"../../../bin/delta,sha256=x,10\n"),
+        file(info + b"config.txt", b"token = hunter2-config\n"),
+        file(b"usr/bin/delta", script),
+        file(SITE + b"/delta.pth", b"import os; os.environ['TOKEN'] = 'hunter2-pth'\n"),
+        file(b"etc/passwd", b"root:hunter2-hash:0:0:hunter2-name:/root:/bin/sh\n"),
+    )
+    target = layout(tmp_path / "i", BASE, upper)
+    first = told(target)
+    assert b"delta" in first
+    assert b"hunter2" not in first
+    assert rows(own_cache) == {sha(PACKED["+gzip"](one)) for one in (BASE, upper)}
+    assert b"hunter2" not in own_cache.read_bytes()
+    assert told(target) == first
+    assert b"hunter2" not in own_cache.read_bytes()
+
+
 def test_limits_of_what_is_kept_lose_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept, "ALL_LIMIT", 2000)
     monkeypatch.setattr(kept, "FILE_LIMIT", 1000)
