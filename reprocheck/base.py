@@ -57,6 +57,8 @@ def placed(
 def explained(told: Iterable[PackageExplanation], base: Snapshot, after: Snapshot) -> tuple[PackageExplanation, ...]:
     """Say of each package whether the base has brought it, in the version that is there."""
     pairs = {pair.after: pair.before for pair in pair_environments(base, after, {}).pairs}
+    # One image is made from the other: what has one name is one thing, whatever either has on its PATH.
+    pairs |= {environment.id: environment.id for environment in base.environments}
     versions = {
         (environment.id, package.name): package.version
         for environment in base.environments
@@ -93,7 +95,7 @@ def remarks(base: Snapshot, after: Snapshot, before: Snapshot | None = None) -> 
     if below is None:
         yield f"the layers of {target if layers else base.header.target} are not known; {known}"
     elif below == 0:
-        yield f"{target} is not built on it, unless it was squashed: they have no layer in common; {known}"
+        yield f"{target} is not built on it as it is here, unless it was squashed: no layer agrees; {known}"
     elif below < layers:
         agree = f"only the lowest {below} of its {layers} layers agree"
         yield f"{target} is not built on it as it is here: {agree}; {known}"

@@ -69,7 +69,7 @@ def test_what_was_removed_in_the_base_comes_from_it() -> None:
 @pytest.mark.parametrize(
     ("layers", "below", "reason"),
     [
-        (["x"], 0, "image:it is not built on it, unless it was squashed: they have no layer in common"),
+        (["x"], 0, "image:it is not built on it as it is here, unless it was squashed: no layer agrees"),
         (["a", "b", "x"], 2, "image:it is not built on it as it is here: only the lowest 2 of its 3 layers agree"),
         (["a", "b", "c", "d"], 3, "image:it is not built on it as it is here: only the lowest 3 of its 4 layers agree"),
         ([], None, "the layers of image:it are not known"),
@@ -169,3 +169,12 @@ def test_one_package_is_explained_so_too(layers: list[str], held: Any, from_base
     assert one.from_base is from_base
     words = "in the base image" if from_base else "not in the base image"
     assert f"brought by  layer 2 of 3, {words}: RUN b\n" in explain.render((one,))
+
+
+def test_a_package_is_looked_up_in_the_environment_of_its_name() -> None:
+    """A squashed image has lost its settings, and has another interpreter on its PATH than its base."""
+    venv = environment(NEW, name="/opt/venv", kind="venv")
+    base = snapshot(environment(OLD, on_path=False), replace(venv, on_path=True))
+    target = snapshot(environment(OLD), venv)
+    told = explained(explain_package(target, "numpy"), base, target)
+    assert {one.environment: one.from_base for one in told} == {"/opt/venv": True, "/usr": True}

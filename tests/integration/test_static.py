@@ -98,13 +98,14 @@ def test_traps_are_not_sprung(image: Image, bench: Bench, engine: docker.DockerC
     )
     marks = (Path("/tmp/reprocheck-trap"), Path("/reprocheck-trap"))
     assert not any(mark.exists() for mark in marks)
-    ran = run_reprocheck("capture", f"image:{tag}", "--no-exec", "--format", "json")
-    static = ran.ended(0).json
-    assert static["header"]["executed"] is False
-    assert static["os_packages"]
-    assert any(gap["what"] == "environments" for gap in static["gaps"]), "its Pythons are scripts"
-    assert not any(mark.exists() for mark in marks)
-    assert throw_away(engine, ran.pid) == []
+    for words in (("--no-exec",), ("--route", "save"), ("--route", "cache")):
+        ran = run_reprocheck("capture", f"image:{tag}", *words, "--format", "json")
+        static = ran.ended(0).json
+        assert static["header"]["executed"] is False
+        assert static["os_packages"]
+        assert any(gap["what"] == "environments" for gap in static["gaps"]), "its Pythons are scripts"
+        assert not any(mark.exists() for mark in marks)
+        assert throw_away(engine, ran.pid) == []
 
 
 @pytest.fixture(scope="module")
