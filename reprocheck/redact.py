@@ -43,11 +43,17 @@ _SLASH = r"(?:\\?/|\\u002f)"
 _START = rf"((?::|\\u003a){_SLASH}{{2}}"
 _WORD = r"(?:[^/END\\<>]|\\u(?!002f)[0-9a-f]{4})"
 _PATH = rf"{_SLASH}(?:[^:END\\<>]|\\/|\\u(?!003a)[0-9a-f]{{4}})*?"
+_MARK = r"(?:[?&;]|\\u00(?:3[fb]|26))"
+_NAMES = "|".join(
+    "".join(rf"(?:{letter}|\\u00(?:{ord(letter):x}|{ord(letter.upper()):x}))" for letter in name)
+    for name in ("token", "secret", "passw", "pwd", "key", "sig", "auth", "credential")
+)
 _SECRETS = (
     rf"{_START})({_WORD}*)(?<!/git)(?<!\\u002fgit)(?:@|\\u0040)",
     # conda's token in a channel's path (conda/common/url.py, split_anaconda_token).
     rf"{_START}[^/END\\<>]*(?:{_PATH})??{_SLASH}t{_SLASH})({_WORD}+)",
-    r"([?&;][^=&#?;END]{0,80}(?:token|secret|passw|pwd|key|sig|auth|credential)[^=&#?;END]{0,80}=)([^&#;END]+)",
+    rf"({_MARK}[^=&#?;END]{{0,80}}(?:{_NAMES})[^=&#?;END]{{0,80}}?(?:=|\\u003d))"
+    r"((?:[^&#;END\\]|\\(?!u00(?:2[36]|3b)))+)",
     # Where a text was cut.
     rf"{_START})({_WORD}*(?:\\(?:u[0-9a-f]{{0,3}})?)?)\Z",
 )

@@ -710,6 +710,20 @@ URLS = [
     ),
     ("https://h.org/at/tk-1 /t/tk-1 see https://h.org", "https://h.org/at/tk-1 /t/tk-1 see https://h.org"),
     ("/srv/t/x/y", "/srv/t/x/y"),
+    # Names of a query in JSON's escapes, as programs write them that escape all but letters, or all.
+    ('"https://h.org/x?a=1\\u0026token=abc\\u0026y=1"', '"https://h.org/x?a=1\\u0026token=***\\u0026y=1"'),
+    ('"https://h.org/x?to\\u006Ben=abc"', '"https://h.org/x?to\\u006Ben=***"'),
+    (
+        '"https://h.org/x\\u003f\\u0074\\u006f\\u006b\\u0065\\u006e\\u003dab\\u0063\\u0023f"',
+        '"https://h.org/x\\u003f\\u0074\\u006f\\u006b\\u0065\\u006e\\u003d***\\u0023f"',
+    ),
+    (
+        '"https://h.org/x?API_\\u004bEY=a\\u003bPass\\u0057ord=d"',
+        '"https://h.org/x?API_\\u004bEY=***\\u003bPass\\u0057ord=***"',
+    ),
+    ('"https://h.org/x?n\\u0061me=a\\u0026y=1"', '"https://h.org/x?n\\u0061me=a\\u0026y=1"'),
+    ('"https://h.org/x?k\\u0065y=a\\\\b"', '"https://h.org/x?k\\u0065y=***"'),
+    ("\0https://h.org/x?to\\u006ben=abc\\u0026d", "\0https://h.org/x?to\\u006ben=***\\u0026d"),
     # What holds a NUL byte is no text: its length stays, and a URL ends at a control character.
     ("\0https://u:pass@h.org/x\0", "\0https://******@h.org/x\0"),
     ("\0ssh://git@h.org/x", "\0ssh://git@h.org/x"),
@@ -746,6 +760,9 @@ PIECES = st.sampled_from(
         "?",
         "token=",
         "sig=",
+        "\\u0073ig\\u003d",
+        "\\u0026",
+        "\\",
         "v",
         "&",
         ";",
@@ -775,7 +792,27 @@ def test_what_is_no_text_keeps_its_length(text: str) -> None:
 @pytest.mark.parametrize("first", ["http://x ", "\0http://x "])
 @pytest.mark.parametrize(
     "piece",
-    ["a", "?", "://", "token", ":/", "&key", "@", "://@", ";;", "?a=b", "/t", "/t/", "://a/t", "\\u003a//", "\\/t"],
+    [
+        "a",
+        "?",
+        "://",
+        "token",
+        ":/",
+        "&key",
+        "@",
+        "://@",
+        ";;",
+        "?a=b",
+        "/t",
+        "/t/",
+        "://a/t",
+        "\\u003a//",
+        "\\/t",
+        "\\u0026",
+        "\\u0026key",
+        "?to\\u006b",
+        "?key=\\",
+    ],
 )
 def test_no_text_takes_the_rules_long(first: str, piece: str) -> None:
     """A file of a megabyte is nothing; quadratic time would be hours."""
