@@ -20,6 +20,7 @@ _OF_ONE_VERSION = frozenset(
     {"package-origin-changed", "package-build-changed", "package-files-changed", "framework-build-changed"}
 )
 """Rules about what can differ while the version is the same."""
+_EDITED = frozenset({"package-edited", "conda-package-edited", "os-package-edited"})
 
 
 def attribute(findings: tuple[Finding, ...], before: Snapshot, after: Snapshot) -> tuple[Finding, ...]:
@@ -34,7 +35,7 @@ def attribute(findings: tuple[Finding, ...], before: Snapshot, after: Snapshot) 
         if finding.subject.kind in _OF_FILES:
             group, name = _place(finding)
             index = _index(finding, group, name, after.provenance)
-            time = None if finding.name == "package-edited" else after.provenance.times.get(group, {}).get(name)
+            time = None if finding.name in _EDITED else after.provenance.times.get(group, {}).get(name)
             layer = only if index is None else named(index, after, time)
         signed.append(finding if layer is None else replace(finding, introduced_by=layer))
     return tuple(signed)
@@ -57,7 +58,7 @@ def _place(finding: Finding) -> tuple[str, str]:
 def _index(finding: Finding, group: str, name: str, provenance: Provenance) -> int | None:
     """Position of the layer from which on there was what the finding tells."""
     again = provenance.rewritten.get(group, {}).get(name)
-    if finding.name == "package-edited":
+    if finding.name in _EDITED:
         return provenance.edited.get(group, {}).get(name)
     if finding.name in _UNMET:
         return _unmet(finding, group, name, provenance)

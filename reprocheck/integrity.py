@@ -7,7 +7,7 @@ import re
 from reprocheck.model.snapshot import Files
 
 _NAMED = 3
-_CODE = re.compile(r"\.(?:py|pyc|pyx|so|pyd|dylib|pth)$|\.so\.[\d.]+$|(?:^|/)bin/[^/]+$")
+_CODE = re.compile(r"\.(?:py|pyc|pyx|so|pyd|dylib|pth)$|\.so\.[\d.]+$|(?:^|/)(?:s?bin|libexec)/[^/]+$")
 
 
 def new_edits(before: Files, after: Files) -> Files:
@@ -24,6 +24,13 @@ def new_edits(before: Files, after: Files) -> Files:
         # Those that are not named may be the same ones.
         unnamed=0 if before.unnamed else after.unnamed,
     )
+
+
+def newly_edited(before: Files | None, after: Files) -> Files:
+    """As :func:`new_edits`, of what dpkg or conda installed; ``None``: the first side has no such package."""
+    if before is not None and before.checked == "none":
+        return Files()
+    return new_edits(before or Files(), after)
 
 
 def edited(before: Files, after: Files) -> bool:

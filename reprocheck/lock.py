@@ -11,7 +11,7 @@ from reprocheck.errors import TargetError
 from reprocheck.graph import build
 from reprocheck.integrity import words
 from reprocheck.model import factpath
-from reprocheck.model.snapshot import Gap, Snapshot
+from reprocheck.model.snapshot import CondaPackage, Gap, Package, Snapshot
 from reprocheck.verdict import CLASS_LEVELS, classes, default_level
 
 
@@ -66,9 +66,13 @@ def _violations(snapshot: Snapshot) -> Iterator[str]:
 
 def _edited(snapshot: Snapshot) -> Iterator[str]:
     for environment in snapshot.environments:
-        for package in environment.packages:
-            if package.active and (said := words(package.files)):
+        installed: list[Package | CondaPackage] = [one for one in environment.packages if one.active]
+        for package in (*installed, *(environment.conda or ())):
+            if said := words(package.files):
                 yield f"{environment.id}: {package.name} {package.version} was edited since it was installed: {said}"
+    for one in snapshot.os_packages:
+        if said := words(one.files):
+            yield f"{one.name} {one.version} was edited since it was installed: {said}"
 
 
 def _unjudged(snapshot: Snapshot) -> Iterator[str]:

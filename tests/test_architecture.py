@@ -55,6 +55,7 @@ WITHIN_A_LAYER = {
 HEAVY = ("deepdiff", "docker", "requests", "rich", "urllib3")
 NO_RULES = {
     "base": "what rules are made of",
+    "edits": "helper of several families",
     "repair": "helper of several families",
     "requirers": "helper of several families",
 }

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from reprocheck.lock import lock
-from reprocheck.model.snapshot import Files
+from reprocheck.model.snapshot import CondaPackage, Files, OsPackage
 from tests.make import environment, package, snapshot
 
 
@@ -15,3 +15,15 @@ def test_a_package_that_was_edited_is_locked_with_a_warning() -> None:
         "/usr: numpy 1.23.5 was edited since it was installed: numpy/core.py modified; x.txt missing"
     ]  # fmt: skip
     assert locked.environments == given.environments
+
+
+def test_so_is_one_that_conda_or_dpkg_installed() -> None:
+    files = Files(checked="presence", missing=("/usr/bin/tool",))
+    tool = OsPackage(manager="dpkg", name="tool", version="1", architecture="amd64", files=files)
+    managed = CondaPackage(name="mod", version="2", files=Files(checked="sizes", modified=("bin/mod",)))
+    given = snapshot(environment(kind="conda", conda=(managed,)), os_packages=(tool,), kind="container")
+    _, warnings = lock(given, note=None, allowed_gaps=frozenset(), force=False)
+    assert warnings == [
+        "/usr: mod 2 was edited since it was installed: bin/mod modified",
+        "tool 1 was edited since it was installed: /usr/bin/tool missing",
+    ]

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import msgspec
 
 from reprocheck import redact
+from reprocheck.extractors import integrity
 from reprocheck.extractors.base import Traces, in_one_pass, in_words
-from reprocheck.model.evidence import AnyWant, Evidence, List, Read, shown
+from reprocheck.model.evidence import AnyWant, Evidence, List, Read, Record, shown
 from reprocheck.model.snapshot import CondaPackage, Gap
 from reprocheck.model.text import escape
 
@@ -34,7 +35,8 @@ class _Record(msgspec.Struct):
 
 def wants(evidence: Evidence) -> list[AnyWant]:
     """The records of each prefix: after the small files, as many megabytes of them may be there."""
-    records = [Read(at=f"@conda/*{_SUFFIX}", limit=_LIMIT)]
+    at = f"@conda/*{_SUFFIX}"
+    records: list[AnyWant] = [Read(at=at, limit=_LIMIT), Record(at=at, by="conda", deep=evidence.document.deep)]
     return [List(at="@conda"), *(records if in_one_pass(evidence) or evidence.found.get("conda") else [])]
 
 
@@ -62,8 +64,13 @@ def read(prefix: str, what: str, evidence: Evidence, traces: Traces) -> tuple[tu
         path = f"{directory}/{entry.name}"
         package, problem = _package(path, evidence)
         if package is not None:
-            found.append(package)
+            compared = integrity.packaged(path, evidence, "sizes")
+            found.append(msgspec.structs.replace(package, files=compared.files))
             traces.of(f"{what}.conda", package.name, evidence.files.get(path))
+            if compared.layer is not None:
+                traces.edited.setdefault(f"{what}.conda", {})[package.name] = compared.layer
+            if compared.reason is not None:
+                gaps.append(Gap(what=f"{what}.conda[{package.name}].files", where=shown(path), reason=compared.reason))
         if problem is not None:
             item = f"{what}.conda[{package.name}]" if package else f"{what}.conda"
             gaps.append(Gap(what=item, where=shown(path), reason=problem))

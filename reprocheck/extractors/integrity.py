@@ -1,9 +1,10 @@
-"""How far a distribution's files agree with its RECORD (PyPA, "Recording installed projects")."""
+"""How far the files of a package agree with what was recorded when it was installed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 from reprocheck.extractors.base import in_words
 from reprocheck.model.evidence import Evidence, RecordEvidence, shown
@@ -14,7 +15,7 @@ _ABSENT = frozenset({"ENOENT", "ENOTDIR"})
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Compared:
-    """What is known of a distribution's files."""
+    """What is known of a package's files."""
 
     files: Files = field(default_factory=Files)
     problems: tuple[str, ...] = ()
@@ -25,8 +26,30 @@ class Compared:
     """The layer that last edited one of them, where that can be told."""
 
 
+def packaged(path: str, evidence: Evidence, without_hashes: Literal["presence", "sizes"]) -> Compared:
+    """The comparison of one record of dpkg or conda; ``without_hashes``: what it is of where hashes were not asked for.
+
+    A record that is not there, or can't be made out, is no gap: the package is not compared.
+    """
+    record = evidence.records.get(path)
+    if record is None or record.problem in _ABSENT:
+        return Compared()
+    if record.rows is None:
+        why = f"is {record.problem}" if record.sha256 else f"can't be read ({in_words(record.problem)})"
+        return Compared(reason=f"its record {why}")
+    files = Files(
+        count=record.rows,
+        checked="hashes" if record.deep else without_hashes,
+        modified=tuple(sorted(map(shown, record.modified))),
+        missing=tuple(sorted(map(shown, record.missing))),
+        unnamed=record.unnamed,
+        unverifiable=record.unverifiable,
+    )
+    return Compared(files=files if record.rows else Files(), reason=_reason(record, "its record"), layer=record.layer)
+
+
 def read(path: str, installer: str | None, evidence: Evidence) -> Compared:
-    """The comparison of one RECORD, as it was made where the files are."""
+    """The comparison of one RECORD (PyPA, "Recording installed projects"), as it was made where the files are."""
     record = evidence.records.get(path)
     if record is None:
         # Evidence of an older probe has the digest alone.
@@ -51,7 +74,7 @@ def read(path: str, installer: str | None, evidence: Evidence) -> Compared:
             unverifiable=record.unverifiable,
         ),
         problems=tuple(_problems(record)),
-        reason=_reason(record),
+        reason=_reason(record, "RECORD"),
         layer=record.layer,
     )
 
@@ -79,9 +102,9 @@ def _rows(count: int) -> str:
     return "row" if count == 1 else "rows"
 
 
-def _reason(record: RecordEvidence) -> str | None:
+def _reason(record: RecordEvidence, of: str) -> str | None:
     if record.problem is not None:
-        return f"RECORD: {record.problem}"
+        return f"{of}: {record.problem}"
     if record.unreadable:
         more = f" and {record.unreadable - 1} more" if record.unreadable > 1 else ""
         return f"files that can't be looked at: {shown(record.first_unreadable or '')}{more}"

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+import msgspec
+
+from reprocheck.extractors import integrity
 from reprocheck.extractors.base import Facts, Traces, in_one_pass, in_words
 from reprocheck.extractors.databases import Found, apk, dpkg, history, rpm
 from reprocheck.extractors.system import os_release
-from reprocheck.model.evidence import AnyWant, Evidence, FileEvidence, Read, shown
+from reprocheck.model.evidence import AnyWant, Evidence, FileEvidence, Read, Record, shown
 from reprocheck.model.os_names import called, native
-from reprocheck.model.snapshot import Coverage, FactClass, Gap, Note, OsPackage
+from reprocheck.model.snapshot import ONE_ENVIRONMENT, Coverage, FactClass, Gap, Note, OsPackage
 
 CLASS: FactClass = "os_packages"
 VERSION = 2
@@ -18,6 +21,8 @@ VERSION = 2
 _DPKG = "/var/lib/dpkg/status"
 _DPKG_PIECES = "/var/lib/dpkg/status.d"
 """Distroless images keep one file a package here."""
+_DPKG_SUMS = "/var/lib/dpkg/info"
+"""One file a package, ``NAME.md5sums``, or ``NAME:ARCHITECTURE.md5sums`` where there can be several of a name."""
 _EACH_PIECE = Read(at=f"{_DPKG_PIECES}/*", limit=1 << 20)
 _APK = ("/lib/apk/db/installed", "/usr/lib/apk/db/installed")
 """One of them, reached by two names, where ``/lib`` is a link."""
@@ -46,6 +51,7 @@ def wants(evidence: Evidence) -> Sequence[AnyWant]:
     first: list[AnyWant] = [
         Read(at=_DPKG, limit=_LIMIT, versions=True),
         _EACH_PIECE,
+        *_sums(evidence),
         *(Read(at=path, limit=_LIMIT, versions=True) for path in _APK),
         *(Read(at=path + _LOG, limit=0) for path in _RPM if path.endswith(".sqlite")),
     ]
@@ -54,6 +60,12 @@ def wants(evidence: Evidence) -> Sequence[AnyWant]:
     if in_one_pass(evidence) or unanswered:
         return [*first, *map(_whole, _RPM)]
     return [*first, *digests, *map(_whole, _distinct(evidence))]
+
+
+def _sums(evidence: Evidence) -> Iterator[Record]:
+    """Not those of a machine of which one environment was named: it has thousands of packages and gigabytes of them."""
+    if evidence.document.subject.kind not in ONE_ENVIRONMENT:
+        yield Record(at=f"{_DPKG_SUMS}/*.md5sums", by="dpkg", deep=evidence.document.deep)
 
 
 def _whole(path: str) -> Read:
@@ -102,10 +114,13 @@ def read(evidence: Evidence) -> Facts:
     notes: list[Note] = []
     if not packages:
         _without_packages(evidence, gaps, notes)
+    traces = _traces(databases)
+    listed = [packages[key] for key in sorted(packages)]
+    home = native(one.architecture for one in listed)
     return Facts(
         coverage=Coverage(state="partial" if gaps else "complete"),
-        fields={"os_packages": tuple(packages[key] for key in sorted(packages))},
-        traces=_traces(databases),
+        fields={"os_packages": tuple(_compared(one, home, evidence, gaps, traces) for one in listed)},
+        traces=traces,
         gaps=tuple(gaps),
         notes=tuple(notes),
     )
@@ -124,6 +139,23 @@ def _databases(evidence: Evidence) -> Iterator[tuple[str, Callable[[bytes], Iter
             yield path, apk.parse
     for path in _distinct(evidence):
         yield path, rpm.parse
+
+
+def _compared(one: OsPackage, home: str, evidence: Evidence, gaps: list[Gap], traces: Traces) -> OsPackage:
+    """A package with what became of its files, as far as dpkg recorded them."""
+    if one.manager != "dpkg":
+        return one
+    paths = [f"{_DPKG_SUMS}/{name}.md5sums" for name in (f"{one.name}:{one.architecture}", one.name)]
+    path = next((path for path in paths if path in evidence.records), None)
+    if path is None:
+        return one
+    compared = integrity.packaged(path, evidence, "presence")
+    name = called(one.name, one.architecture, home)
+    if compared.layer is not None:
+        traces.edited.setdefault(CLASS, {})[name] = compared.layer
+    if compared.reason is not None:
+        gaps.append(Gap(what=f"{CLASS}[{name}].files", where=path, reason=compared.reason))
+    return msgspec.structs.replace(one, files=compared.files)
 
 
 def _without_packages(evidence: Evidence, gaps: list[Gap], notes: list[Note]) -> None:

@@ -52,6 +52,8 @@ _LABELS = {
     "requirement-violated": "unmet since",
     "requirement-missing": "unmet since",
     "package-edited": "edited by",
+    "conda-package-edited": "edited by",
+    "os-package-edited": "edited by",
 }
 """What a layer is to a subject, in a story that has more to tell of it."""
 

@@ -77,14 +77,16 @@ class Read(Want, frozen=True, kw_only=True):
 
 
 class Record(Want, frozen=True, kw_only=True):
-    """Each RECORD that ``at`` matches: its digest, and how far the files that it names agree with it.
+    """Each record of installed files that ``at`` matches: its digest, and how far the files that it names agree.
 
     They are compared where they are: the rows of a large environment are ten times as many bytes as all other
     metadata.
     """
 
     at: str
-    """As in :class:`List`; the RECORD of a ``.dist-info`` directory."""
+    """As in :class:`List`."""
+    by: Literal["wheel", "dpkg", "conda"] = "wheel"
+    """Whose: the RECORD of a ``.dist-info`` directory, dpkg's ``md5sums``, a record in ``conda-meta``."""
     keep: str | None = None
     """Its lines that hold this text are carried."""
     deep: bool = False
@@ -173,9 +175,10 @@ class Listing(Struct, frozen=True, kw_only=True):
 
 
 class RecordEvidence(Struct, frozen=True, kw_only=True):
-    """One RECORD and the files that it names (PyPA, "Recording installed projects").
+    """One record of installed files, and these files.
 
-    Names of files are those of its rows, ``.`` and ``..`` resolved.
+    RECORD (PyPA, "Recording installed projects"), ``md5sums`` of dpkg (deb-md5sums(5)) or a record of conda's. Names of
+    files are those of its rows, ``.`` and ``..`` resolved; dpkg's are absolute.
     """
 
     problem: str | None = None
@@ -188,7 +191,8 @@ class RecordEvidence(Struct, frozen=True, kw_only=True):
     deep: bool = False
     """Hashes were compared."""
     rows: int | None = None
-    """Well-formed ones; ``None``: they were not looked at."""
+    """Well-formed ones; of dpkg and conda those of files that are run, loaded or imported, and no others are looked at;
+    ``None``: they were not looked at."""
     bad: int = 0
     """Rows that are not well-formed."""
     first_bad: str | None = None

@@ -136,24 +136,25 @@ class Python(Model, frozen=True, kw_only=True):
 
 
 class Files(Model, frozen=True, kw_only=True):
-    """The files that a distribution recorded."""
+    """The files that were recorded of a package when it was installed."""
 
     count: int | None = None
-    """Rows of RECORD; ``None`` where there is none (no gap)."""
+    """Rows of RECORD; of dpkg's and conda's records, files that are compared; ``None`` where there is none (no gap)."""
     record_sha256: str | None = None
-    """SHA-256 of RECORD as it stands, hex; ``None`` where there is none (no gap)."""
-    checked: Literal["none", "sizes", "hashes"] = "none"
-    """How the files were compared with RECORD; ``hashes``: with ``--deep``."""
+    """SHA-256 of RECORD as it stands, hex; ``None`` where there is none, and for dpkg and conda (no gap)."""
+    checked: Literal["none", "presence", "sizes", "hashes"] = "none"
+    """How the files were compared with the record; ``presence``: dpkg records no sizes; ``hashes``: with ``--deep``."""
     modified: tuple[str, ...] = ()
-    """Files that differ from RECORD, named as it names them; sorted. Scripts are compared without their first line,
-    which installers rewrite; bytecode in ``__pycache__`` is not compared."""
+    """Files that differ from the record, named as it names them, dpkg's by their whole path; sorted. Scripts are
+    compared without their first line, which installers rewrite; bytecode in ``__pycache__`` is not compared; of dpkg
+    and conda only what is run, loaded or imported is."""
     missing: tuple[str, ...] = ()
-    """Files of RECORD that are not there; sorted."""
+    """Recorded files that are not there; sorted."""
     unnamed: int = 0
     """How many more are modified or missing than are named."""
     unverifiable: int = 0
-    """Rows of RECORD that could not be compared: the size is not stated, the hash is none that can be trusted, a
-    script was rewritten."""
+    """Rows that could not be compared: the size is not stated, the hash is none that can be trusted, a script was
+    rewritten, dpkg knows that the file is another one."""
 
 
 class Package(Model, frozen=True, kw_only=True):
@@ -216,6 +217,8 @@ class CondaPackage(Model, frozen=True, kw_only=True):
     """Name or URL, without credentials and platform; empty where none is recorded."""
     subdir: str = ""
     """Platform that it was built for: ``linux-64``, ``noarch``."""
+    files: Files = Files()
+    """How far they agree with ``paths_data`` of the record."""
 
 
 class Environment(Model, frozen=True, kw_only=True):
@@ -249,6 +252,8 @@ class OsPackage(Model, frozen=True, kw_only=True):
     """As the manager prints it; of rpm ``[EPOCH:]VERSION-RELEASE``."""
     architecture: str
     """As the manager names it: ``amd64``, ``x86_64``, ``all``; empty where none is recorded."""
+    files: Files = Files()
+    """How far they agree with dpkg's sums; those of other managers are not compared."""
 
 
 class CudaLibrary(Model, frozen=True, kw_only=True):

@@ -39,7 +39,8 @@ import zlib
 
 # Parts in files of their own: when the probe is sent, their text stands in place of these lines.
 from reprocheck.probe.itself import SELF
-from reprocheck.probe.record import RECORD_LIMIT, Records
+from reprocheck.probe.record import Records
+from reprocheck.probe.packaged import PrefixRecords, Sums
 
 FILE_LIMIT = 16 << 20
 """No file is carried beyond this many bytes, whatever is asked."""
@@ -51,6 +52,8 @@ DIGEST_LIMIT = 256 << 20
 """Nor is a larger file read for its digest."""
 WALK_LIMIT = 2000000
 """Entries looked at in one walk."""
+RECORDS = {"wheel": Records, "dpkg": Sums, "conda": PrefixRecords}
+"""Of whom a record of installed files is."""
 COMMAND_LIMIT = 1 << 20
 """Bytes kept of what a command prints."""
 COMMAND_SECONDS = 10
@@ -312,8 +315,8 @@ class Answer(object):
                 self.out["files"][text(path)] = self.file(path, want)
 
     def record(self, want):
-        """Each RECORD that the pattern matches: its digest, and how the files that it names agree with it."""
-        records = Records(self.on, want.get("deep", False))
+        """Each record of installed files that the pattern matches: its digest, and how these files agree with it."""
+        records = RECORDS[want.get("by", "wheel")](self.on, want.get("deep", False))
         for path in self.expand(want["at"]):
             if text(path) not in self.out["records"]:
                 self.out["records"][text(path)] = self.one_record(path, want, records)
@@ -327,14 +330,14 @@ class Answer(object):
         try:
             if not regular:
                 return {"problem": "not a regular file"}
-            raw = [] if size <= RECORD_LIMIT else None
+            raw = [] if size <= records.limit else None
             told = self.digest(read, size, want.get("keep"), raw)
         except OSError as error:
             return {"problem": problem(error)}
         finally:
             close()
         if raw is None:
-            told["problem"] = told["problem"] or "larger than the limit of %d bytes, so not compared" % RECORD_LIMIT
+            told["problem"] = told["problem"] or "larger than the limit of %d bytes, so not compared" % records.limit
         else:
             records.take(path, scrub(b"".join(raw)), told)
         return told

@@ -202,6 +202,9 @@ class Unhashed(object):
 class Records(object):
     """The RECORD files of one want, compared with the files that they name."""
 
+    limit = RECORD_LIMIT
+    claim = Claim
+
     def __init__(self, files, deep):
         self.on = files
         self.deep = deep
@@ -286,7 +289,7 @@ class Records(object):
                 if not self.deep and isinstance(said, tuple) and said[3] and found == (REGULAR, int(said[3])):
                     said[0]["checked"] += 1  # nearly all of them
                     continue
-                claims = [Claim(*one) for one in (said if isinstance(said, list) else [said])]
+                claims = [self.claim(*one) for one in (said if isinstance(said, list) else [said])]
                 if self.is_script(where, claims, found):
                     scripts.append((os.path.join(where, name), claims, found[1]))
                 else:
@@ -295,6 +298,9 @@ class Records(object):
         for path, claims, size in scripts:
             self.judge_script(path, claims, size)
         self.hash_all()
+        self.sort()
+
+    def sort(self):
         for told in self.owners:
             told["modified"].sort()
             told["missing"].sort()

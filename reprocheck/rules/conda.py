@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
+from reprocheck.integrity import newly_edited, words
 from reprocheck.rules.base import Comparison, EnvironmentPair, Rule, finding
+from reprocheck.rules.edits import edit
 from reprocheck.versions import Size, compare
 
 if TYPE_CHECKING:
@@ -141,6 +143,39 @@ def conda_packages_changed(comparison: Comparison) -> Iterator[Finding]:
         )
 
 
+def conda_package_edited(comparison: Comparison) -> Iterator[Finding]:
+    """Files of a conda package were edited by hand since it was installed.
+
+    ## What it checks
+    What is run, loaded or imported: programs, shared libraries, everything in a Python's own directories. Whether
+    each such file of conda's record is there; its size, where no prefix was put into it; with `--deep` its hash.
+    Only what the baseline does not have edited already. Not judged: links, bytecode, entry points, static libraries,
+    what `conda init` rewrites, and packages that pip has since replaced by another version.
+
+    ## Why it matters
+    Version and build are what they were, and the program is not: no list of packages shows it.
+
+    ## Example
+    `libblas 3.9.0`: `lib/libblas.so.3` modified, after `RUN cp mine.so /opt/conda/lib/libblas.so.3`.
+
+    ## What to do
+    Install the package again: `conda install --force-reinstall NAME=VERSION=BUILD`.
+
+    ## When it is noise
+    When an image is made smaller on purpose (`strip`, tests deleted): lock it as it is, and the same edits are
+    no longer a finding.
+    """
+    for pair in comparison.pairs:
+        before = {package.name: package.files for package in pair.before.conda or ()}
+        versions = {package.name: package.version for package in pair.after.packages if package.active}
+        for package in pair.after.conda or ():
+            files = newly_edited(before.get(package.name), package.files)
+            # pip has taken over what it upgraded, and left conda's record behind.
+            taken_over = versions.get(_as_distribution(package.name), package.version) != package.version
+            if words(files) and not taken_over:
+                yield edit("conda-package", package.name, package.version, files, environment=pair.after.id)
+
+
 def _changed(comparison: Comparison) -> Iterator[tuple[EnvironmentPair, str, dict[str, Change]]]:
     """Each conda package that both sides have and that differs, with what differs."""
     for pair in comparison.pairs:
@@ -155,8 +190,11 @@ def _changed(comparison: Comparison) -> Iterator[tuple[EnvironmentPair, str, dic
 
 def _is_distribution(pair: EnvironmentPair, name: str) -> bool:
     """Whether Python's own metadata tells of a package of the first side: then it is judged by that."""
-    known = canonicalize_name(_PYTHON_NAMES.get(name, name))
-    return any(package.name == known for package in pair.before.packages)
+    return any(package.name == _as_distribution(name) for package in pair.before.packages)
+
+
+def _as_distribution(name: str) -> str:
+    return canonicalize_name(_PYTHON_NAMES.get(name, name))
 
 
 def _variant(build: str) -> set[str]:
@@ -177,4 +215,5 @@ RULES = (
     Rule(code="RC111", name="conda-package-changed", level="packages", check=conda_package_changed),
     Rule(code="RC112", name="conda-package-removed", level="packages", check=conda_package_removed),
     Rule(code="RC113", name="conda-packages-changed", level="packages", check=conda_packages_changed),
+    Rule(code="RC114", name="conda-package-edited", level="packages", check=conda_package_edited),
 )

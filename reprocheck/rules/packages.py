@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reprocheck.integrity import is_code, new_edits, words
+from reprocheck.integrity import new_edits, words
 from reprocheck.model.report import Finding, Severity
 from reprocheck.model.snapshot import Files
 from reprocheck.rules.base import Comparison, EnvironmentPair, Rule, finding
+from reprocheck.rules.edits import edit
 from reprocheck.rules.repair import reinstall, restore
 from reprocheck.rules.requirers import asked_for, brackets, checks, listed, requirers, sentences
 from reprocheck.versions import FRAMEWORKS, Direction, Size, allows, compare
@@ -334,21 +335,14 @@ def package_edited(comparison: Comparison) -> Iterator[Finding]:
         for package in pair.after.packages:
             base = before.get(package.name)
             files = new_edits(base.files if base else Files(), package.files)
-            if not package.active or not (said := words(files)):
+            if not package.active or not words(files):
                 continue
-            code = any(map(is_code, (*files.modified, *files.missing)))
-            yield finding(
+            yield edit(
                 "python-package",
                 package.name,
-                "major" if code or files.unnamed else "minor",
-                f"{package.name} {package.version} was edited since it was installed: {said}",
+                package.version,
+                files,
                 environment=pair.after.id,
-                after=said,
-                details={"version": package.version, "compared": package.files.checked},
-                evidence=(
-                    *(f"modified: {name}" for name in files.modified),
-                    *(f"missing: {name}" for name in files.missing),
-                ),
                 fix=reinstall(pair, package.name) if base and base.version == package.version else None,
             )
 

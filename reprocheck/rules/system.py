@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from reprocheck.integrity import newly_edited, words
 from reprocheck.model.os_names import called, native
 from reprocheck.rules.base import Comparison, Rule, finding
+from reprocheck.rules.edits import edit
 from reprocheck.versions import parse_version
 
 if TYPE_CHECKING:
@@ -156,6 +158,37 @@ def os_package_removed(comparison: Comparison) -> Iterator[Finding]:
             )
 
 
+def os_package_edited(comparison: Comparison) -> Iterator[Finding]:
+    """Files of an OS package were edited by hand since it was installed.
+
+    ## What it checks
+    What is run, loaded or imported: programs, shared libraries, everything in a Python's own directories. Whether
+    each such file that dpkg has a sum of is there; with `--deep`, whether it has that sum: dpkg records no sizes. Only
+    what the baseline does not have edited already. Not judged: files that dpkg left out, diverted or gave to another
+    package, configuration, links, bytecode; packages of rpm and apk.
+
+    ## Why it matters
+    The package's version is what it was, and the program is not: no list of packages shows it.
+
+    ## Example
+    `python3-apt 2.2.1`: `/usr/lib/python3/dist-packages/apt/cache.py` modified, after `RUN sed -i …`.
+
+    ## What to do
+    Install the package again: `apt-get install --reinstall NAME`.
+
+    ## When it is noise
+    When an image is made smaller on purpose: lock it as it is, and the same edits are no longer a finding.
+    """
+    before = {(one.manager, one.name, one.architecture): one.files for one in comparison.before.os_packages}
+    home = native(package.architecture for package in comparison.after.os_packages)
+    if not (comparison.before.was_read("os_packages") and comparison.after.was_read("os_packages")):
+        return
+    for one in comparison.after.os_packages:
+        files = newly_edited(before.get((one.manager, one.name, one.architecture)), one.files)
+        if words(files):
+            yield edit("os-package", called(one.name, one.architecture, home), one.version, files)
+
+
 def architecture_changed(comparison: Comparison) -> Iterator[Finding]:
     """The processor architecture is another one.
 
@@ -245,4 +278,5 @@ RULES = (
     Rule(code="RC404", name="os-package-removed", level="stack", check=os_package_removed),
     Rule(code="RC405", name="architecture-changed", level="stack", check=architecture_changed),
     Rule(code="RC406", name="locale-changed", level="stack", check=locale_changed),
+    Rule(code="RC407", name="os-package-edited", level="stack", check=os_package_edited),
 )

@@ -43,7 +43,7 @@ _BY_NAME = re.compile(
     rb"|(?:python|pypy)[23]?(?:\.\d+)?t?|libpython3[^/]*\.so[^/]*|libc[.-][^/]*so[^/]*|ld-musl-[^/]*"
     rb"|tensorflow/python/platform/build_info\.py|torch/version\.py"
     rb"|cuda[^/]*/version\.(?:json|txt)|cudnn_version\.h|nccl\.h|NvInferVersion\.h|cuda_runtime_api\.h"
-    rb"|dpkg/info/[^/]*(?:cublas|cud|cufft|cupti|curand|cusolver|cusparse|nccl|nvinfer|nvjit|nvrtc)[^/]*\.list"
+    rb"|dpkg/info/[^/]+\.(?:md5sums|list|conffiles)|dpkg/diversions|dpkg/dpkg\.cfg|dpkg/dpkg\.cfg\.d/[^/]+"
     rb"|dpkg/status|apk/db/installed|rpm/(?:Packages(?:\.db)?|rpmdb\.sqlite(?:-wal)?)"
     rb")$"
 )

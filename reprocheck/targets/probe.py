@@ -63,7 +63,18 @@ def program() -> bytes:
     """The source of the probe: one program, its parts put in where it imports them."""
     folder = files("reprocheck.probe")
     source = folder.joinpath("collect.py").read_bytes()
-    return _PART.sub(lambda found: folder.joinpath(f"{found[1].decode()}.py").read_bytes(), source)
+
+    def part(found: re.Match[bytes]) -> bytes:
+        # What it imports of another part stands before it.
+        return _PART.sub(b"", folder.joinpath(f"{found[1].decode()}.py").read_bytes())
+
+    return _PART.sub(part, source)
+
+
+@cache
+def sent() -> bytes:
+    """The program as it is sent: small enough for a pipe to hold it, so that writing it waits for nobody."""
+    return zlib.compress(program())
 
 
 @cache
@@ -78,9 +89,8 @@ def arguments() -> list[str]:
     ``-I -S -B``: isolated, without ``site``, without writing bytecode; so nothing of the target's own
     start-up (``.pth`` files, ``sitecustomize``, ``PYTHONSTARTUP``) runs.
     """
-    boot = (
-        f"import sys; exec(compile(getattr(sys.stdin, 'buffer', sys.stdin).read({len(program())}), '<probe>', 'exec'))"
-    )
+    read = f"getattr(sys.stdin, 'buffer', sys.stdin).read({len(sent())})"
+    boot = f"import sys, zlib; exec(compile(zlib.decompress({read}), '<probe>', 'exec'))"
     return ["-I", "-S", "-B", "-c", boot]
 
 
@@ -107,7 +117,7 @@ class Conversation:
         # The probe reads ASCII lines; json.dumps escapes the rest.
         packed = json.dumps(json.loads(line)).encode("ascii") + b"\n"
         try:
-            self._channel.send(packed if self._started else program() + packed)
+            self._channel.send(packed if self._started else sent() + packed)
         except TimeoutError:
             raise TargetError(self._late()) from None
         except OSError as error:

@@ -77,8 +77,8 @@ class Traced:
     def _edited(self, path: str, record: RecordEvidence) -> RecordEvidence:
         """The highest layer that wrote one of the modified files, or took a missing one away."""
         base = posixpath.dirname(posixpath.dirname(path))
-        layers = [self._layers(f"{base}/{name}").get("layer") for name in record.modified]
-        layers += [self._taken(f"{base}/{name}") for name in record.missing]
+        layers = [self._layers(posixpath.join(base, name)).get("layer") for name in record.modified]
+        layers += [self._taken(posixpath.join(base, name)) for name in record.missing]
         return msgspec.structs.replace(record, layer=max((one for one in layers if one is not None), default=None))
 
     def _taken(self, path: str) -> int | None:

@@ -15,7 +15,7 @@ from reprocheck.extractors.base import Facts
 from reprocheck.extractors.conda import from_file_name, parse
 from reprocheck.model import codec
 from reprocheck.model.evidence import Evidence, Listing
-from reprocheck.model.snapshot import CondaPackage, Environment
+from reprocheck.model.snapshot import CondaPackage, Environment, Files
 from tests.evidence import Tree, interpreter, plant
 
 PREFIX = "/opt/conda"
@@ -34,7 +34,7 @@ def record(name: str = "numpy", version: str = "1.23.5", build: str = "py39h3d75
         "depends": ["python >=3.9,<3.10.0a0"],
         "files": [f"lib/{number}.so" for number in range(100)],
         "name": name,
-        "paths_data": {"paths": [{"_path": "lib/0.so", "sha256": "0" * 64}], "paths_version": 1},
+        "paths_data": {"paths": [{"_path": "share/0.txt", "sha256": "0" * 64}], "paths_version": 1},
         "subdir": "linux-64",
         "version": version,
     }
@@ -279,3 +279,24 @@ def test_the_same_records_give_the_same_bytes(tmp_path: Path) -> None:
 def test_any_bytes_are_a_record_or_an_error(raw: bytes | str) -> None:
     with contextlib.suppress(ValueError):
         assert parse(raw if isinstance(raw, bytes) else raw.encode()).name
+
+
+def listing(*names: str, size: int = 3) -> dict[str, Any]:
+    rows = [{"_path": name, "path_type": "hardlink", "size_in_bytes": size} for name in names]
+    return {"paths_data": {"paths": rows}}
+
+
+def test_files_that_do_not_agree_with_the_record(tmp_path: Path) -> None:
+    found = facts(
+        tmp_path,
+        {
+            f"{META}/one-1-0.json": record("one", "1", "0", **listing("bin/one", "lib/gone.so")),
+            f"{META}/two-1-0.json": record("two", "1", "0", **listing("bin/two")),
+            f"{PREFIX}/bin/one": "longer than was recorded",
+            f"{PREFIX}/bin/two": "two",
+        },
+    )
+    one, two = environment(found).conda or ()
+    assert one.files == Files(count=2, checked="sizes", modified=("bin/one",), missing=("lib/gone.so",))
+    assert two.files == Files(count=1, checked="sizes")
+    assert (found.gaps, found.coverage.state) == ((), "complete")

@@ -156,3 +156,35 @@ def test_evidence_of_an_older_probe_has_the_digest_alone() -> None:
     evidence.add(Answer(files={"RECORD": FileEvidence(size=3, sha256="00", lines=2)}))
     assert integrity.read("RECORD", "pip", evidence) == integrity.Compared(files=Files(count=2, record_sha256="00"))
     assert integrity.read("elsewhere/RECORD", "pip", evidence) == integrity.Compared()
+
+
+def packaged(record: RecordEvidence) -> integrity.Compared:
+    evidence = Evidence(Tree(Path("/")).document)
+    evidence.add(Answer(records={"x.md5sums": record}))
+    return integrity.packaged("x.md5sums", evidence, "presence")
+
+
+def test_records_of_dpkg_and_conda() -> None:
+    found = packaged(msgspec.structs.replace(READ, modified=("b", "a\xff"), missing=("c",), unnamed=2, layer=3))
+    assert found.files == Files(count=2, checked="presence", modified=("a\\xff", "b"), missing=("c",), unnamed=2)
+    assert (found.layer, found.reason) == (3, None)
+    assert packaged(msgspec.structs.replace(READ, deep=True)).files.checked == "hashes"
+    assert packaged(msgspec.structs.replace(READ, rows=0)).files == Files(), "one that names nothing that is judged"
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        (RecordEvidence(problem="ENOENT"), None),
+        (RecordEvidence(problem="EACCES"), "its record can't be read (permission denied)"),
+        (RecordEvidence(problem="not a regular file"), "its record can't be read (not a regular file)"),
+        (RecordEvidence(problem="larger than 8 bytes", sha256="00"), "its record is larger than 8 bytes"),
+        (msgspec.structs.replace(READ, problem="more than 5 files"), "its record: more than 5 files"),
+        (
+            msgspec.structs.replace(READ, unreadable=2, first_unreadable="/bin/x"),
+            "files that can't be looked at: /bin/x and 1 more",
+        ),
+    ],
+)
+def test_a_record_of_dpkg_or_conda_that_could_not_be_compared(record: RecordEvidence, reason: str | None) -> None:
+    assert packaged(record).reason == reason

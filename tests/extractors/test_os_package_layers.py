@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Mapping, Sequence
+from hashlib import md5
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -19,6 +21,7 @@ from reprocheck.extractors.databases.history import Key, State
 from reprocheck.layers.entry import Entry
 from reprocheck.layers.tar_layer import PlainLayer
 from reprocheck.layers.tree import Tree
+from reprocheck.model import snapshot
 from reprocheck.model.evidence import Document, EngineFacts, Evidence, unanswered
 from reprocheck.model.snapshot import Layer, Subject, TargetKind
 from reprocheck.pipeline import ROUNDS
@@ -45,10 +48,12 @@ def layer(files: Files) -> PlainLayer:
     return plain(*pieces)
 
 
-def evidence(*layers: Files | PlainLayer, kind: TargetKind = "image", engine: EngineFacts = ENGINE) -> Evidence:
+def evidence(
+    *layers: Files | PlainLayer, kind: TargetKind = "image", engine: EngineFacts = ENGINE, deep: bool = False
+) -> Evidence:
     """What the static route tells of an image."""
     tree = Tree([one if isinstance(one, PlainLayer) else layer(one) for one in layers])
-    document = Document(header=HEADER, subject=Subject(kind=kind, name="test"), engine=engine)
+    document = Document(header=HEADER, subject=Subject(kind=kind, name="test"), engine=engine, deep=deep)
     session = Traced(StaticSession(document, tree), tree)
     found = Evidence(document)
     for _ in range(ROUNDS):
@@ -297,3 +302,41 @@ def test_damage_never_names_somebody_else(stack: list[dict[Key, frozenset[str]]]
     whole = states(stack)
     assert history.brought(seen).items() <= history.brought(whole).items()
     assert history.dropped(seen).items() <= history.dropped(whole).items()
+
+
+INFO = "/var/lib/dpkg/info"
+TOOL, OTHER = b"\x7fELF tool\n", b"\x7fELF other\n"
+SUMMED: dict[str, str | bytes] = {
+    STATUS: "".join(
+        f"Package: {name}\nStatus: install ok installed\nVersion: 1\nArchitecture: amd64\n\n"
+        for name in ("tool", "other")
+    ),
+    f"{INFO}/tool.md5sums": f"{md5(TOOL).hexdigest()}  usr/bin/tool\n",
+    f"{INFO}/tool.list": "/.\n/usr/bin/tool\n",
+    f"{INFO}/other:amd64.md5sums": f"{md5(OTHER).hexdigest()}  usr/bin/other\n",
+    f"{INFO}/other:amd64.list": "/.\n/usr/bin/other\n",
+    f"{INFO}/removed.md5sums": f"{md5(OTHER).hexdigest()}  usr/bin/removed\n",
+    "/usr/bin/tool": TOOL,
+    "/usr/bin/other": OTHER,
+}
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_package_that_was_edited_and_who_did_it(deep: bool) -> None:
+    edits: list[Files] = [{"/usr/bin/tool": b"#!/bin/sh\n"}, {"/usr/bin/other": None}, {"/etc/x": ""}]
+    found = os_packages.read(evidence(SUMMED, *edits, deep=deep))
+    files = {one.name: one.files for one in found.fields["os_packages"]}
+    how: Literal["hashes", "presence"] = "hashes" if deep else "presence"
+    modified = ("/usr/bin/tool",) if deep else ()
+    assert files == {
+        "tool": snapshot.Files(count=1, checked=how, modified=modified),
+        "other": snapshot.Files(count=1, checked=how, missing=("/usr/bin/other",)),
+    }
+    assert found.traces.edited == {"os_packages": {"other": 2, **({"tool": 1} if deep else {})}}
+    assert found.gaps == ()
+
+
+@pytest.mark.parametrize("kind", ["python", "host"])
+def test_files_of_a_machine_are_not_compared(kind: TargetKind) -> None:
+    found = os_packages.read(evidence(SUMMED, {"/usr/bin/other": None}, kind=kind))
+    assert [one.files for one in found.fields["os_packages"]] == [snapshot.Files()] * 2

@@ -367,7 +367,7 @@ def test_quotes_without_end_take_time_in_proportion(compare: Compare) -> None:
 
 
 def test_43_a_record_that_is_too_large(compare: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collect, "RECORD_LIMIT", 30)
+    monkeypatch.setattr(record.Records, "limit", 30)
     told = compare("a" * 31)
     assert told["problem"] == "larger than the limit of 30 bytes, so not compared"
     assert (told["sha256"], told["lines"]) == (hashlib.sha256(b"a" * 31).hexdigest(), 1)

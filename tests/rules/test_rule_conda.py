@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
-from reprocheck.model.snapshot import CondaPackage, Package, Snapshot
+from reprocheck.model.snapshot import CondaPackage, Files, Package, Snapshot
 from tests.make import environment, finding, findings, package, snapshot
 
 ID = "/opt/conda"
@@ -125,3 +126,36 @@ def test_environments_are_told_apart() -> None:
         return snapshot(environment(name=ID, kind="conda", conda=(conda("mkl==1"),)), inner)
 
     assert finding(two("mkl==2"), two("mkl==3"), "RC111").subject.environment == "/opt/conda/envs/x"
+
+
+AS_INSTALLED = Files(count=3, checked="sizes")
+EDITED = Files(count=3, checked="sizes", modified=("lib/libblas.so.3",), missing=("share/x.txt",))
+
+
+def of_files(files: Files, text: str = "libblas==3.9.0") -> CondaPackage:
+    return replace(conda(text), files=files)
+
+
+def test_an_edited_package() -> None:
+    found = finding(managed(of_files(AS_INSTALLED)), managed(of_files(EDITED)), "RC114", level="packages")
+    assert (found.name, found.severity, found.subject.environment) == ("conda-package-edited", "major", ID)
+    said = "lib/libblas.so.3 modified; share/x.txt missing"
+    assert found.message == f"libblas 3.9.0 was edited since it was installed: {said}"
+    assert found.evidence == ("modified: lib/libblas.so.3", "missing: share/x.txt")
+    assert found.details == {"version": "3.9.0", "compared": "sizes"}
+    assert findings(managed(), managed(of_files(EDITED)), "RC114") != ()
+
+
+def test_an_edit_that_is_not_new_or_not_known_to_be() -> None:
+    edited = managed(of_files(EDITED))
+    assert findings(edited, edited, "RC114") == ()
+    assert findings(managed(of_files(Files())), edited, "RC114") == (), "not compared there"
+    assert findings(edited, managed(of_files(AS_INSTALLED)), "RC114") == ()
+
+
+def test_what_pip_has_replaced_is_no_edit() -> None:
+    before = managed(of_files(AS_INSTALLED, "numpy==1.23.5"), python=(package("numpy==1.23.5"),))
+    gone = Files(count=3, checked="sizes", missing=("lib/python3.9/site-packages/numpy/x.py",))
+    record = of_files(gone, "numpy==1.23.5")
+    assert findings(before, managed(record, python=(package("numpy==2.0.2"),)), "RC114") == ()
+    assert len(findings(before, managed(record, python=(package("numpy==1.23.5"),)), "RC114")) == 1

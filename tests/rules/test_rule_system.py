@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reprocheck.model.snapshot import Libc, OsPackage, OsRelease, Snapshot, System
+from reprocheck.model.snapshot import Files, Libc, OsPackage, OsRelease, Snapshot, System
 from tests.make import finding, findings, snapshot
 
 
@@ -119,3 +119,28 @@ def test_architecture_and_locale() -> None:
     assert findings(before, before, "RC405", "RC406") == ()
     assert findings(before, snapshot(), "RC405", "RC406") == ()
     assert findings(before, after, level="packages") == ()
+
+
+def edited_package(*modified: str, checked: str = "presence", missing: tuple[str, ...] = ()) -> Snapshot:
+    files = Files(count=9, checked=checked, modified=modified, missing=missing)  # type: ignore[arg-type] # one of its words
+    one = OsPackage(manager="dpkg", name="python3-apt", version="2.2.1", architecture="amd64", files=files)
+    return snapshot(os_packages=(one,))
+
+
+APT = "/usr/lib/python3/dist-packages/apt/cache.py"
+
+
+def test_an_edited_os_package() -> None:
+    found = finding(edited_package(), edited_package(APT, checked="hashes"), "RC407")
+    assert (found.name, found.severity, found.subject.name) == ("os-package-edited", "major", "python3-apt")
+    assert found.message == f"python3-apt 2.2.1 was edited since it was installed: {APT} modified"
+    assert found.details == {"version": "2.2.1", "compared": "hashes"}
+    assert finding(snapshot(os_packages=()), edited_package(missing=("/usr/sbin/x",)), "RC407").severity == "major"
+    assert findings(edited_package(), edited_package(APT), "RC407", level="packages") == ()
+
+
+def test_an_edit_of_an_os_package_that_is_not_new_or_not_known_to_be() -> None:
+    assert findings(edited_package(APT), edited_package(APT), "RC407") == ()
+    assert findings(edited_package(checked="none"), edited_package(APT), "RC407") == ()
+    unread = snapshot(states={"os_packages": "not-read"})
+    assert findings(unread, edited_package(APT), "RC407") == ()
