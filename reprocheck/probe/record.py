@@ -25,6 +25,8 @@ ROW_LIMIT = 400000
 """Nor are more rows than this for one want; each takes some 300 bytes."""
 LINE_LIMIT = 1 << 16
 """Bytes of one row; a path has 4096 at most."""
+PLAIN_LIMIT = 4 << 20
+"""Bytes of a RECORD whose rows are all held at once."""
 NAME_LINES = 8
 """Lines that a quoted name may go over."""
 HASH_LIMIT = 64 << 30
@@ -46,6 +48,8 @@ TOLD = frozenset(
 # First lines of a script in a wheel that an installer rewrites (PyPA, "Binary distribution format", "Scripts").
 PLACEHOLDERS = (b"#!python\n", b"#!pythonw\n", b"#!python3\n", b"#!python\r\n", b"#!pythonw\r\n")
 AS_IT_IS = (b"",)
+ODD = (b'"', b"\\", b"\0", b"\r", b"\n/")
+BOM = b"\xef\xbb\xbf"
 ENDS = (b"", b"/", b".")
 REGULAR = stat.S_IFREG
 FIELD = re.compile(br'(?:"([^"]*(?:""[^"]*)*)"|([^",][^,]*|))(,|\Z)')
@@ -72,7 +76,7 @@ def cells(row):
 
 def rows(raw):
     """Each row of a RECORD: its number, fields (None: can't be told), and the line that it begins with."""
-    raw = raw[3:] if raw.startswith(b"\xef\xbb\xbf") else raw
+    raw = raw[len(BOM) :] if raw.startswith(BOM) else raw
     if b'"' not in raw and raw.count(b"\n") <= ROW_LIMIT and len(raw) < ROW_LIMIT * 100:
         for number, line in enumerate(raw.split(b"\n"), 1):
             if line.endswith(b"\r"):
@@ -96,6 +100,25 @@ def rows(raw):
             yield number, found, line
         if found is not None:
             at, number = end, number + lines - 1
+
+
+def plain_rows(raw):
+    """Directory, name, hash and size of each row, if nothing is odd about any of them, as is the rule; else None."""
+    raw = raw.replace(b"\r\n", b"\n")
+    if len(raw) > PLAIN_LIMIT or raw.startswith((BOM, b"/")) or any(odd in raw for odd in ODD):
+        return None
+    found = []
+    for line in raw.split(b"\n"):
+        if line:
+            row = line.split(b",")
+            if len(row) != 3:
+                return None
+            path, digest, size = row
+            if path[-1:] in ENDS or len(path) > 4096 or (size and not size.isdigit()) or len(size) > 18:
+                return None
+            head, _, name = path.rpartition(b"/")
+            found.append((head, name, digest, size))
+    return found
 
 
 def fault(found):
@@ -224,44 +247,54 @@ class Records(object):
         told.update({"unreadable": 0, "first_unreadable": None, "checked": 0, "unverifiable": 0})
         told.update({"modified": [], "missing": [], "unnamed": 0})
         self.owners.append(told)
-        heads, left, good = {}, self.rows, 0
-        for number, found, line in rows(raw):
-            if not left:
-                told["problem"] = "more than %d rows in all, so not compared to its end" % ROW_LIMIT
-                break
-            left -= 1
-            wrong = fault(found)
-            if wrong:
-                told["bad"] += 1
-                told["first_bad"] = told["first_bad"] or "row %d, %s: %s" % (number, wrong, line[:80].decode("latin-1"))
-                continue
-            good += 1
-            path, digest, size = found
-            head, _, name = path.rpartition(b"/")
+        good = plain_rows(raw)
+        if good is None or len(good) > self.rows:
+            good = self.good_rows(raw, told)
+        else:
+            self.rows -= len(good)
+        heads, number = {}, 0
+        for head, name, digest, size in good:
+            number += 1
             if head not in heads:
-                heads[head] = self.where(path, head, base, prefix)
+                heads[head] = self.where(head, base, prefix)
             where, shown, judged = heads[head]
             if where is None or head.startswith(b"../../"):
                 where = self.moved(head, name, base) or where
             if where is None:
                 told["outside"] += 1
-                told["first_outside"] = told["first_outside"] or path[:200].decode("latin-1")
+                told["first_outside"] = told["first_outside"] or os.path.join(head, name)[:200].decode("latin-1")
             elif judged and (size or digest) and not (shown == info and name in TOLD):
                 said = (told, shown, name, size, digest)
                 names = self.places.setdefault(where, {})
                 before = names.setdefault(name, said)
                 if before is not said:
                     names[name] = (before if isinstance(before, list) else [before]) + [said]
-        self.rows, told["rows"] = left, good
+        told["rows"] = number
 
-    def where(self, path, head, base, prefix):
+    def good_rows(self, raw, told):
+        """Directory, name, hash and size of each row that nothing is wrong with; the others are told here."""
+        for number, found, line in rows(raw):
+            if not self.rows:
+                told["problem"] = "more than %d rows in all, so not compared to its end" % ROW_LIMIT
+                break
+            self.rows -= 1
+            wrong = fault(found)
+            if wrong:
+                told["bad"] += 1
+                told["first_bad"] = told["first_bad"] or "row %d, %s: %s" % (number, wrong, line[:80].decode("latin-1"))
+                continue
+            path, digest, size = found
+            head, _, name = path.rpartition(b"/")
+            yield (head or b"/" if path.startswith(b"/") else head), name, digest, size
+
+    def where(self, head, base, prefix):
         """The directory of a row, None where it is outside; how it is written best; whether its files are judged.
 
         `..` is taken as it is written, before any link is followed.
         """
         shown = os.path.normpath(head) if head else b"."
         where = os.path.normpath(os.path.join(base, shown))
-        if path.startswith(b"/") or not inside(where, prefix):
+        if head.startswith(b"/") or not inside(where, prefix):
             where = None
         return where, b"" if shown == b"." else shown, os.path.basename(shown) != b"__pycache__"
 

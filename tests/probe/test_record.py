@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from reprocheck.archives.digest import DigestError
@@ -774,3 +774,35 @@ def test_any_bytes_are_some_rows(pieces: Iterable[bytes]) -> None:
     assert all(1 <= number <= raw.count(b"\n") + 1 for number in numbers)
     for _, found, _ in record.rows(raw):
         assert record.fault(found) or found is not None
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [b",", b",,", b"\n", b",,\n", b"\r\n", b"\r", b"a", b"/", b".", b"..", b"\0", b"\\", b'"', b"1"]
+        ),
+        max_size=12,
+    )
+)
+@example([b"a", b"/", b"a", b",", b"sha256=", b",", b"1", b"\r\n", b"a", b",,"])
+@example([b"x" * 4096, b",,\n"])
+@example([b"\xef\xbb\xbf", b"a", b",,\n"])
+def test_plain_rows_are_rows_that_nothing_is_wrong_with(pieces: Iterable[bytes]) -> None:
+    raw = b"".join(pieces)
+    plain = record.plain_rows(raw)
+    if plain is not None:
+        read = [(found, record.fault(found)) for _, found, _ in record.rows(raw)]
+        assert [fault for _, fault in read] == [None] * len(plain)
+        assert [[b"/".join(filter(None, (head, name))), digest, size] for head, name, digest, size in plain] == [
+            found for found, _ in read
+        ]
+
+
+def test_the_rows_of_installers_are_plain() -> None:
+    lines = b"a.py,sha256=x-_,12\na/b.py,,\n../../../bin/a,sha256=x,1\r\na/__pycache__/b.cpython-39.pyc,,\n"
+    assert record.plain_rows(lines) == [
+        (b"", b"a.py", b"sha256=x-_", b"12"),
+        (b"a", b"b.py", b"", b""),
+        (b"../../../bin", b"a", b"sha256=x", b"1"),
+        (b"a/__pycache__", b"b.cpython-39.pyc", b"", b""),
+    ]
