@@ -112,7 +112,7 @@ def run(command: Command) -> tuple[float, int]:
     if command.before is not None:
         command.before()
     user = command.user
-    home = {} if user is None else {"HOME": str(user.home)}
+    home = {} if user is None else {"HOME": str(user.home), "XDG_CACHE_HOME": str(user.home / ".cache")}
     with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
         began = time.perf_counter()
         process = subprocess.Popen(
