@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,12 +71,15 @@ def _unpacking(compression: str, module: str, otherwise: str) -> str:
 
 
 def _cache(directory: Path) -> str:
-    held = sum(one.stat().st_size for one in directory.glob("layers-*")) if directory.is_dir() else 0
+    held = 0
+    with suppress(OSError):
+        held = sum(one.stat().st_size for one in directory.glob("layers-*"))
     closed = "" if _writable(directory) else ", which can't be written: layers are read anew each time"
     return f"{directory}: {held / 1e6:.0f} MB of layers, {cache.LIMIT / 1e6:.0f} MB at most{closed}"
 
 
 def _writable(directory: Path) -> bool:
-    while not directory.exists() and directory != directory.parent:
+    # Not by Path's own method, which raises where a directory on the way is closed.
+    while not os.path.lexists(directory):
         directory = directory.parent
     return os.access(directory, os.W_OK | os.X_OK)

@@ -52,21 +52,21 @@ class LayerCache:
 
     def lacking(self, digests: Sequence[str]) -> list[str]:
         """Those of the layers that are not here; whether the others are whole is found out by loading them."""
-        if self._path.exists():
+        if self._is_there():
             with suppress(sqlite3.Error, OSError), closing(self._connected()) as connection:
                 return [digest for digest in digests if self._stored(connection, digest) is None]
         return list(digests)
 
     def count(self) -> int:
         """How many layers are here."""
-        if self._path.exists():
+        if self._is_there():
             with suppress(sqlite3.Error, OSError), closing(self._connected()) as connection:
                 return int(connection.execute("select count(*) from layers").fetchone()[0])
         return 0
 
     def load(self, digest: str) -> tuple[LayerIndex, Kept] | None:
         """Index and contents of a layer, by either digest; ``None`` where it is not here, or not whole."""
-        if not self._path.exists():
+        if not self._is_there():
             return None
         with suppress(sqlite3.Error, OSError), closing(self._connected()) as connection, connection:
             stored = self._stored(connection, digest)
@@ -101,6 +101,9 @@ class LayerCache:
                     connection.execute("insert or replace into names values (?, ?)", (diff_id, digest))
                 self._use(connection, digest)
                 self._trim(connection)
+
+    def _is_there(self) -> bool:
+        return os.path.exists(self._path)  # noqa: PTH110 - Path's raises where a directory on the way is closed
 
     def _connected(self) -> sqlite3.Connection:
         self._make_private()
@@ -175,6 +178,9 @@ def _narrow(path: Path, mode: int) -> None:
 
 
 def directory() -> Path:
-    """Where the cache of this user is (XDG base directory specification)."""
+    """Where the cache of this user is (XDG base directory specification); for a user without a home there is none."""
     base = os.environ.get("XDG_CACHE_HOME") or ""
-    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "reprocheck"
+    try:
+        return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "reprocheck"
+    except RuntimeError:
+        return Path(os.devnull, "reprocheck")  # where nothing can be

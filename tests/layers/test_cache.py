@@ -424,3 +424,41 @@ def test_an_empty_cache_lacks_all_and_is_not_made_by_asking(layers: LayerCache, 
     assert layers.lacking([digest(1), digest(2)]) == [digest(1), digest(2)]
     assert layers.count() == 0
     assert not (tmp_path / "cache").exists()
+
+
+# A place that is closed.
+
+
+def as_another(program: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a program as a user without a name; the modules are loaded before."""
+    loaded = "import os, sys; from reprocheck import doctor; from reprocheck.layers.cache import *"
+    return subprocess.run(
+        [sys.executable, "-c", f"{loaded}; os.setgroups([]); os.setgid(54321); os.setuid(54321); {program}"],
+        capture_output=True,
+        check=False,
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT), **variables},
+        text=True,
+    )
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+def test_a_cache_behind_a_closed_directory_is_none(tmp_path: Path, layers: LayerCache) -> None:
+    layers.store(digest(1), an_index(1), kept(1))
+    tmp_path.chmod(0o700)
+    program = (
+        "it = LayerCache(directory()); it.store('x', LayerIndex(root=None, directories={}), {}); "
+        "print(it.load('x'), it.count(), it.lacking(['x'])); print(doctor._cache(directory()))"
+    )
+    ran = as_another(program, XDG_CACHE_HOME=str(tmp_path / "cache"))
+    assert ran.stderr == ""
+    first, second = ran.stdout.splitlines()
+    assert first == "None 0 ['x']"
+    assert "0 MB of layers" in second
+    assert second.endswith("which can't be written: layers are read anew each time")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+def test_a_user_without_a_home_has_none() -> None:
+    ran = as_another("it = LayerCache(directory()); it.store('x', None, {}); print(it.load('x'), it.count())")
+    assert (ran.stdout, ran.stderr) == ("None 0\n", "")
