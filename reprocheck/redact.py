@@ -44,6 +44,7 @@ _START = rf"((?::|\\u003a){_SLASH}{{2}}"
 _WORD = r"(?:[^/END\\<>]|\\u(?!002f)[0-9a-f]{4})"
 _PATH = rf"{_SLASH}(?:[^:END\\<>]|\\/|\\u(?!003a)[0-9a-f]{{4}})*?"
 _MARK = r"(?:[?&;]|\\u00(?:3[fb]|26))"
+_REST = r"(?:[^&#;END\\]|\\(?!u00(?:2[36]|3b)))"
 _NAMES = "|".join(
     "".join(rf"(?:{letter}|\\u00(?:{ord(letter):x}|{ord(letter.upper()):x}))" for letter in name)
     for name in ("token", "secret", "passw", "pwd", "key", "sig", "auth", "credential")
@@ -52,8 +53,7 @@ _SECRETS = (
     rf"{_START})({_WORD}*)(?<!/git)(?<!\\u002fgit)(?:@|\\u0040)",
     # conda's token in a channel's path (conda/common/url.py, split_anaconda_token).
     rf"{_START}[^/END\\<>]*(?:{_PATH})??{_SLASH}t{_SLASH})({_WORD}+)",
-    rf"({_MARK}[^=&#?;END]{{0,80}}(?:{_NAMES})[^=&#?;END]{{0,80}}?(?:=|\\u003d))"
-    r"((?:[^&#;END\\]|\\(?!u00(?:2[36]|3b)))+)",
+    rf"({_MARK}[^=&#?;END]{{0,80}}(?:{_NAMES})[^=&#?;END]{{0,80}}?(?:=|\\u003d))({_REST}+)",
     # Where a text was cut.
     rf"{_START})({_WORD}*(?:\\(?:u[0-9a-f]{{0,3}})?)?)\Z",
 )

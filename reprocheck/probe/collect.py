@@ -70,6 +70,7 @@ START = br"((?::|\\u003a)" + SLASH + br"{2}"
 WORD = br"(?:[^/END\\<>]|\\u(?!002f)[0-9a-f]{4})"
 PATH = SLASH + br"(?:[^:END\\<>]|\\/|\\u(?!003a)[0-9a-f]{4})*?"
 MARK = br"(?:[?&;]|\\u00(?:3[fb]|26))"
+REST = br"(?:[^&#;END\\]|\\(?!u00(?:2[36]|3b)))"
 NAMES = "|".join(
     "".join("(?:%s|\\\\u00(?:%x|%x))" % (letter, ord(letter), ord(letter.upper())) for letter in name)
     for name in ("token", "secret", "passw", "pwd", "key", "sig", "auth", "credential")
@@ -78,8 +79,7 @@ SECRETS = (
     START + br")(" + WORD + br"*)(?<!/git)(?<!\\u002fgit)(?:@|\\u0040)",
     # conda's token in a channel's path.
     START + br"[^/END\\<>]*(?:" + PATH + br")??" + SLASH + br"t" + SLASH + br")(" + WORD + br"+)",
-    br"(" + MARK + br"[^=&#?;END]{0,80}(?:" + NAMES + br")[^=&#?;END]{0,80}?(?:=|\\u003d))"
-    br"((?:[^&#;END\\]|\\(?!u00(?:2[36]|3b)))+)",
+    br"(" + MARK + br"[^=&#?;END]{0,80}(?:" + NAMES + br")[^=&#?;END]{0,80}?(?:=|\\u003d))(" + REST + br"+)",
     # Where a text was cut.
     START + br")(" + WORD + br"*(?:\\(?:u[0-9a-f]{0,3})?)?)\Z",
 )
