@@ -66,7 +66,12 @@ class Facts:
     notes: tuple[Note, ...] = ()
 
 
-_WORDS = {"EACCES": "permission denied", "ENOENT": "missing", "EXDEV": "mounted from elsewhere"}
+_WORDS = {
+    "EACCES": "permission denied",
+    "EFBIG": "larger than what is kept of a file in a compressed layer",
+    "ENOENT": "missing",
+    "EXDEV": "mounted from elsewhere",
+}
 
 
 def in_words(problem: str | None) -> str:

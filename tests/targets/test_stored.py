@@ -16,10 +16,11 @@ from reprocheck.layers.cache import LayerCache, directory
 from reprocheck.layers.tar_layer import StreamedLayer
 from reprocheck.model import codec
 from reprocheck.model.evidence import Read
-from reprocheck.pipeline import collect
+from reprocheck.pipeline import capture, collect
 from reprocheck.targets import kept
 from reprocheck.targets.address import parse
 from reprocheck.targets.resolve import Access
+from tests import rpm
 from tests.archives.make import OCI_LAYER, PACKED, Layout, blob_path, named, sha
 from tests.faults.made import APPS, BASE, SITE, archive, distribution, layer, layout, settings
 from tests.layers.archives import file
@@ -245,6 +246,28 @@ def test_limits_of_what_is_kept_lose_nothing_else(tmp_path: Path, monkeypatch: p
     document = told(layout(tmp_path / "i", BASE, APPS, *(layer(distribution(f"n{n}", "1")) for n in range(5))))
     for name in (b"alpha", b"beta", b"gamma", b"n0", b"n4"):
         assert b'"name": "%s"' % name in document
+
+
+RPM = b"usr/lib/sysimage/rpm/rpmdb.sqlite"
+
+
+@pytest.mark.parametrize("limit", [None, 1000])
+def test_a_large_database_of_rpm(limit: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has 50 to 100 KiB a package, so that no more than some 500 are read of a compressed layer."""
+    if limit is not None:
+        monkeypatch.setattr(kept, "FILE_LIMIT", limit)
+    count = 400 if limit is None else 1
+    database = rpm.sqlite(tmp_path / "db", (rpm.header(f"package-{n}", padding=90_000) for n in range(count)))
+    target = layout(tmp_path / "i", layer(file(RPM, database)))
+    address = parse(target)
+    assert address is not None
+    snapshot = capture(address, Access())
+    reasons = [gap.reason for gap in snapshot.gaps if gap.where == f"/{RPM.decode()}"]
+    if limit is None:
+        assert (len(database) > 33 << 20, len(snapshot.os_packages), reasons) == (True, count, [])
+    else:
+        assert reasons == ["can't be read (larger than what is kept of a file in a compressed layer)"]
+        assert snapshot.coverage["os_packages"].state == "partial"
 
 
 def test_a_layer_that_stands_twice(tmp_path: Path) -> None:
