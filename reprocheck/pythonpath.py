@@ -37,6 +37,8 @@ class Layout:
     """Relative entries of ``PYTHONPATH`` are taken from here."""
     debian: bool = False
     """Whether the interpreter is Debian's own, whose ``site`` knows ``dist-packages``."""
+    virtual_env: bool = False
+    """Whether Debian's ``site`` takes this for a virtual environment because ``VIRTUAL_ENV`` is set."""
     user_base: str | None = None
     """``PYTHONUSERBASE``, else ``~/.local`` of the target's user; ``None`` where the user site is off."""
 
@@ -97,7 +99,7 @@ def site_directories(layout: Layout) -> tuple[str, ...]:
     """The directories that ``site`` would add if they exist, in its order; their ``.pth`` files are read."""
     directories: list[str] = []
     if layout.is_venv:
-        directories += _site_packages(layout, layout.prefix)
+        directories += _system_packages(layout, layout.prefix)
     if layout.user_base is not None and layout.system_site:
         directories.append(_library(layout, layout.user_base, "lib", "site-packages"))
     if layout.system_site:
@@ -121,7 +123,8 @@ def _system_packages(layout: Layout, prefix: str) -> list[str]:
             f"{prefix}/lib/python{major}/dist-packages",
             f"{prefix}/lib/python{major}.{minor}/dist-packages",
         ]
-        return [*_site_packages(layout, prefix), *shared] if layout.is_venv else shared
+        seen = layout.is_venv or layout.virtual_env
+        return [*_site_packages(layout, prefix), *shared] if seen else shared
     directories = _site_packages(layout, prefix)
     if prefix == "/usr" and _has_lib64(layout):
         # Fedora and its kin put what pip installs below /usr/local (Fedora change "Making sudo pip safe").

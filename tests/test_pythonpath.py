@@ -137,6 +137,56 @@ def test_a_virtual_environment_of_debian(options: tuple[str, ...], tmp_path: Pat
     assert ("/usr/lib/python3/dist-packages" in said) == bool(options)
 
 
+def moved_library(executable: Path, where: Path, minor: int) -> Path:
+    """A prefix with the standard library of an interpreter and a site directory of its own."""
+    library: str = interpreters.run(executable, "import json, os; print(json.dumps(os.path.dirname(os.__file__)))")
+    own = where / f"lib/python3.{minor}"
+    shutil.copytree(library, own, ignore=shutil.ignore_patterns("__pycache__", "test", "site-packages", "config-*"))
+    (own / "site-packages/six-1.0.dist-info").mkdir(parents=True)
+    (own / "site-packages/six-1.0.dist-info/METADATA").write_text("Name: six\nVersion: 1.0\n\n")
+    return where
+
+
+@pytest.mark.parametrize("minor", interpreters.MINORS[:-1])
+def test_pythonhome(minor: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    executable = interpreters.python(minor)
+    venv = interpreters.virtual_environment(executable, tmp_path / "venv", "--system-site-packages")
+    home = moved_library(executable, tmp_path / "home of it", minor)
+    for value in (str(home), f"{home}/", f"{home}:{tmp_path}/x"):
+        monkeypatch.setenv("PYTHONHOME", value)
+        (one,) = captured(executable).environments
+        assert one.id == str(home)
+        assert [(six.name, six.location) for six in one.packages] == [
+            ("six", f"{{prefix}}/lib/python3.{minor}/site-packages")
+        ]
+        agree(executable)
+        agree(venv)
+
+
+def test_pythonhome_of_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PYTHONHOME", "")
+    agree(interpreters.python(11))
+    monkeypatch.setenv("PYTHONHOME", str(tmp_path))
+    with pytest.raises(subprocess.CalledProcessError):
+        interpreters.real_path(interpreters.python(11))
+    snapshot = captured(interpreters.python(11))
+    (note,) = [note for note in snapshot.provenance.notes if "PYTHONHOME" in note.reason]
+    assert "does not start" in note.reason
+    assert snapshot.gaps == ()
+
+
+@pytest.mark.parametrize("value", ["relative", "/somewhere"])
+def test_pythonhome_of_which_nothing_is_known(value: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It is relative to wherever the interpreter is started; or an archive may stand for the library."""
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/python311.zip").touch()
+    monkeypatch.setenv("PYTHONHOME", value.replace("/somewhere", str(tmp_path)))
+    snapshot = captured(interpreters.python(11))
+    (gap,) = snapshot.gaps
+    assert gap.what == f"environments[{snapshot.environments[0].id}].search_path"
+    assert "PYTHONHOME" in gap.reason
+
+
 @pytest.mark.parametrize("minor", [6, 11, 13])
 def test_pythonpath(minor: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("work/relative", "one", "two"):

@@ -10,11 +10,11 @@ from functools import partial
 from packaging.utils import canonicalize_name
 
 from reprocheck import pythonpath
-from reprocheck.extractors import conda, distributions, zipped
+from reprocheck.extractors import conda, distributions, home, zipped
 from reprocheck.extractors.base import Facts, Traces, in_words
 from reprocheck.extractors.discovery import mounts, remarks, search
 from reprocheck.extractors.distributions import Distribution
-from reprocheck.extractors.layout import EvidenceTree, layout_of
+from reprocheck.extractors.layout import EvidenceTree, layout_of, site_module, unsure_of_site
 from reprocheck.extractors.packages import packages
 from reprocheck.extractors.places import (
     Place,
@@ -41,6 +41,7 @@ _LIBRARIES = (
     "@home/.local/lib",
     "@home/.local/lib/python*",
 )
+_SITE_LIMIT = 1 << 18
 _ARCHIVES = (".egg", ".whl", ".zip")
 """Files from which Python imports as from a directory."""
 _CONFIG_LIMIT = 1 << 16
@@ -60,9 +61,11 @@ def wants(evidence: Evidence) -> Sequence[AnyWant]:
         *conda.wants(evidence),
         # So that a directory that is not there is known not to be, without another round.
         *(List(at=at) for at in _LIBRARIES),
+        *(Read(at=f"@prefix/{library}/python*/site.py", limit=_SITE_LIMIT) for library in ("lib", "lib64")),
         *(Interpreter(at=literal(path)) for path in path_candidates(evidence)),
         *(Read(at=literal(path), limit=_CONFIG_LIMIT) for path in configurations_on_path(evidence)),
         *_at_mounts(evidence),
+        *home.wants(evidence),
     ]
     follow = [want for place in places(evidence) for want in _follow(place, evidence)]
     return [*first, *follow]
@@ -79,6 +82,8 @@ def _follow(place: Place, evidence: Evidence) -> Iterator[AnyWant]:
     layout = layout_of(place, evidence)
     if layout is None:
         return
+    if place.facts is not None and site_module(place.facts) not in evidence.files:
+        yield Read(at=literal(site_module(place.facts)), limit=_SITE_LIMIT)
     tree = EvidenceTree(evidence)
     directories = dict.fromkeys((*pythonpath.site_directories(layout), *pythonpath.search_path(layout, tree)))
     # The archive of the standard library, which comes first on every path and holds no distribution.
@@ -149,6 +154,13 @@ def _environment(
             Gap(what=f"{what}.packages", where=shown(place.prefix), reason="the version of its Python is unknown")
         )
         return Environment(id=place.id, kind=place.kind, on_path=active, python=None, conda=managed)
+    if place.unsure is not None:
+        gaps.append(Gap(what=f"{what}.search_path", where=shown(place.executable), reason=place.unsure))
+    if unsure_of_site(place, evidence):
+        reason = "its site module was not read, so it is not known whether it looks into dist-packages"
+        gaps.append(Gap(what=f"{what}.search_path", where=shown(place.executable), reason=reason))
+    if place.unable is not None:
+        notes.append(Note(what=f"{what}.python", where=shown(place.executable), reason=place.unable))
     tree = EvidenceTree(evidence)
     path = pythonpath.search_path(layout, tree)
     opened = _archives(path, evidence)

@@ -5,9 +5,14 @@ from __future__ import annotations
 import posixpath
 
 from reprocheck import pythonpath
-from reprocheck.extractors.configuration import as_path, path_variable
+from reprocheck.extractors.configuration import as_path, configured_variables, path_variable
 from reprocheck.extractors.places import Place
-from reprocheck.model.evidence import Evidence
+from reprocheck.model.evidence import Evidence, InterpreterFacts
+
+_DEBIAN = b'"dist-packages"'
+"""What Debian's own ``site`` has and nobody else's."""
+_BY_VARIABLE = b"'VIRTUAL_ENV' in os.environ"
+"""What Debian's has up to Python 3.9 (Debian 11)."""
 
 
 def layout_of(place: Place, evidence: Evidence) -> pythonpath.Layout | None:
@@ -21,6 +26,7 @@ def layout_of(place: Place, evidence: Evidence) -> pythonpath.Layout | None:
         user_base = None
     # Of a broken virtual environment nothing but its own site directory is known.
     base = facts.base_prefix if facts else f"{place.prefix}/unknown"
+    site = evidence.content(site_module(facts)) if facts else None
     return pythonpath.Layout(
         version=place.version,
         implementation=facts.implementation if facts else "cpython",
@@ -30,12 +36,33 @@ def layout_of(place: Place, evidence: Evidence) -> pythonpath.Layout | None:
         standard_path=facts.standard_path if facts else (),
         platlibdir=facts.platlibdir if facts else "lib",
         free_threaded="t" in (facts.abiflags if facts else ""),
-        debian=base == "/usr" and bool(evidence.is_dir("/usr/lib/python3/dist-packages")),
+        debian=_is_debians(base, evidence) if site is None else _DEBIAN in site,
+        virtual_env=site is not None and _BY_VARIABLE in site and "VIRTUAL_ENV" in configured_variables(evidence),
         system_site=place.system_site,
         python_path=path_variable(evidence, "PYTHONPATH") or "",
         working_directory=_working_directory(evidence),
         user_base=user_base,
     )
+
+
+def site_module(facts: InterpreterFacts) -> str:
+    """The module that decides where packages are looked for."""
+    return f"{facts.library}/site.py"
+
+
+def unsure_of_site(place: Place, evidence: Evidence) -> bool:
+    """Whether it is not known if the interpreter looks into the ``dist-packages`` beside it."""
+    facts = place.facts
+    file = evidence.files.get(site_module(facts)) if facts else None
+    # Evidence of an earlier version was not asked for the module, which is no gap.
+    if facts is None or file is None or file.content is not None or not place.system_site:
+        return False
+    return evidence.is_dir(f"{facts.base_prefix}/lib/python3/dist-packages") is True
+
+
+def _is_debians(base: str, evidence: Evidence) -> bool:
+    """Where ``site`` was not read: as an interpreter in this place is as a rule."""
+    return base == "/usr" and bool(evidence.is_dir("/usr/lib/python3/dist-packages"))
 
 
 def _working_directory(evidence: Evidence) -> str:

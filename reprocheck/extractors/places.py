@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from reprocheck.extractors import conda
+from reprocheck.extractors import conda, home
 from reprocheck.extractors.configuration import path_variable
 from reprocheck.model.evidence import Evidence, InterpreterEvidence, InterpreterFacts, shown
 from reprocheck.model.snapshot import IMAGES, ONE_ENVIRONMENT, EnvironmentKind
@@ -31,6 +31,10 @@ class Place:
     system_site: bool
     reason: str | None
     """Why there are no facts."""
+    unsure: str | None = None
+    """Why it is not known where its standard library is."""
+    unable: str | None = None
+    """Why its interpreter does not start as it is configured."""
     has_python: bool = True
     """Conda manages environments without a Python as well."""
 
@@ -70,10 +74,8 @@ def places(evidence: Evidence) -> list[Place]:
     managed = set(conda.prefixes(evidence))
     found: dict[str, Place] = {}
     seen: set[tuple[str, str]] = set()
-    for told in sorted(evidence.interpreters.values(), key=_rank):
-        facts = told.facts
-        if facts is None:
-            continue
+    there = {told.real: home.started(told.facts, evidence) for told in evidence.interpreters.values() if told.facts}
+    for real, (facts, unsure, unable) in sorted(there.items(), key=_rank):
         key = (facts.base_prefix, facts.version)
         if key in seen:
             continue
@@ -86,11 +88,13 @@ def places(evidence: Evidence) -> list[Place]:
             id=identity,
             prefix=prefix,
             kind="conda" if prefix in managed else "system",
-            executable=told.real,
+            executable=real,
             facts=facts,
             version=_numbers(facts.version),
             system_site=True,
             reason=None,
+            unsure=unsure,
+            unable=unable,
         )
     for config in sorted(_configurations(evidence)):
         place = _virtual(config, evidence)
@@ -106,13 +110,13 @@ def places(evidence: Evidence) -> list[Place]:
     return list(found.values())
 
 
-def _rank(told: InterpreterEvidence) -> tuple[bool, int, str]:
+def _rank(told: tuple[str, home.Started]) -> tuple[bool, int, str]:
     """Programs in the ``bin`` of their own prefix first: of a virtual environment made of copies, the original.
 
     By the program itself, not by the links that lead to it: which of them are seen depends on the route.
     """
-    prefix = told.facts.base_prefix if told.facts else ""
-    return (posixpath.dirname(posixpath.dirname(told.real)) != prefix, len(told.real), told.real)
+    real, (facts, _, _) = told
+    return (posixpath.dirname(posixpath.dirname(real)) != facts.base_prefix, len(real), real)
 
 
 def _configurations(evidence: Evidence) -> Iterator[str]:
@@ -131,7 +135,8 @@ def _virtual(config: str, evidence: Evidence) -> Place | None:
             break
     if told is None and "home" not in settings:
         return None  # a file of that name, but no environment (test data of some package)
-    facts = told.facts if told else None
+    start = home.started(told.facts, evidence) if told and told.facts else None
+    facts = start.facts if start else None
     version = facts.version if facts else settings.get("version") or settings.get("version_info", "")
     return Place(
         id=shown(prefix),
@@ -142,6 +147,8 @@ def _virtual(config: str, evidence: Evidence) -> Place | None:
         version=_numbers(version),
         system_site=settings.get("include-system-site-packages", "").lower() == "true",
         reason=None if facts else (told.problem if told else "its bin/python leads nowhere"),
+        unsure=start and start.unsure,
+        unable=start and start.unable,
     )
 
 
@@ -174,19 +181,19 @@ def _numbers(version: str) -> tuple[int, int, int] | None:
     return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else None
 
 
-def _home_of(executable: str, evidence: Evidence) -> str | None:
+def _environment_of(executable: str, evidence: Evidence) -> str | None:
     """Id of the environment that an executable starts."""
     directory = posixpath.dirname(executable)
-    for home in (directory, posixpath.dirname(directory)):
-        if evidence.content(f"{home}/pyvenv.cfg") is not None:
-            return shown(home)
+    for prefix in (directory, posixpath.dirname(directory)):
+        if evidence.content(f"{prefix}/pyvenv.cfg") is not None:
+            return shown(prefix)
     told = evidence.interpreters.get(executable)
-    return shown(told.facts.base_prefix) if told and told.facts else None
+    return shown(home.started(told.facts, evidence).facts.base_prefix) if told and told.facts else None
 
 
 def on_path(found: Sequence[Place], evidence: Evidence) -> str | None:
     """Id of the environment that ``python3`` starts, or that was named; ``None`` where it is not known."""
-    return next((home for _, home in _started(found, evidence)), None)
+    return next((identity for _, identity in _started(found, evidence)), None)
 
 
 def mounted_on_path(found: Sequence[Place], evidence: Evidence) -> str | None:
@@ -207,11 +214,11 @@ def _started(found: Sequence[Place], evidence: Evidence) -> Iterator[tuple[str, 
         told = evidence.interpreters.get(candidate)
         if told is None:
             continue
-        home = _home_of(candidate, evidence)
+        identity = _environment_of(candidate, evidence)
         # A script starts what it likes, and of what is mounted nothing is known.
         if told.problem in {"not a program but a script", "EXDEV"}:
             yield candidate, None
             return
-        if any(place.id == home for place in found):
-            yield candidate, home
+        if any(place.id == identity for place in found):
+            yield candidate, identity
             return

@@ -276,6 +276,12 @@ class InterpreterFacts(Struct, frozen=True, kw_only=True):
     """``os.confstr("CS_GNU_LIBC_VERSION")``: ``glibc 2.31``."""
     markers: dict[str, str]
 
+    @property
+    def library(self) -> str:
+        """The directory of the standard library's modules."""
+        modules = (path for path in self.standard_path if not path.endswith((".zip", "/lib-dynload")))
+        return next(modules, self.base_prefix)
+
 
 class InterpreterEvidence(Struct, frozen=True, kw_only=True):
     """One interpreter."""

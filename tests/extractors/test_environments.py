@@ -71,6 +71,19 @@ def test_system_site_is_seen_where_the_environment_says_so(tmp_path: Path) -> No
     ]
 
 
+@pytest.mark.parametrize("collected", [False, True])
+def test_a_site_module_that_can_not_be_read(collected: bool, tmp_path: Path) -> None:
+    """As compiled alone; evidence that was collected before anybody asked for it has no gap."""
+    tree = plant(tmp_path, {**FILES, "/usr/local/lib/python3/dist-packages/x": ""})
+    evidence = Tree(tree, interpreters=INTERPRETERS).evidence()
+    file = evidence.files["/usr/local/lib/python3.9/site.py"]
+    assert file.problem == "ENOENT"
+    if not collected:
+        del evidence.files["/usr/local/lib/python3.9/site.py"]
+    gaps = {(gap.what, gap.where) for gap in environments.read(evidence).gaps}
+    assert gaps == ({("environments[/usr/local].search_path", "/usr/local/bin/python3")} if collected else set())
+
+
 def test_a_virtual_environment_made_of_copies_does_not_pass_for_the_original(tmp_path: Path) -> None:
     plant(tmp_path, FILES)
     programs = {"/opt/venv/bin/python3": interpreter(), "/usr/local/bin/python3.9": interpreter()}
