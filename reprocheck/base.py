@@ -15,7 +15,7 @@ from reprocheck.diff import pair_environments
 from reprocheck.model.report import Base
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from reprocheck.explain import PackageExplanation
     from reprocheck.model.report import Finding, IntroducedBy, Side, SubjectKind
@@ -49,7 +49,7 @@ def placed(
     told = []
     for finding in findings:
         shown = (finding.fingerprint, finding.after) in same
-        seen = _seen(base, _CLASSES.get(finding.subject.kind, "environments"), same=shown)
+        seen = _seen(base, _class(finding), same=shown)
         told.append(replace(finding, from_base=_told(base, after, finding.introduced_by, seen)))
     return tuple(told)
 
@@ -75,12 +75,14 @@ def explained(told: Iterable[PackageExplanation], base: Snapshot, after: Snapsho
 
 def summary(side: Side, base: Snapshot, after: Snapshot, before: Snapshot, findings: Iterable[Finding]) -> Base:
     """Tell what the base is to both sides, and count what comes from it."""
-    told = [finding.from_base for finding in findings if finding.waived is None]
+    counted = [finding for finding in findings if finding.waived is None]
+    told = [finding.from_base for finding in counted]
+    untold = {_class(finding) for finding in counted if finding.from_base is None}
     return Base(
         side=side,
         layers=len(base.provenance.layers) or None,
         shared=_shared(base, after),
-        remarks=tuple(remarks(base, after, before)),
+        remarks=(*remarks(base, after, before), *unknown(untold)),
         findings=told.count(True),
         others=told.count(False),
         untold=told.count(None),
@@ -108,6 +110,16 @@ def _built_otherwise(base: Snapshot, side: Snapshot) -> bool | None:
     """Whether a side has another layer where the base has one of its own; ``None``: layers are not known."""
     same = _shared(base, side)
     return None if same is None else same < min(len(base.provenance.layers), len(side.provenance.layers))
+
+
+def unknown(classes: Collection[str]) -> Iterator[str]:
+    """Say why it can't be told of some things whether they come from a base: of what fact classes they are."""
+    if classes:
+        yield f"not all is known of its {' and '.join(sorted(classes))}"
+
+
+def _class(finding: Finding) -> FactClass:
+    return _CLASSES.get(finding.subject.kind, "environments")
 
 
 def _shared(base: Snapshot, other: Snapshot) -> int | None:

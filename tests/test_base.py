@@ -100,6 +100,7 @@ def test_what_could_not_be_read_in_the_base_is_not_told() -> None:
     assert told(report) == {"package-upgraded numpy": None}
     assert report.base is not None
     assert (report.base.findings, report.base.others, report.base.untold) == (0, 0, 1)
+    assert report.base.remarks == ("not all is known of its environments",)
     assert "none of 1 finding from it, 1 can't be told" in terminal.render(report)
 
 

@@ -99,7 +99,7 @@ def lock(target: str, output: str, note: str | None, allowed: tuple[str, ...], f
 def explain(target: str, package: str, base: str | None, format_: str, access: Access) -> None:
     """Explain why PACKAGE is in TARGET: who requires it, which versions they allow, which copy is taken."""
     from reprocheck import pipeline
-    from reprocheck.base import explained, remarks
+    from reprocheck.base import explained, remarks, unknown
     from reprocheck.explain import explain_package
     from reprocheck.formats.explain import render
     from reprocheck.model import codec
@@ -113,7 +113,8 @@ def explain(target: str, package: str, base: str | None, format_: str, access: A
     if below is not None:
         built_on = pipeline.capture(below, access)
         told = explained(told, built_on, captured)
-        for remark in remarks(built_on, captured):
+        told_of_all = all(one.from_base is not None for one in told)
+        for remark in (*remarks(built_on, captured), *unknown(() if told_of_all else ("environments",))):
             say(f"{below}: {remark}")
     text = codec.encode_json(told) if format_ == "json" else render(told, width=width(), color=color()).encode()
     write_output("-", text)
