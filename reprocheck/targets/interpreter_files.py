@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from reprocheck.layers.tree import Place, Tree
 from reprocheck.model.evidence import InterpreterFacts
+from reprocheck.probe import collect
 
 LIMIT = 64 << 20
 """Bytes of a program or library that are looked through."""
@@ -22,6 +24,7 @@ _LIBRARY = re.compile(rb"libpython(3\.\d+)([a-z]*)\.so\.1\.0")
 _STANDARD = re.compile(rb"python(3)\.(\d+)(t?)")
 _DATA = re.compile(rb"_sysconfigdata_([a-z]*)_linux_?([^/]*)\.py$")
 _GLIBC = re.compile(rb"GNU C Library [^\n\0]*?version (\d+\.\d+)")
+_ORIGIN = re.compile(rb"\$(?:ORIGIN\b|\{ORIGIN\})")
 _LIBC = (b"lib", b"lib64", b"usr/lib", b"usr/lib64")
 _ELF = b"\x7fELF"
 _MACHINES = {3: "i686", 21: "ppc64le", 22: "s390x", 40: "armv7l", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
@@ -59,8 +62,13 @@ def facts_of(tree: Tree, program: bytes) -> InterpreterFacts:
     if named and named[2] == b"2":
         raise Unknown("Python 2 is not read without being run")
     home = _home(tree, program)
-    minor, library = _minor(content, named)
-    version = _version(content, minor) or _version_of_library(tree, home, library, minor)
+    linked: dict[str, Any] = collect.Elf(lambda length, at: content[at : at + length]).summary  # type: ignore[no-untyped-call]
+    libraries = (_LIBRARY.fullmatch(name.encode("latin-1")) for name in linked.get("needed") or ())
+    needed = next(filter(None, libraries), None)
+    minor, library = _minor(content, named, needed)
+    # What runs is the library; text of the program may be of another build's sources.
+    version = None if needed else _version(content, minor)
+    version = version or _version_of_library(tree, [*_named_by(linked, program), *_usual(tree, home)], library, minor)
     if version is None:
         raise Unknown("neither the program nor its library tells the version")
     threads = bool(named and named[4]) or (library is not None and b"t" in library[2])
@@ -131,7 +139,11 @@ def _home(tree: Tree, program: bytes) -> bytes:
     return own
 
 
-def _minor(content: bytes, named: re.Match[bytes] | None) -> tuple[int, re.Match[bytes] | None]:
+def _minor(
+    content: bytes, named: re.Match[bytes] | None, needed: re.Match[bytes] | None
+) -> tuple[int, re.Match[bytes] | None]:
+    if needed:
+        return int(needed[1].split(b".")[1]), needed
     library = _LIBRARY.search(content)
     if named and named[3]:
         return int(named[3]), library
@@ -154,11 +166,25 @@ def _version(content: bytes, minor: int) -> str | None:
     return None
 
 
-def _version_of_library(tree: Tree, home: bytes, library: re.Match[bytes] | None, minor: int) -> str | None:
+def _named_by(linked: Mapping[str, Any], program: bytes) -> Iterator[bytes]:
+    """Where a program says that its libraries are (ld.so(8))."""
+    path: str = linked.get("runpath") or linked.get("rpath") or ""
+    for part in path.encode("latin-1").split(b":"):
+        yield _ORIGIN.sub(lambda _: posixpath.dirname(program), part)
+
+
+def _usual(tree: Tree, home: bytes) -> Iterator[bytes]:
+    for prefix in dict.fromkeys((posixpath.dirname(home), b"/usr/local", b"/usr", b"")):
+        yield from (prefix + b"/lib", prefix + b"/lib64")
+        yield from _multiarch(tree, prefix + b"/lib")
+
+
+def _version_of_library(
+    tree: Tree, directories: Iterable[bytes], library: re.Match[bytes] | None, minor: int
+) -> str | None:
     if library is None:
         return None
-    prefix = posixpath.dirname(home)
-    for directory in (prefix + b"/lib", prefix + b"/lib64", *_multiarch(tree, prefix + b"/lib"), b"/usr/lib", b"/lib"):
+    for directory in directories:
         content = _library(tree, directory + b"/" + library[0])
         if content is not None:
             return _version(content, minor)

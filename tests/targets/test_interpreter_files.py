@@ -19,6 +19,7 @@ from reprocheck.model.evidence import InterpreterFacts
 from reprocheck.probe import itself
 from reprocheck.targets.interpreter_files import Unknown, facts_of
 from tests import interpreters
+from tests.elf import shared_object
 from tests.evidence import plant
 
 OF_THE_MACHINE = ("platform_release", "platform_version")
@@ -98,3 +99,49 @@ def test_a_program_that_says_one_thing_and_a_library_beside_it(tmp_path: Path) -
     assert facts.markers["platform_machine"] == "x86_64"
     assert facts.suffixes[0] == ".cpython-312-x86_64-linux-gnu.so"
     assert facts.libc is None
+
+
+def shared(tmp_path: Path, program: bytes, **files: bytes) -> InterpreterFacts:
+    """A program that needs its library, with a standard library, and what else there is by directory."""
+    planted: dict[str, str | bytes] = {
+        "/opt/py/bin/python3.12": program,
+        "/opt/py/lib/python3.12/os.py": "",
+        **{f"/{where.replace('_', '/')}/{LIBRARY}": content for where, content in files.items()},
+    }
+    with closing(Directory(plant(tmp_path, planted))) as root:
+        return facts_of(Tree([root]), b"/opt/py/bin/python3.12")
+
+
+LIBRARY = "libpython3.12.so.1.0"
+DEBUG_TEXT = b"\x003.12.1\x00"
+
+
+def test_the_library_that_a_program_needs_tells_the_version(tmp_path: Path) -> None:
+    """Whatever text stands in the program, as debug information of the sources that it was built from does."""
+    program = shared_object(LIBRARY, "libc.so.6", interpreter="/lib/ld.so") + DEBUG_TEXT
+    assert shared(tmp_path, program, opt_py_lib=b"\x7fELF\x003.12.4\x00").version == "3.12.4"
+
+
+WHERE = "/nowhere:$ORIGIN/../own:${ORIGIN}/x"
+
+
+@pytest.mark.parametrize("program", [shared_object(LIBRARY, rpath=WHERE), shared_object(LIBRARY, runpath=WHERE)])
+def test_the_library_is_where_the_program_says(tmp_path: Path, program: bytes) -> None:
+    libraries = {"opt_py_own": b"\x7fELF\x003.12.4\x00", "opt_py_lib": b"\x7fELF\x003.12.5\x00"}
+    assert shared(tmp_path, program, **libraries).version == "3.12.4"
+
+
+def test_without_the_library_that_it_needs_a_program_tells_nothing(tmp_path: Path) -> None:
+    with pytest.raises(Unknown, match="tells the version"):
+        shared(tmp_path, shared_object(LIBRARY) + DEBUG_TEXT)
+
+
+def test_the_library_tells_the_minor_version_as_well(tmp_path: Path) -> None:
+    """The program has been renamed."""
+    files: dict[str, str | bytes] = {
+        "/opt/py/bin/python3.9": shared_object(LIBRARY),
+        f"/opt/py/lib/{LIBRARY}": b"\x7fELF\x003.12.4\x00",
+        "/opt/py/lib/python3.12/os.py": "",
+    }
+    with closing(Directory(plant(tmp_path, files))) as root:
+        assert facts_of(Tree([root]), b"/opt/py/bin/python3.9").version == "3.12.4"
