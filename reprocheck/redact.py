@@ -142,7 +142,8 @@ def _argument(word: str) -> str:
     option, equals, _ = word.partition("=")
     if tokens(word) != word:
         return MASK
-    if re.fullmatch(r"--?[A-Za-z][A-Za-z0-9-]*", option):
+    # What stands behind one letter may be its value: `mysql -phunter2`.
+    if re.fullmatch(r"--[A-Za-z][A-Za-z0-9-]*|-[A-Za-z]{1,2}", option):
         return f"{option}={MASK}" if equals else option
     if re.fullmatch(r"/[\w./+-]*|[\w./-]+\.(?:py|sh)|\d{1,6}|infinity|-", word):
         return word

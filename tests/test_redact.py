@@ -84,6 +84,7 @@ def test_labels() -> None:
         (["x", "--token", SECRET], ("x", "--token", "***")),
         (["x", "-p", SECRET], ("x", "-p", "***")),
         (["x", f"-p{SECRET}!"], ("x", "***")),
+        (["x", f"-p{SECRET}", "-u", "-lc", "-p4321"], ("x", "***", "-u", "-lc", "***")),
         ([f"https://u:{SECRET}@h"], ("https://h",)),
         (["x", f"KEY={SECRET}"], ("x", "***")),
         (["/bin/sh", "-c", f"serve {SECRET}"], ("/bin/sh", "-c", "***")),

@@ -11,6 +11,7 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
+from reprocheck import redact
 from reprocheck.model.text import escape
 
 
@@ -52,7 +53,7 @@ def parse_metadata(raw: bytes) -> Metadata:
     return Metadata(
         name=_first(fields, "name"),
         version=_first(fields, "version"),
-        requires=tuple(sorted(fields.get("requires-dist", ()))),
+        requires=tuple(sorted(map(_shown, fields.get("requires-dist", ())))),
         extras=tuple(sorted({canonicalize_name(extra) for extra in fields.get("provides-extra", ())})),
         requires_python=_first(fields, "requires-python"),
         problems=tuple(problems),
@@ -144,7 +145,12 @@ def parse_requires_txt(raw: bytes) -> tuple[str, ...]:
         # A URL requirement needs a blank before its marker (PEP 508).
         separator = " ; " if "@" in text else "; "
         requires.append(text + (separator + " and ".join(conditions) if conditions else ""))
-    return tuple(sorted(requires))
+    return tuple(sorted(map(_shown, requires)))
+
+
+def _shown(requirement: str) -> str:
+    """A requirement without credentials: the rules for bytes know none in UTF-16, and no token in a path."""
+    return redact.shown(requirement) if "://" in requirement else requirement
 
 
 def name_from_directory(stem: str) -> tuple[str, str]:

@@ -21,7 +21,7 @@ _USER = re.compile(rb"^([^:\n]*:)([^:\n]*)(:[^:\n]*:[^:\n]*:)([^:\n]*)", re.MULT
 _FIRST_LINE = re.compile(rb"#![^\n]*\n")
 _METADATA = re.compile(rb"(?:/METADATA|/PKG-INFO|\.egg-info)$", re.IGNORECASE)
 _USERS = re.compile(rb"(?:^|/)etc/passwd$")
-_CODE = re.compile(rb"\.pth$")
+_CODE = re.compile(rb"(?:\.pth|/pyvenv\.cfg|/os-release|/ld\.so\.conf|/ld\.so\.conf\.d/[^/]+)$")
 _URLS = collect.url_rules(rb"\s'\"", [collect.overwritten] * len(collect.SECRETS))
 
 
@@ -43,8 +43,6 @@ def of_file(names: Sequence[bytes], content: bytes) -> bytes | None:
     rules = collect.BINARY if b"\0" in content else _URLS
     for rule, instead in rules[:-1]:
         content = rule.sub(instead, content)
-    if b"\0" in content:
-        return content
     ways = {_way(name) for name in names}
     if len(ways) > 1:
         return None
@@ -78,12 +76,16 @@ def _users(content: bytes) -> bytes | None:
 
 
 def _data(content: bytes) -> bytes | None:
+    if b"\0" in content:
+        return content
     text = content.decode("latin-1")
     return content if redact.tokens(text) == text else None
 
 
 def _code(content: bytes) -> bytes | None:
     """What may hold settings of any kind."""
+    if b"\0" in content:
+        return content
     text = content.decode("latin-1")
     return content if credentials.masked(text) == text else None
 

@@ -239,3 +239,13 @@ def test_packaging_everything() -> None:
     assert known.problems == ()
     assert len(known.requires) >= 3
     assert {Requirement(one).name for one in known.requires} >= {"pkginfo", "PasteDeploy", "zope.interface"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_requirements_have_no_credentials(encoding: str) -> None:
+    """Of bytes in UTF-16 the probe can't rid the evidence, nor does it look for tokens in paths."""
+    token = "ghp_" + "a1B2" * 9
+    text = f"Name: x\nVersion: 1\nRequires-Dist: a @ https://me:hunter2@h/a\nRequires-Dist: b @ https://h/{token}/b\n"
+    assert parse_metadata(text.encode(encoding)).requires == ("a @ https://h/a", "b @ https://h/***/b")
+    listed = f"a @ https://me:hunter2@h/a\nb @ https://h/{token}/b\n"
+    assert parse_requires_txt(listed.encode()) == ("a @ https://h/a", "b @ https://h/***/b")

@@ -15,6 +15,8 @@ OVERWRITTEN = [
     (b"usr/local/bin/run", b"#!/bin/sh\nexport TOKEN=hunter2\n", b"#!/bin/sh\n********************\n"),
     (b"opt/venv/bin/activate", b"TOKEN=hunter2\n", b"*************\n"),
     (b"bin/x", b"hunter2", b"*******"),
+    (b"bin/x", b"\0hunter2", b"********"),
+    (INFO + b"METADATA", b"Name: \0\n\nhunter2", b"Name: \0\n\n*******"),
     (INFO + b"METADATA", b"Name: x\nVersion: 1\n\nUse hunter2.\n", b"Name: x\nVersion: 1\n\n************\n"),
     (b"x.egg-info/PKG-INFO", b"Name: x\r\n\r\nhunter2", b"Name: x\r\n\r\n*******"),
     (b"x-1.0.egg-info", b"Name: x\n\nhunter2", b"Name: x\n\n*******"),
@@ -46,6 +48,8 @@ def test_of_a_user_the_home_stays() -> None:
         (INFO + b"WHEEL", TOKEN),
         (b"x.pth", b"import os; os.environ['HF_TOKEN'] = 'hunter2'\n"),
         (b"x.pth", b"/opt/" + TOKEN),
+        (b"opt/venv/pyvenv.cfg", b"home = /usr/bin\ncommand = python3 -m venv --token hunter2 x\n"),
+        (b"etc/ld.so.conf.d/x.conf", b"# password: hunter2\n/opt/lib\n"),
         (b"usr/bin/run", b"#!/usr/bin/" + TOKEN + b"\n"),
         # What was read because somebody asked, and no rule names.
         (b"opt/src/.git/config", b"[http]\n\textraheader = AUTHORIZATION: basic hunter2\n"),

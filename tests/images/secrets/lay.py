@@ -19,7 +19,7 @@ def lay_dist(name: str, direct_url: object, more: str = "") -> None:
     info = SITE / f"{name}-1.0.dist-info"
     lay(info / "METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{more}\n")
     lay(info / "INSTALLER", "pip\n")
-    lay(info / "direct_url.json", json.dumps(direct_url))
+    lay(info / "direct_url.json", direct_url if isinstance(direct_url, str) else json.dumps(direct_url))
     files = [f"{info.name}/{file}" for file in ("METADATA", "INSTALLER", "direct_url.json")]
     lay(info / "RECORD", "".join(f"{file},,\n" for file in [*files, f"{info.name}/RECORD"]))
 
@@ -52,5 +52,18 @@ lay(
 )
 lay(SOURCE / ".git" / "HEAD", "ref: refs/heads/main\n")
 lay(SOURCE / ".git" / "refs" / "heads" / "main", f"{COMMIT}\n")
+
+# What nobody reads of files that are read, and what stands beside them.
+lay_dist(
+    "escaped",
+    r'{"url": "https://example.invalid/x?a=1\u0026to\u006ben=CANARY-escaped-3c1b", "dir_info": {}}',
+    "\nExample: use CANARY-readme-88e0\n",
+)
+lay(SITE / "escaped-1.0.dist-info" / "config.txt", "token = CANARY-config-b7a5\n")
+with SITE.joinpath("escaped-1.0.dist-info", "RECORD").open("a") as record:
+    record.write("../../../bin/escaped,sha256=AAAA,5\n")
+lay(SITE.parents[2] / "bin" / "escaped", "#!/bin/sh\nexport TOKEN=CANARY-script-02dd\n")
+with Path("/etc/passwd").open("a") as users:
+    users.write("me:CANARY-hash-6f6e:1000:1000:CANARY-gecos-d1c2:/home/me:/bin/sh\n")
 
 lay(Path("/root/.config/pip/pip.conf"), f"[global]\nextra-index-url = {url('pipconf-d8a9', 'simple')}\n")
