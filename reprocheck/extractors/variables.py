@@ -8,7 +8,7 @@ from reprocheck.extractors.base import Facts
 from reprocheck.extractors.configuration import configured_variables
 from reprocheck.model.evidence import AnyWant, Evidence, Process
 from reprocheck.model.snapshot import Coverage, FactClass, Gap
-from reprocheck.redact import ALLOWED_VARIABLES
+from reprocheck.redact import ALLOWED_VARIABLES, tokens
 
 CLASS: FactClass = "variables"
 VERSION = 1
@@ -27,6 +27,6 @@ def read(evidence: Evidence) -> Facts:
         reason = "neither an engine nor a process says"
         where = evidence.document.header.target
         return Facts(coverage=Coverage(state="not-read"), gaps=(Gap(what=CLASS, where=where, reason=reason),))
-    return Facts(
-        coverage=Coverage(state="complete"), fields={"variables": dict(sorted(configured_variables(evidence).items()))}
-    )
+    configured = sorted(configured_variables(evidence).items())
+    variables = {name: None if value is None else tokens(value) for name, value in configured}
+    return Facts(coverage=Coverage(state="complete"), fields={"variables": variables})

@@ -17,8 +17,8 @@ from reprocheck.layers.tar_layer import Reader, StreamedLayer
 from reprocheck.probe import collect
 
 FILE_LIMIT = 48 << 20
-"""Bytes of one file that are kept: an interpreter's library with its symbols has 32 MiB, rpm's database of an image with
-500 packages more. While it is read, four times as many are held."""
+"""Bytes of one file that are kept: an interpreter's library with its symbols has 32 MiB, rpm's database of an image
+with 500 packages more. While it is read, four times as many are held."""
 ALL_LIMIT = 160 << 20
 """Bytes of one layer that are kept."""
 HELD = 64 << 20

@@ -20,6 +20,13 @@ def test_the_callers_without_what_its_shell_adds(tmp_path: Path) -> None:
     assert found.fields["variables"] == {"MY_KEY": None, "TF_X": "café\\xff\\\\"}
 
 
+def test_a_token_that_tells_itself_is_no_fact(tmp_path: Path) -> None:
+    """The probe knows no shapes of tokens."""
+    running = process(CUDA_HOME="/usr/ghp_" + "a1B2" * 9, MY_KEY=None)
+    found = variables.read(Tree(tmp_path, engine=None, kind="python", running=running).evidence())
+    assert found.fields["variables"] == {"CUDA_HOME": "/usr/***", "MY_KEY": None}
+
+
 def test_nobody_says(tmp_path: Path) -> None:
     found = variables.read(Evidence(Tree(tmp_path, engine=None).document))
     assert found.coverage.state == "not-read"
