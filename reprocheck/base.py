@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from reprocheck.attribution import attribute
 from reprocheck.diff import pair_environments
 from reprocheck.model.report import Base
 
@@ -37,7 +38,7 @@ _CLASSES: dict[SubjectKind, FactClass] = {
 def placed(
     findings: Iterable[Finding], of_base: Iterable[Finding], base: Snapshot, after: Snapshot
 ) -> tuple[Finding, ...]:
-    """Say of each finding whether it comes from the base.
+    """Say of each finding whether it comes from the base; where that leaves one layer, name it.
 
     Args:
         findings: of the target.
@@ -50,7 +51,10 @@ def placed(
     for finding in findings:
         shown = (finding.fingerprint, finding.after) in same
         seen = _seen(base, _class(finding), same=shown)
-        told.append(replace(finding, from_base=_told(base, after, finding.introduced_by, seen)))
+        found = replace(finding, from_base=_told(base, after, finding.introduced_by, seen))
+        if found.introduced_by is None and found.from_base is False:
+            (found,) = attribute((found,), base, after)  # there may be one layer alone above the base
+        told.append(found)
     return tuple(told)
 
 

@@ -47,6 +47,7 @@ LAYERS = (
 WITHIN_A_LAYER = {
     ("graph", "versions"),
     ("explain", "attribution"),
+    ("base", "attribution"),
     ("base", "diff"),
     ("scope", "verdict"),
     ("demo", "pipeline"),

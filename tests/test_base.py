@@ -179,3 +179,21 @@ def test_a_package_is_looked_up_in_the_environment_of_its_name() -> None:
     target = snapshot(environment(OLD), venv)
     told = explained(explain_package(target, "numpy"), base, target)
     assert {one.environment: one.from_base for one in told} == {"/opt/venv": True, "/usr": True}
+
+
+@pytest.mark.parametrize(
+    ("kind", "layers", "layer"),
+    [("image", LAYERS, 3), ("image", [*LAYERS, "d"], None), ("container", LAYERS[:2], 3), ("container", LAYERS, None)],
+)
+def test_the_one_layer_above_the_base_has_brought_what_is_not_in_it(
+    kind: Any, layers: list[str], layer: int | None
+) -> None:
+    """In a throw-away container no layer is seen, and of a baseline on an older base the layers tell nothing."""
+    before = of(OLD, package("six==1"), layers=["old"], variables={"A": "1"})
+    after = of(NEW, package("six==2"), layers=layers, kind=kind, variables={"A": "2"})
+    report = judged(before, after, of(OLD, package("six==2"), layers=LAYERS[:2], variables={"A": "1"}))
+    found = {one.subject.name: one.introduced_by and one.introduced_by.layer for one in report.findings}
+    assert found == {"numpy": layer, "six": None, "A": None}
+    assert told(report) == {
+        "package-upgraded numpy": False, "package-upgraded six": True, "variable-changed A": False,
+    }  # fmt: skip
