@@ -23,13 +23,11 @@ from reprocheck.pipeline import capture
 from reprocheck.targets.address import Address
 from reprocheck.targets.resolve import Access
 from tests.integration.running import Bench, Ran, put
-from tests.integration.test_six_ways import save
+from tests.integration.ways import Ways, every_way, snapshots, unlayered
 from tests.interpreters import MINORS, debian_python, python
-from tests.packing import layout
 
 Run = Callable[..., Ran]
 Image = Callable[[str], str]
-Ways = Mapping[str, tuple[str, str | None]]
 
 SCRIPT = b"#!python\n# -*- coding: utf-8 -*-\nprint('data script')\n"
 CLI = b"#!/bin/sh\nexec true\n"
@@ -369,32 +367,16 @@ def edited(image: Image, bench: Bench) -> str:
 @pytest.fixture(scope="module")
 def ways(edited: str, engine: docker.DockerClient, bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Ways:
     """Every way to read it: target and route."""
-    where = tmp_path_factory.mktemp("edited")
-    saved = save(engine, edited, where)
-    found: dict[str, tuple[str, str | None]] = {
-        "container": (f"image:{edited}", "container"),
-        "exec": (f"container:{bench.start(edited).name}", "exec"),
-        "save": (f"image:{edited}", "save"),
-        "saved": (f"archive:{saved}", None),
-    }
-    for compression in ("gzip", "zstd"):
-        found[compression] = (f"oci:{layout(saved, where / compression, compression)}", None)
-    if os.geteuid() == 0:
-        found["storage"] = (f"image:{edited}", "storage")
-    return found
+    return every_way(edited, engine, bench, tmp_path_factory.mktemp("edited"))
 
 
 @pytest.mark.engine
 @pytest.mark.parametrize("deep", [False, True])
 def test_an_edit_in_a_layer_by_every_route(deep: bool, ways: Ways) -> None:
-    def snapshot(target: str, route: str | None) -> Snapshot:
-        kind, _, value = target.partition(":")
-        return capture(Address(kind, value), Access(deep=deep, route=route))  # type: ignore[arg-type] # one of the kinds
-
     def packages_of(taken: Snapshot) -> tuple[Package, ...]:
         return next(one.packages for one in taken.environments if one.id == "/opt/venv")
 
-    taken = {way: snapshot(*how) for way, how in ways.items()}
+    taken = snapshots(ways, deep=deep)
     one = packages_of(taken["container"])
     files = {package.name: package.files for package in one}
     assert files["click"].modified == ("click/core.py",)
@@ -409,9 +391,7 @@ def test_an_edit_in_a_layer_by_every_route(deep: bool, ways: Ways) -> None:
             for name, index in other.provenance.edited.get("/opt/venv", {}).items()
         }
         by = {"click": "echo", "attrs": "rm", **({"idna": "sed"} if deep else {})}
-        # Who asks the target's own Python sees no layers, unless the storage can be read beside.
-        unseen = way == "container" or (way == "exec" and os.geteuid() != 0)
-        assert (way, told) == (way, {} if unseen else by)
+        assert (way, told) == (way, {} if unlayered(way) else by)
 
 
 @pytest.mark.engine
