@@ -7,14 +7,14 @@ import os
 import stat
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from reprocheck.layers.contents import one_by_one
 from reprocheck.layers.entry import Entry
 
-_OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
-_UNREADABLE = ("trusted.overlay.redirect", "user.overlay.redirect")
-"""A directory that the kernel has renamed: its contents lie elsewhere."""
+_TRUSTED, _USERS = "trusted.overlay.", "user.overlay."
+"""How the names of attributes begin that mark entries: the second where an ordinary user mounts (``userxattr``)."""
 _NO_FOLLOW = os.O_NOFOLLOW | os.O_CLOEXEC
 _ON_THE_WAY = os.O_PATH | os.O_DIRECTORY | _NO_FOLLOW
 _HANDLES = 32
@@ -24,8 +24,9 @@ _HANDLES = 32
 class Directory:
     """An unpacked root file system as the one layer. No link of it is ever followed by the kernel."""
 
-    overlay = False
     streamed = False
+    marks: tuple[str, ...] = ()
+    """How the names of attributes begin by which an overlay file system marks entries; none in a plain directory."""
 
     def __init__(self, path: Path) -> None:
         self._root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -53,11 +54,12 @@ class Directory:
             return self._read.setdefault(path, {})
         entries: dict[bytes, Entry] = {}
         try:
+            marked = self._has_whiteouts_as_files(handle)
             with os.scandir(handle) as scan:
                 for found in scan:
                     name = os.fsencode(found.name)
                     try:
-                        entries[name] = self._entry(found.stat(follow_symlinks=False), handle, name)
+                        entries[name] = self._entry(found.stat(follow_symlinks=False), handle, name, marked=marked)
                     except FileNotFoundError:  # gone meanwhile
                         continue
         finally:
@@ -123,30 +125,52 @@ class Directory:
         while len(self._way) > kept:
             os.close(self._way.pop()[1])
 
-    def _entry(self, facts: os.stat_result, above: int, name: bytes) -> Entry:
+    def _entry(self, facts: os.stat_result, above: int, name: bytes, *, marked: bool = False) -> Entry:
+        """An entry of a directory; ``marked``: which may hold whiteouts that are files."""
         mode, size, mtime = stat.S_IMODE(facts.st_mode), facts.st_size, int(facts.st_mtime)
         if stat.S_ISREG(facts.st_mode):
+            if marked and not size and "whiteout" in self._marks_of(_below(above, name)):
+                return Entry("whiteout")
             return Entry("file", mode, size, mtime)
         if stat.S_ISDIR(facts.st_mode):
-            return Entry("dir", mode, 0, mtime, b"", -1, self.overlay and self._hides(above, name))
+            return Entry("dir", mode, 0, mtime, b"", -1, bool(self.marks) and self._hides(_below(above, name), name))
         if stat.S_ISLNK(facts.st_mode):
             return Entry("link", mode, 0, mtime, os.readlink(name, dir_fd=above))
-        if self.overlay and stat.S_ISCHR(facts.st_mode) and facts.st_rdev == 0:
+        if self.marks and stat.S_ISCHR(facts.st_mode) and facts.st_rdev == 0:
             return Entry("whiteout")
         return Entry("other", mode, 0, mtime)
 
-    def _hides(self, above: int, name: bytes) -> bool:
-        path = b"/proc/self/fd/%d/%s" % (above, name)
-        try:
-            names = os.listxattr(path)
-        except OSError:
-            return False
-        if any(one in names for one in _UNREADABLE):
+    def _hides(self, path: bytes, name: bytes) -> bool:
+        """Whether a directory hides what the layers below have in it."""
+        marks = self._marks_of(path)
+        if "redirect" in marks:
             raise OSError(errno.EREMOTE, "the kernel has moved this directory within its storage", name)
-        return any(one in names and os.getxattr(path, one) in {b"y", b"x"} for one in _OPAQUE)
+        return marks.get("opaque") == b"y"
+
+    def _has_whiteouts_as_files(self, directory: int) -> bool:
+        """Whether empty files with a mark are whiteouts there (overlayfs, "whiteouts and opaque directories")."""
+        return bool(self.marks) and self._marks_of(directory).get("opaque") == b"x"
+
+    def _marks_of(self, entry: bytes | int) -> dict[str, bytes]:
+        """Name and value of each mark of an entry, by its path or handle."""
+        marks: dict[str, bytes] = {}
+        with suppress(OSError):
+            names = os.listxattr(entry)
+            for start in self.marks:
+                for name in names:
+                    if name.startswith(start):
+                        marks.setdefault(name.removeprefix(start), os.getxattr(entry, name))
+        return marks
+
+
+def _below(directory: int, name: bytes) -> bytes:
+    return b"/proc/self/fd/%d/%s" % (directory, name)
 
 
 class OverlayDirectory(Directory):
     """A layer of the engine's overlay storage: whiteouts are character devices 0/0, opaque directories bear a mark."""
 
-    overlay = True
+    def __init__(self, path: Path) -> None:
+        # An engine that root runs heeds no attributes that any file of an image may bear.
+        self.marks = (_TRUSTED,) if path.parent.stat().st_uid == 0 else (_TRUSTED, _USERS)
+        super().__init__(path)

@@ -152,6 +152,49 @@ def test_marks_of_the_overlay_count_in_the_engines_storage_alone(root: Path) -> 
         assert not plain.directory(b"")[b"usr"].opaque
 
 
+@pytest.mark.parametrize("value", [b"x", b"z", b"yy", b""])
+def test_a_mark_of_another_value_makes_no_directory_opaque(root: Path, value: bytes) -> None:
+    if os.getuid() != 0:
+        pytest.skip("only root can set such attributes")
+    os.setxattr(root / "usr", "trusted.overlay.opaque", value)
+    with closing(OverlayDirectory(root)) as layer:
+        assert not layer.directory(b"")[b"usr"].opaque
+
+
+@pytest.mark.parametrize("where", ["usr", "."])
+def test_whiteouts_that_are_files(root: Path, where: str) -> None:
+    """In a directory that is marked for them: of a layer that was itself laid down on an overlay."""
+    if os.getuid() != 0:
+        pytest.skip("only root can set such attributes")
+    for name, content in (("gone", ""), ("empty", ""), ("full", "x"), ("users", "")):
+        (root / where / name).write_text(content)
+    for name in ("gone", "full"):
+        os.setxattr(root / where / name, "trusted.overlay.whiteout", b"")
+    os.setxattr(root / where / "users", "user.overlay.whiteout", b"")
+    for value, kind in ((b"y", "file"), (b"x", "whiteout")):
+        os.setxattr(root / where, "trusted.overlay.opaque", value)
+        with closing(OverlayDirectory(root)) as layer:
+            found = layer.directory(b"" if where == "." else where.encode())
+            types = {name: found[name].type for name in (b"gone", b"empty", b"full", b"users")}
+        assert types == {b"gone": kind, b"empty": "file", b"full": "file", b"users": "file"}
+
+
+def test_marks_that_an_image_may_bear_are_none(root: Path) -> None:
+    """Who mounts as root heeds ``trusted`` attributes alone; the others any file of an image may have."""
+    if os.getuid() != 0:
+        pytest.skip("only root can set such attributes")
+    os.setxattr(root / "usr", "user.overlay.opaque", b"y")
+    os.setxattr(root / "etc", "user.overlay.redirect", b"/usr")
+    with closing(OverlayDirectory(root)) as layer:
+        assert not layer.directory(b"")[b"usr"].opaque
+    os.chown(root.parent, 1000, 1000)  # an engine of that user
+    with closing(OverlayDirectory(root)) as layer, pytest.raises(OSError, match="moved"):
+        layer.directory(b"")
+    os.removexattr(root / "etc", "user.overlay.redirect")
+    with closing(OverlayDirectory(root)) as layer:
+        assert layer.directory(b"")[b"usr"].opaque
+
+
 def test_a_directory_that_the_kernel_has_moved_is_refused(root: Path) -> None:
     if os.getuid() != 0:
         pytest.skip("only root can make devices")
