@@ -53,6 +53,8 @@ BOM = b"\xef\xbb\xbf"
 ENDS = (b"", b"/", b".")
 REGULAR = stat.S_IFREG
 FIELD = re.compile(br'(?:"([^"]*(?:""[^"]*)*)"|([^",][^,]*|))(,|\Z)')
+# A path that may be written in a shorter way.
+ODD_PATH = re.compile(br"(?:^|/)(?:\.|/|\Z)")
 SITE = re.compile(br"(.*)/lib[^/]*/(?:python|pypy)[^/]*(?:/(?:site|dist)-packages)?\Z", re.S)
 
 
@@ -240,7 +242,7 @@ class Records(object):
 
     def take(self, path, raw, told):
         """Read a RECORD; `told` is where it is told what came of it."""
-        base, info = os.path.split(os.path.dirname(path))
+        base, info = os.path.split(os.path.normpath(os.path.dirname(path)))
         prefix = prefix_of(base)
         self.scripts.update((os.path.join(base, b"bin"), os.path.join(prefix, b"bin")))
         told.update({"deep": self.deep, "rows": 0, "bad": 0, "first_bad": None, "outside": 0, "first_outside": None})
@@ -292,11 +294,14 @@ class Records(object):
 
         `..` is taken as it is written, before any link is followed.
         """
-        shown = os.path.normpath(head) if head else b"."
-        where = os.path.normpath(os.path.join(base, shown))
+        if ODD_PATH.search(head):
+            shown = os.path.normpath(head)
+            where = os.path.normpath(os.path.join(base, shown))
+        else:
+            shown, where = head, os.path.join(base, head) if head else base
         if head.startswith(b"/") or not inside(where, prefix):
             where = None
-        return where, b"" if shown == b"." else shown, os.path.basename(shown) != b"__pycache__"
+        return where, b"" if shown == b"." else shown, shown.rpartition(b"/")[2] != b"__pycache__"
 
     def moved(self, head, name, base):
         """Where `pip install --target` has put what it recorded as `../../bin/x`: RECORD is older than the move."""

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 SOURCE = probe.program().decode("utf-8")
 TREE = ast.parse(SOURCE)
 ALLOWED = set(
-    "base64 errno fnmatch hashlib json os re select signal stat struct subprocess sys threading time zlib".split()  # noqa: SIM905
+    "base64 errno fnmatch gc hashlib json os re select signal stat struct subprocess sys threading time zlib".split()  # noqa: SIM905
 )
 LIMIT = 32 << 10
 """Half of what a pipe holds: a request comes with it."""

@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import posixpath
 import tarfile
 import tempfile
 import threading
@@ -796,6 +797,19 @@ def test_plain_rows_are_rows_that_nothing_is_wrong_with(pieces: Iterable[bytes])
         assert [[b"/".join(filter(None, (head, name))), digest, size] for head, name, digest, size in plain] == [
             found for found, _ in read
         ]
+
+
+@given(st.lists(st.sampled_from([b"/", b".", b"..", b"a", b"__pycache__", b".libs", b"a.b"]), max_size=8))
+def test_a_directory_is_where_its_shortest_path_leads(pieces: Iterable[bytes]) -> None:
+    head = b"".join(pieces)
+    where, shown, judged = record.Records(collect.Disk(), False).where(
+        head, b"/env/lib/python3.9/site-packages", b"/env"
+    )
+    shortest = posixpath.normpath(b"/env/lib/python3.9/site-packages/" + head)
+    inside = not head.startswith(b"/") and (shortest + b"/").startswith(b"/env/")
+    assert where == (shortest if inside else None)
+    assert shown == (b"" if posixpath.normpath(head or b".") == b"." else posixpath.normpath(head))
+    assert judged == (posixpath.basename(posixpath.normpath(head or b".")) != b"__pycache__")
 
 
 def test_the_rows_of_installers_are_plain() -> None:
