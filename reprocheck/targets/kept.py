@@ -41,6 +41,7 @@ _BY_NAME = re.compile(
     rb"(?:^|/)(?:"
     rb"pyvenv\.cfg|os-release|etc/passwd|ld\.so\.(?:conf|cache)"
     rb"|[^/]*\.(?:pth|egg-link|egg-info)"
+    rb"|(?:(?:python|pypy)\d\.\d+t?|lib-python/3)/site\.py"
     rb"|(?:python|pypy)[23]?(?:\.\d+)?t?|libpython3[^/]*\.so[^/]*|libc[.-][^/]*so[^/]*|ld-musl-[^/]*"
     rb"|tensorflow/python/platform/build_info\.py|torch/version\.py"
     rb"|cuda[^/]*/version\.(?:json|txt)|cudnn_version\.h|nccl\.h|NvInferVersion\.h|cuda_runtime_api\.h"

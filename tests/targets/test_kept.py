@@ -23,6 +23,9 @@ KEPT = (
     "etc/ld.so.conf.d/x.conf",
     "usr/bin/python3.9",
     "usr/bin/python3",
+    "usr/lib/python3.9/site.py",
+    "opt/pypy/lib/pypy3.10/site.py",
+    "opt/old/lib-python/3/site.py",
     "usr/lib/x86_64-linux-gnu/libpython3.9.so.1.0",
     "lib/x86_64-linux-gnu/libc.so.6",
     "lib/x86_64-linux-gnu/libc-2.31.so",
@@ -41,6 +44,7 @@ KEPT = (
 )
 PASSED = (
     "usr/lib/python3.9/os.py",
+    "usr/lib/python3/dist-packages/x/site.py",
     "usr/share/doc/python3.9/copyright",
     "usr/local/lib/python3.9/site-packages/numpy/core/_multiarray.so",
     "opt/conda/conda-meta",
