@@ -24,6 +24,8 @@ EXCUSE_LIMIT = 4 << 20
 """Bytes that are read of one of dpkg's other lists."""
 RULE_LIMIT = 200
 """Rules on what dpkg leaves out; if there are more, any file may have been left out."""
+STAR_LIMIT = 8
+"""Stars of a rule, which may take exponential time; one with more fits anything."""
 RULE = re.compile(br"\s*path-(ex|in)clude(?:\s*=\s*|\s+)(\S.*?)\s*\Z")
 CODE = re.compile(
     br"(?!.*(?:/__pycache__/|\.(?:py[co]|l?a|js\.map)\Z))"
@@ -96,7 +98,7 @@ class Sums(Packaged):
         self.lists[id(told)] = path[: -len(b".md5sums")]
         for line in raw.split(b"\n"):
             found = SUM.match(line)
-            if found and CODE.match(found.group(2)):
+            if found and CODE.match(found.group(2)) and b"\0" not in line:
                 shown, name = os.path.split(os.path.normpath(b"/" + found.group(2)))
                 yield root + shown, shown, name, b"", b"md5=" + found.group(1)
 
@@ -165,8 +167,12 @@ class Excuses(object):
         for line in self.lines(option):
             found = RULE.match(line)
             if found:
-                shell = found.group(2).strip(b"\"'").decode("latin-1")
-                yield found.group(1) == b"ex", re.compile(fnmatch.translate(shell).encode("latin-1"))
+                shell = re.sub(r"\*+", "*", found.group(2).strip(b"\"'").decode("latin-1"))
+                try:
+                    fits = "" if shell.count("*") > STAR_LIMIT else fnmatch.translate(shell)
+                    yield found.group(1) == b"ex", re.compile(fits.encode("latin-1"))
+                except re.error:
+                    pass  # a range from a later character to an earlier one: Python before 3.9 refuses it
 
     def short(self, path):
         return path[4:] if path.startswith(b"/usr/") else path
@@ -193,7 +199,10 @@ class PrefixRecords(Packaged):
             name = row.get("_path")
             if not isinstance(name, type("")) or row.get("path_type", "hardlink") != "hardlink" or row.get("no_link"):
                 continue  # links and what conda makes itself (entry points, bytecode) may be any
-            shown = os.path.normpath(name.encode("utf-8", "surrogateescape"))
+            try:
+                shown = os.path.normpath(name.encode("utf-8"))
+            except UnicodeError:  # half of a pair, which JSON can write and no file has in its name
+                continue
             file = os.path.normpath(os.path.join(prefix, shown))
             if not CODE.match(shown) or shown in SET_UP or b"\0" in shown or not inside(file, prefix):
                 continue

@@ -183,6 +183,17 @@ def test_what_dpkg_leaves_out(compare: Compare, options: str, missing: list[str]
     assert edits(of_dpkg(compare, {f"{APT}/data.json": None, file: options})) == ([], missing)
 
 
+@pytest.mark.parametrize("pattern", ["[z-a]*", "[", "[!", "*" * 60 + "z", "*a*a*z", "\\"])
+def test_odd_patterns_of_what_is_left_out(compare: Compare, pattern: str) -> None:
+    changes = {f"{APT}/data.json": None, "/etc/dpkg/dpkg.cfg": f"path-exclude={pattern}\n"}
+    assert edits(of_dpkg(compare, changes)) == ([], [f"{APT}/data.json"])
+
+
+def test_a_rule_of_more_stars_than_are_followed(compare: Compare) -> None:
+    changes = {f"{APT}/data.json": None, "/etc/dpkg/dpkg.cfg": f"path-exclude={'*a' * 40}z\n"}
+    assert edits(of_dpkg(compare, changes)) == ([], [])
+
+
 def test_what_is_left_out_and_there_is_judged(compare: Compare) -> None:
     changes: Changes = {f"{APT}/data.json": b"[]\n", "/etc/dpkg/dpkg.cfg": "path-exclude=/usr/lib/*\n"}
     assert edits(of_dpkg(compare, changes)) == ([f"{APT}/data.json"], [])
@@ -199,7 +210,9 @@ def test_a_package_without_a_list_of_its_files(compare: Compare) -> None:
     assert told["unverifiable"] == 1
 
 
-@pytest.mark.parametrize("sums", ["", "\n\n", "no sums at all\n", "\0" * 100, f"{'g' * 32}  bin/bash\n", "\xff" * 9])
+@pytest.mark.parametrize(
+    "sums", ["", "\n\n", "no sums at all\n", "\0" * 100, f"{'g' * 32}  bin/bash\n", "\xff" * 9, f"{'0' * 32}  bin/\0\n"]
+)
 def test_sums_that_are_none(compare: Compare, sums: str) -> None:
     told = of_dpkg(compare, {f"{INFO}/mod:amd64.md5sums": sums})
     assert (edits(told), told["rows"]) == (([], []), 0)
@@ -307,6 +320,7 @@ def test_a_conda_file_that_is_gone(compare: Compare, deep: bool) -> None:
         path_row("../outside/bin/x", b"x"),
         path_row("/usr/bin/x", b"x"),
         path_row("bin/nul\0", b"x"),
+        path_row("bin/half-a-pair-\ud800", b"x"),
         path_row("bin/nothing", b"x", sha256=None, sha256_in_prefix=None, size_in_bytes=None),
         path_row("bin/odd", b"x", sha256="00", sha256_in_prefix=None, size_in_bytes="1"),
         {"_path": 7},
