@@ -42,8 +42,6 @@ _LIBRARIES = (
     "@home/.local/lib/python*",
 )
 _SITE_LIMIT = 1 << 18
-_ARCHIVES = (".egg", ".whl", ".zip")
-"""Files from which Python imports as from a directory."""
 _CONFIG_LIMIT = 1 << 16
 _CLOSED = frozenset({"EACCES", "EXDEV"})
 """Problems of a directory that is there."""
@@ -91,8 +89,11 @@ def _follow(place: Place, evidence: Evidence) -> Iterator[AnyWant]:
     for directory in (*directories, *tree.unknown):
         if directory not in evidence.listings and directory not in standard:
             yield from distributions.wants(literal(directory), deep=evidence.document.deep)
-            if directory.endswith(zipped.SUFFIXES):
-                yield Read(at=literal(directory), limit=zipped.LIMIT)
+        listing = evidence.listings.get(directory)
+        if directory not in standard and (
+            directory.endswith(zipped.SUFFIXES) or (listing is not None and listing.problem == "ENOTDIR")
+        ):
+            yield Read(at=literal(directory), limit=zipped.LIMIT)
 
 
 def read(evidence: Evidence) -> Facts:
@@ -242,11 +243,14 @@ def _archives(path: Sequence[str], evidence: Evidence) -> dict[str, list[Distrib
     opened: dict[str, list[Distribution] | str] = {}
     for place in path:
         listing, file, raw = evidence.listings.get(place), evidence.files.get(place), evidence.content(place)
-        if listing is None or listing.problem != "ENOTDIR" or not place.endswith(_ARCHIVES):
+        if listing is None or listing.problem != "ENOTDIR":
             continue
         if file is None or raw is None or file.cut:
-            opened[place] = "is an archive, which is not searched"
+            kind = "an archive" if place.endswith(zipped.SUFFIXES) else "a file that may be an archive"
+            opened[place] = f"is {kind}, which is not searched"
             continue
+        if not place.endswith(zipped.SUFFIXES) and not zipped.is_archive(raw):
+            continue  # which Python passes over
         try:
             opened[place] = distributions.read_archive(place, raw)
         except ValueError as error:

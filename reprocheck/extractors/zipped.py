@@ -11,7 +11,8 @@ from io import BytesIO
 
 LIMIT = 4 << 20
 """Bytes of an archive that is still opened: its index alone could take a hundred times as much memory."""
-SUFFIXES = (".egg", ".whl")
+SUFFIXES = (".egg", ".whl", ".zip", ".pyz")
+"""Names of archives; whatever else is a file may be one all the same (``zipimport`` looks at the contents)."""
 _WANTED = re.compile(r"EGG-INFO/(?:PKG-INFO|requires\.txt)|[^/]+\.dist-info/METADATA")
 _MOST_MEMBERS = 16
 _MEMBER_LIMIT = 1 << 20
@@ -26,6 +27,11 @@ _DAMAGE = (
     OverflowError,
     RuntimeError,  # a password; NotImplementedError for a method of compression
 )
+
+
+def is_archive(raw: bytes) -> bool:
+    """Whether Python would import from this file."""
+    return zipfile.is_zipfile(BytesIO(raw))
 
 
 def metadata_of(raw: bytes) -> dict[str, bytes]:

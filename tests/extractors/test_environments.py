@@ -203,7 +203,9 @@ def test_an_archive_on_the_search_path_is_a_gap(by: str, tmp_path: Path) -> None
     programs = {"/usr/local/bin/python3": interpreter()}
     facts = environments.read(Tree(tmp_path, interpreters=programs, engine=engine(**variables)).evidence())
     told = {(gap.where, gap.reason) for gap in facts.gaps if gap.what == "environments[/usr/local].search_path"}
-    assert told == {("/opt/app.zip", "lies on the search path and is an archive, which is not searched")}
+    ((where, reason),) = told
+    assert where == "/opt/app.zip"
+    assert reason.startswith("lies on the search path and is an archive that can't be read")
     (system,) = (one for one in facts.fields["environments"] if one.id == "/usr/local")
     assert "{prefix}/lib/python3.9" in [one.location for one in system.packages]
 

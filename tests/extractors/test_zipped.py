@@ -132,3 +132,22 @@ def test_any_damage_is_read_or_an_error(at: int, value: int) -> None:
     raw[at % len(raw)] = value
     with contextlib.suppress(ValueError):
         assert set(metadata_of(bytes(raw))) <= {"EGG-INFO/PKG-INFO", "EGG-INFO/requires.txt"}
+
+
+@pytest.mark.parametrize("name", ["x.zip", "x.pyz", "x.jar", "x"])
+def test_archives_of_any_name(name: str, tmp_path: Path) -> None:
+    """A program behind a first line for the shell, as the module zipapp makes it, is one too."""
+    raw = b"#!/usr/bin/env python3\n" + archive(**{"own-1__dist-info_of_METADATA": INFO})
+    found = facts(tmp_path, name, raw)
+    assert found.gaps == ()
+    assert len(packages(found)) == 1
+
+
+def test_a_file_that_is_no_archive_is_passed_over(tmp_path: Path) -> None:
+    found = facts(tmp_path, "module.py", b"import os\n")
+    assert (packages(found), found.gaps) == ([], ())
+
+
+def test_a_file_that_is_too_long_to_tell(tmp_path: Path) -> None:
+    (gap,) = facts(tmp_path, "x.jar", b"x" * (LIMIT + 1)).gaps
+    assert "may be an archive, which is not searched" in gap.reason

@@ -65,6 +65,13 @@ LAYOUTS: dict[str, tuple[str, str]] = {
         distribution("seen", "/usr/lib/python3.9/site-packages") + "ENV VIRTUAL_ENV=/opt/venv\n",
         "python3",
     ),
+    "an archive with a program on PYTHONPATH": (
+        distribution("packed", "/opt/app")
+        + "RUN touch /opt/app/__main__.py && python3 -m zipapp /opt/app -p /usr/bin/python3 -o /opt/app.pyz"
+        " && cp /opt/app.pyz /opt/app.data && touch /opt/module.py\n"
+        "ENV PYTHONPATH=/opt/app.pyz:/opt/app.data:/opt/module.py\n",
+        "python3",
+    ),
     "Debian's directories in a virtual environment": (
         "RUN python3 -m venv --without-pip /opt/venv\n"
         + distribution("seen", "/opt/venv/lib/python3/dist-packages")
