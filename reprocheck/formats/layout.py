@@ -45,6 +45,11 @@ _LINE_COMMAND = re.compile(r"^((?:\s|\x1b\[[0-9;]*m)*):(?=:)", re.MULTILINE)
 _ANYWHERE_COMMAND = re.compile(r"##(?=\[|vso\[|teamcity\[)")
 
 
+_ENDLESS = re.compile(r"\S{301,}")
+_BEGINNING, _END = 120, 40
+"""Characters that are left of a word of more than 300."""
+
+
 class Page:
     """Lines of text, laid out for one width.
 
@@ -97,7 +102,7 @@ class Page:
 
     def verbatim(self, label: str, text: str) -> None:
         """Add a row that never wraps: a command, to be copied as it is."""
-        self._print(self._text((" " * INDENT + label.ljust(LABEL), "label"), text))
+        self._print(self._text((" " * INDENT + label.ljust(LABEL), "label")).append_text(self._plain(text, "")))
 
     def render(self) -> str:
         """Give the page; it ends with a newline."""
@@ -120,7 +125,17 @@ class Page:
         text = Text()
         for part in parts:
             words, style = (part, "") if isinstance(part, str) else part
-            # Python's file names may hold halves of surrogate pairs, which no terminal can be sent.
-            words = words.encode("utf-8", "backslashreplace").decode()
-            text.append(printable(words), _STYLES.get(style, ""))
+            text.append_text(self._plain(_ENDLESS.sub(_shortened, words), style))
         return text
+
+    def _plain(self, words: str, style: str) -> Text:
+        from rich.text import Text
+
+        # Python's file names may hold halves of surrogate pairs, which no terminal can be sent.
+        words = words.encode("utf-8", "backslashreplace").decode()
+        return Text(printable(words), _STYLES.get(style, ""))
+
+
+def _shortened(word: re.Match[str]) -> str:
+    """A word that nobody reads to its end, such as a version of thousands of digits; other formats have it whole."""
+    return f"{word[0][:_BEGINNING]}…[{len(word[0]):,} characters]…{word[0][-_END:]}"

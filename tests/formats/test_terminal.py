@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 
 from reprocheck.formats import terminal
+from reprocheck.formats.layout import Page
 from reprocheck.model.report import Finding, IntroducedBy, LevelReached, Report, Summary
 from reprocheck.model.snapshot import Gap
 from tests.formats.golden import check
@@ -317,3 +318,17 @@ def test_no_text_at_all_escapes(text: str, width: int) -> None:
     for line in terminal.render(poisoned(text), width=width).split("\n"):
         assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]", line)
         assert not line.lstrip().startswith("::")
+
+
+def test_a_word_without_an_end_is_shortened_and_a_command_is_not() -> None:
+    """Such as a version of 5,000 digits, which is whole in JSON."""
+    page = Page(width=100, color=False)
+    page.block("major", "major", f"x {'1' * 4998}.9 → 2", right="RC101")
+    page.row("at", "/" + "a" * 299)
+    page.verbatim("", "pip install x==" + "1" * 5000)
+    lines = page.render().splitlines()
+    whole = "".join("".join(lines).split())
+    assert f"x{'1' * 120}…[5,000characters]…{'1' * 38}.9→2" in whole
+    assert "/" + "a" * 299 in whole
+    assert "x==" + "1" * 5000 in whole
+    assert len(lines) < 12
