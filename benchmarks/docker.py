@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from benchmarks.measure import BenchmarkError
 
@@ -43,3 +44,25 @@ def container(image: str) -> Iterator[str]:
         yield name
     finally:
         docker("kill", name)
+
+
+def unpacked(image: str, root: Path) -> Path:
+    """An image's files, unpacked into a new directory.
+
+    Raises:
+        BenchmarkError: that failed.
+    """
+    root.mkdir()
+    packed = root.with_suffix(".tar")
+    made = docker("create", "--label", _LABEL, image)
+    try:
+        docker("export", "-o", str(packed), made)
+    finally:
+        docker("rm", made)
+    done = subprocess.run(
+        ["tar", "-x", "-f", str(packed), "-C", str(root)], capture_output=True, check=False, text=True
+    )
+    packed.unlink()
+    if done.returncode:
+        raise BenchmarkError(f"tar: {done.stderr.strip().splitlines()[-1]}")
+    return root

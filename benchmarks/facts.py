@@ -67,7 +67,12 @@ def captured(snapshot: bytes) -> Facts:
     )
 
 
-def check(name: str, found: Facts, expected: Facts, route: str) -> None:
+FILES = ("packages", "os_packages")
+"""What files alone can tell."""
+ALL = (*FILES, "variables", "layers")
+
+
+def check(name: str, found: Facts, expected: Facts, route: str, of: tuple[str, ...] = ALL) -> None:
     """Compare what was captured with what the target's own tools say.
 
     Raises:
@@ -75,7 +80,7 @@ def check(name: str, found: Facts, expected: Facts, route: str) -> None:
     """
     if found.route != route:
         raise WrongAnswerError(f"{name}: read by way of {found.route}, where {route} is measured")
-    for what in ("packages", "os_packages", "variables", "layers"):
+    for what in of:
         ours, theirs = set(getattr(found, what)), set(getattr(expected, what))
         # An engine may set variables of its own in a container.
         differing = theirs - ours if what == "variables" else ours ^ theirs

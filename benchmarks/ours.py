@@ -25,12 +25,14 @@ def reprocheck(name: str, *arguments: str, ordinary: Ordinary | None = None, **f
     )
 
 
-def checking(name: str, stated: facts.Facts, route: str, counts: dict[str, str]) -> Callable[[bytes], None]:
+def checking(
+    name: str, stated: facts.Facts, route: str, counts: dict[str, str], *, of: tuple[str, ...] = facts.ALL
+) -> Callable[[bytes], None]:
     """What checks a snapshot and puts down how much is in it."""
 
     def check(printed: bytes) -> None:
         found = facts.captured(printed)
-        facts.check(name, found, stated, route)
+        facts.check(name, found, stated, route, of)
         counts[name] = facts.counts(found)
 
     return check

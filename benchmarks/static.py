@@ -1,4 +1,4 @@
-"""Images as files: archives, layouts with compressed layers and their cache, layers of very many entries."""
+"""Images as files: archives, layouts with compressed layers and their cache, an unpacked root, very many entries."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import facts, generated
-from benchmarks.docker import docker
+from benchmarks.docker import docker, unpacked
 from benchmarks.measure import Command, WrongAnswerError, run
 from benchmarks.ours import BYTES, checking, reprocheck
 from benchmarks.peer import Syft
@@ -22,6 +22,7 @@ _ENTRIES = (10_000, 100_000, 1_000_000, generated.MOST + 1)
 _FEW, _SOME, _MANY, _TOO_MANY = (f"{entries:,} entries" for entries in _ENTRIES)
 _BYTES_AN_ENTRY = 400
 _FIRST, _AGAIN, _DERIVED = "capture gzip layout", "capture gzip layout again", "capture derived layout"
+_ZSTD, _UNPACKED = "capture zstd layout", "capture unpacked root"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +32,8 @@ class Packed:
     archive: Path
     layout: Path
     derived: Path
+    zstd: Path
+    root: Path
 
     @classmethod
     def make(cls, image: str, derived: str, folder: Path) -> Packed:
@@ -40,7 +43,9 @@ class Packed:
             docker("save", "-o", str(folder / f"{name}.tar"), one)
             layouts.append(layout(folder / f"{name}.tar", folder / name, "gzip"))
         (folder / "derived.tar").unlink()
-        return cls(archive=folder / "image.tar", layout=layouts[0], derived=layouts[1])
+        archive = folder / "image.tar"
+        zstd, root = layout(archive, folder / "zstd", "zstd"), unpacked(image, folder / "root")
+        return cls(archive=archive, layout=layouts[0], derived=layouts[1], zstd=zstd, root=root)
 
 
 class Static:
@@ -86,6 +91,12 @@ class Static:
         yield self._capture(_FIRST, f"oci:{packed.layout}", "OCI layout", cache="own", before=self._no_cache)
         yield self._capture(_AGAIN, f"oci:{packed.layout}", "OCI layout", cache="known")
         yield self._capture(_DERIVED, f"oci:{packed.derived}", "OCI layout", cache="own", before=self._own_cache)
+        unpack_zstd = (sys.executable, "-m", "benchmarks.unpack", str(packed.zstd))
+        yield Command(name="unpack zstd", argv=unpack_zstd, check=partial(self._floor, "unpack zstd", "bytes"))
+        yield self._capture(_ZSTD, f"oci:{packed.zstd}", "OCI layout", cache="own", before=self._no_cache)
+        walk = (sys.executable, "-m", "benchmarks.walk", str(packed.root))
+        yield Command(name="walk", argv=walk, check=partial(self._floor, "walk", "entries"))
+        yield self._capture(_UNPACKED, f"rootfs:{packed.root}", "root file system", of=facts.FILES)
         for entries in _ENTRIES:
             name, target = f"{entries:,} entries", f"archive:{self._archive(entries)}"
             check = partial(generated.check, entries=entries)
@@ -102,6 +113,9 @@ class Static:
         yield Row(what=gzip, ours=_FIRST, base="unpack", base_words="decompression alone", limit=1.5)
         yield Row(what="the same again, from the cache", ours=_AGAIN, kind="seconds", limit=0.5)
         yield Row(what="an image made from it", ours=_DERIVED, kind="seconds", limit=0.5)
+        zstd = "capture a zstd layout, first time"
+        yield Row(what=zstd, ours=_ZSTD, base="unpack zstd", base_words="decompression alone")
+        yield Row(what="capture an unpacked root", ours=_UNPACKED, base="walk", base_words="listing and lstat")
         if self._syft is not None:
             for what, ours, base, limit in (
                 ("capture an image, engine storage", "capture image", "syft image", 70),
@@ -119,7 +133,7 @@ class Static:
             # Both are to grow by what is between them: 11 for each 1, and half as much again for caches that miss.
             limit=1.5 * (_ENTRIES[2] - _ENTRIES[0]) / (_ENTRIES[1] - _ENTRIES[0]),
         )
-        for ours in ("capture archive", _FIRST, _AGAIN, _DERIVED, _FEW, _SOME):
+        for ours in ("capture archive", _FIRST, _AGAIN, _DERIVED, _ZSTD, _UNPACKED, _FEW, _SOME):
             yield Row(what=f"peak memory, {ours}", ours=ours, kind="bytes", limit=BYTES)
         for ours, entries in ((_MANY, _ENTRIES[2]), (_TOO_MANY, generated.MOST)):
             yield Row(what=f"peak memory, {ours}", ours=ours, kind="bytes", limit=entries * _BYTES_AN_ENTRY)
@@ -128,7 +142,14 @@ class Static:
         return self._folder / f"{entries}-entries.tar"
 
     def _capture(
-        self, name: str, target: str, route: str, *, cache: str = "own", before: Callable[[], None] | None = None
+        self,
+        name: str,
+        target: str,
+        route: str,
+        *,
+        cache: str = "own",
+        before: Callable[[], None] | None = None,
+        of: tuple[str, ...] = facts.ALL,
     ) -> Command:
         stated = self._derived if name == _DERIVED else self._stated
         return reprocheck(
@@ -136,7 +157,7 @@ class Static:
             *("capture", target, "--format", "json"),
             variables=self._cache(cache),
             before=before,
-            check=checking(name, stated, route, self.counts),
+            check=checking(name, stated, route, self.counts, of=of),
         )
 
     def _count(self, name: str, target: Path, cache: str, expected: list[int]) -> None:

@@ -67,10 +67,19 @@ def test_the_header_walk_meets_every_header_of_every_layer(tmp_path: Path) -> No
     assert int(program("benchmarks.headers", str(archive), cache=tmp_path)) == 4
 
 
-def test_the_decompression_alone_unpacks_every_layer_to_its_end(tmp_path: Path) -> None:
+@pytest.mark.parametrize("packing", ["gzip", "zstd"])
+def test_the_decompression_alone_unpacks_every_layer_to_its_end(tmp_path: Path, packing: str) -> None:
     layers = layer(one="1" * 3_000_000), layer(two="2" * 70_000)
-    where = layout(saved(tmp_path / "a.tar", *layers), tmp_path / "gzip", "gzip")
+    where = layout(saved(tmp_path / "a.tar", *layers), tmp_path / packing, packing)
     assert int(program("benchmarks.unpack", str(where), cache=tmp_path)) == sum(map(len, layers))
+
+
+def test_the_walk_meets_every_entry_and_follows_no_link(tmp_path: Path) -> None:
+    (tmp_path / "root/a/b").mkdir(parents=True)
+    (tmp_path / "root/a/b/file").write_text("x")
+    (tmp_path / "root/a/b/out").symlink_to(tmp_path)
+    (tmp_path / "root/hidden").symlink_to("nowhere")
+    assert int(program("benchmarks.walk", str(tmp_path / "root"), cache=tmp_path)) == 5
 
 
 def test_a_second_pass_is_counted_and_says_what_for(tmp_path: Path) -> None:
