@@ -20,6 +20,8 @@ _PROGRAM = b"\x7fELF"
 _USER = re.compile(rb"^([^:\n]*:)([^:\n]*)(:[^:\n]*:[^:\n]*:)([^:\n]*)", re.MULTILINE)
 _FIRST_LINE = re.compile(rb"#![^\n]*\n")
 _METADATA = re.compile(rb"(?:/METADATA|/PKG-INFO|\.egg-info)$", re.IGNORECASE)
+_RECORD = re.compile(rb"-info/RECORD$", re.IGNORECASE)
+_DIGEST = re.compile(rb",sha256=[A-Za-z0-9_-]{43},")
 _USERS = re.compile(rb"(?:^|/)etc/passwd$")
 _CODE = re.compile(rb"(?:\.pth|/pyvenv\.cfg|/os-release|/ld\.so\.conf|/ld\.so\.conf\.d/[^/]+)$")
 _URLS = collect.url_rules(rb"\s'\"", [collect.overwritten] * len(collect.SECRETS))
@@ -54,6 +56,8 @@ def _way(name: bytes) -> Callable[[bytes], bytes | None]:
         return _script
     if _METADATA.search(name):
         return _metadata
+    if _RECORD.search(name):
+        return _record
     if _USERS.search(name):
         return _users
     return _data if kept.wanted(name, 0) and not _CODE.search(name) else _code
@@ -68,6 +72,11 @@ def _script(content: bytes) -> bytes | None:
 def _metadata(content: bytes) -> bytes | None:
     end = collect.blank_line(content)
     return _data(content if end is None else content[:end] + _blotted(content[end:]))
+
+
+def _record(content: bytes) -> bytes | None:
+    """RECORD; its digests may begin as a token does, by chance."""
+    return content if _data(_DIGEST.sub(b",,", content)) is not None else None
 
 
 def _users(content: bytes) -> bytes | None:

@@ -94,3 +94,10 @@ def test_the_header_ends_where_it_ended(name: bytes, content: bytes) -> None:
     end = collect.blank_line(content)
     assert collect.blank_line(found) == end
     assert found[:end] == content[:end]
+
+
+def test_a_digest_that_looks_like_a_token_is_none() -> None:
+    name = b"usr/lib/python3.9/site-packages/pytz-2026.6.dist-info/RECORD"
+    record = b"pytz/zoneinfo/Asia/Bangkok,sha256=hf_5PVegQcFSS60CjS80C7h-TGOrfQ4ncm83N8VmZkk,185\n"
+    assert of_file([name], record) == record
+    assert of_file([name], record + b"x/hf_" + b"a1B2" * 9 + b",,\n") is None
