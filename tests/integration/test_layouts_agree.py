@@ -34,6 +34,7 @@ def distribution(name: str, site: str) -> str:
 
 
 MOVED = "RUN mkdir -p /opt/py/lib && cp -a /usr/lib/python3.9 /opt/py/lib/\n"
+VENV = "RUN python3 -m venv --without-pip /opt/venv\n"
 LAYOUTS: dict[str, tuple[str, str]] = {
     "PYTHONHOME": (
         MOVED + distribution("moved", "/opt/py/lib/python3/dist-packages") + "ENV PYTHONHOME=/opt/py\n",
@@ -70,6 +71,33 @@ LAYOUTS: dict[str, tuple[str, str]] = {
         + "RUN touch /opt/app/__main__.py && python3 -m zipapp /opt/app -p /usr/bin/python3 -o /opt/app.pyz"
         " && cp /opt/app.pyz /opt/app.data && touch /opt/module.py\n"
         "ENV PYTHONPATH=/opt/app.pyz:/opt/app.data:/opt/module.py\n",
+        "python3",
+    ),
+    "a virtual environment that is reached by a link": (
+        VENV
+        + distribution("own", "/opt/venv/lib/python3.9/site-packages")
+        + "RUN ln -s /opt/venv /venv\nENV PATH=/venv/bin:/usr/bin:/bin\n",
+        "python3",
+    ),
+    "a pyvenv.cfg with blanks, CRLF and capitals": (
+        VENV
+        + "RUN sed -i 's/ = /   =   /;s/false/TRUE/;s/$/\\r/' /opt/venv/pyvenv.cfg\n"
+        + "ENV PATH=/opt/venv/bin:/usr/bin:/bin\n",
+        "python3",
+    ),
+    "a virtual environment of a virtual environment": (
+        VENV
+        + distribution("own", "/opt/venv/lib/python3.9/site-packages")
+        + "RUN /opt/venv/bin/python3 -m venv --without-pip --system-site-packages /opt/second\n"
+        + "ENV PATH=/opt/second/bin:/usr/bin:/bin\n",
+        "python3",
+    ),
+    "PYTHONUSERBASE": (
+        distribution("own", "/data/lib/python3.9/site-packages") + "ENV PYTHONUSERBASE=/data PYTHONSAFEPATH=1\n",
+        "python3",
+    ),
+    "PYTHONNOUSERSITE": (
+        distribution("own", "/root/.local/lib/python3.9/site-packages") + "ENV PYTHONNOUSERSITE=1\n",
         "python3",
     ),
     "Debian's directories in a virtual environment": (
