@@ -48,11 +48,14 @@ def _place(finding: Finding) -> tuple[str, str]:
         "conda-package": f"environments[{subject.environment}].conda",
         "os-package": "os_packages",
         "os": "system",
-        "python": "environments",
+        "python": f"environments[{subject.environment}].python",
         "environment": "environments",
         "cuda": subject.environment or "accelerator",
     }.get(subject.kind, subject.environment or "")
-    return group, (subject.environment or subject.name) if group == "environments" else subject.name
+    if subject.kind == "environment":
+        return group, subject.environment or subject.name
+    # Version, implementation and ABI stand in one file.
+    return group, "python" if subject.kind == "python" else subject.name
 
 
 def _index(finding: Finding, group: str, name: str, provenance: Provenance) -> int | None:

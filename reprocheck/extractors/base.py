@@ -27,7 +27,7 @@ class Traces:
             self.authors.setdefault(group, {})[name] = evidence.since
             if isinstance(evidence, ElfEvidence | FileEvidence) and evidence.mtime is not None:
                 self.written.setdefault(group, {})[name] = evidence.mtime
-            if evidence.layer != evidence.since:
+            if evidence.layer > evidence.since:
                 self.rewritten.setdefault(group, {})[name] = evidence.layer
 
     def since(self, group: str, name: str, layer: int, evidence: FileEvidence) -> None:

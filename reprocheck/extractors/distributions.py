@@ -131,7 +131,9 @@ def metadata_file(one: Distribution, evidence: Evidence) -> FileEvidence | None:
         if file is not None and file.problem is None:
             same = metadata.name_from_directory(shown(stem))[1] == one.version
             # One that was edited in place may have stated another version before.
-            return file if same else msgspec.structs.replace(file, since=file.layer)
+            if same or file.since is None or file.changed is None:
+                return file
+            return msgspec.structs.replace(file, since=max(file.since, file.changed))
     return None
 
 

@@ -7,6 +7,7 @@ import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
+import msgspec
 from packaging.utils import canonicalize_name
 
 from reprocheck import pythonpath
@@ -204,7 +205,11 @@ def _trace(
     traces: Traces,
 ) -> None:
     config = evidence.files.get(f"{place.prefix}/pyvenv.cfg") if place.kind == "venv" else None
-    traces.of("environments", place.id, config or _told(place, evidence))
+    told = _told(place, evidence)
+    traces.of("environments", place.id, config or told)
+    if told is not None and told.version_since is not None:
+        version = msgspec.structs.replace(told, layer=told.version_layer, since=told.version_since)
+        traces.of(f"environments[{place.id}].python", "python", version)
     there = {package.name for package in listed}
     active = {(package.name, package.location, package.version) for package in listed if package.active}
     for location, one in copies:

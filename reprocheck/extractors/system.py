@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+import msgspec
 
 from reprocheck.extractors.base import Facts, Traces
 from reprocheck.extractors.configuration import configured_variables
@@ -31,7 +33,11 @@ _MACHINES = {
 
 def wants(evidence: Evidence) -> Sequence[AnyWant]:  # noqa: ARG001 - the shape of an extractor
     """The release files, an interpreter that knows its C library, and the places of musl's loader."""
-    return [*(Read(at=path, limit=1 << 16) for path in _FILES), Interpreter(at="@self"), Read(at="/lib/ld-musl-*")]
+    return [
+        *(Read(at=path, limit=1 << 16, versions=True) for path in _FILES),
+        Interpreter(at="@self"),
+        Read(at="/lib/ld-musl-*"),
+    ]
 
 
 def read(evidence: Evidence) -> Facts:
@@ -53,12 +59,10 @@ def read(evidence: Evidence) -> Facts:
         for name, (value, where, reason) in reasons.items()
         if value is None
     )
-    traces = Traces()
-    traces.of(CLASS, "os", next((evidence.files[path] for path in _FILES if evidence.content(path) is not None), None))
     return Facts(
         coverage=Coverage(state="partial" if gaps else "complete"),
         fields={"system": system},
-        traces=traces,
+        traces=_traces(evidence),
         gaps=gaps,
     )
 
@@ -80,17 +84,49 @@ def parse_os_release(raw: bytes) -> dict[str, str]:
 
 def os_release(evidence: Evidence) -> OsRelease | None:
     """What the first release file says; ``None`` where there is none."""
-    for path in _FILES:
-        raw = evidence.content(path)
-        if raw is not None:
-            values = parse_os_release(raw)
-            # Defaults as the manual gives them.
-            return OsRelease(
-                id=values.get("ID", "linux"),
-                version_id=values.get("VERSION_ID", ""),
-                pretty_name=values.get("PRETTY_NAME", "Linux"),
-            )
-    return None
+    return next((_release(raw) for path in _FILES if (raw := evidence.content(path)) is not None), None)
+
+
+def _release(raw: bytes) -> OsRelease:
+    values = parse_os_release(raw)
+    # Defaults as the manual gives them.
+    return OsRelease(
+        id=values.get("ID", "linux"),
+        version_id=values.get("VERSION_ID", ""),
+        pretty_name=values.get("PRETTY_NAME", "Linux"),
+    )
+
+
+def _traces(evidence: Evidence) -> Traces:
+    """Which layer first said what the release files say: they are replaced in place."""
+    traces = Traces()
+    states: list[tuple[int, OsRelease | None]] = []
+    # The second one counts for as long as there was no first one.
+    for path in reversed(_FILES):
+        told = list(_states(path, evidence))
+        if told:
+            states = [one for one in states if one[0] < told[0][0]] + told
+    there, since = os_release(evidence), None
+    for layer, release in reversed(states):
+        if release != there:
+            # What is not known may have been the same.
+            since = None if release is None else since
+            break
+        since = layer
+    file = next((evidence.files[path] for path in _FILES if evidence.content(path) is not None), None)
+    if file is not None and since is not None:
+        traces.of(CLASS, "os", msgspec.structs.replace(file, since=since))
+    return traces
+
+
+def _states(path: str, evidence: Evidence) -> Iterator[tuple[int, OsRelease | None]]:
+    """What a release file said, layer by layer; ``None``: that is not known."""
+    file, raw = evidence.files.get(path), evidence.content(path)
+    if file is None or raw is None or file.layer is None:
+        return
+    for version in file.versions:
+        yield version.layer, None if version.content is None else _release(version.content.encode("latin-1"))
+    yield file.layer, _release(raw)
 
 
 def _libc(evidence: Evidence) -> Libc | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -169,18 +168,50 @@ class Tree:
             raise _error(errno.ENOENT, path)
         return there
 
-    def since(self, place: Place) -> int:
-        """The layer that first wrote an entry which was of its type and in its place ever since."""
-        since = place.layer
-        while since > 0:
-            try:
-                earlier = self.find(place.path, follow=False, before=since)
-            except OSError:
-                break
-            if earlier.entry.type != place.entry.type or earlier.path != place.path:
-                break
-            since = earlier.layer
+    def since(self, path: bytes) -> int:
+        """The layer from which on a path led to an entry of this type in this place, without a break.
+
+        Raises:
+            OSError: as of :meth:`find`.
+        """
+        place = self.find(path)
+        since = min((one.layer for one in self.before(place)), default=place.layer)
+        for turn in reversed(self._led(path, len(self.layers))[1]):
+            if since < turn < len(self.layers) and not self._leads(path, place, turn):
+                return turn
         return since
+
+    def _leads(self, path: bytes, place: Place, before: int) -> bool:
+        try:
+            return self.find(path, before=before).path == place.path
+        except OSError:
+            return False
+
+    def changed(self, place: Place) -> int:
+        """The layer that gave an entry its size and its time of change, which whoever changes its mode leaves alone."""
+        changed = place.layer
+        for one in self.before(place):
+            if (one.entry.size, one.entry.mtime, one.entry.link) != (
+                place.entry.size,
+                place.entry.mtime,
+                place.entry.link,
+            ):
+                break
+            changed = one.layer
+        return changed
+
+    def before(self, place: Place) -> Iterator[Place]:
+        """What stood in a place, of its type, without a break; the highest layer first."""
+        layer = place.layer
+        while layer > 0:
+            try:
+                earlier = self.find(place.path, follow=False, before=layer)
+            except OSError:
+                return
+            if earlier.entry.type != place.entry.type or earlier.path != place.path:
+                return
+            yield earlier
+            layer = earlier.layer
 
     def removed(self, path: bytes) -> dict[bytes, int]:
         """Names that lower layers had in a directory and that are there no more; the layer that took each away.
@@ -194,18 +225,24 @@ class Tree:
         had: set[bytes] = set()
         height = 1
         while height <= len(self.layers):
-            history, end = self._led(path, height)
+            led, turns = self._led(path, height)
+            history = self._history(led) if led is not None else History(self.layers, b"", {})
+            end = next((turn for turn in turns if turn >= height), len(self.layers))
             gone.update(dict.fromkeys(had - history.names(height), height - 1))
             gone.update((name, layer) for name, layer in history.lost() if height <= layer < end)
             had = history.names(end)
             height = end + 1
         return {name: layer for name, layer in gone.items() if name not in had}
 
-    def _led(self, path: bytes, before: int) -> tuple[History, int]:
-        """The directory that a path led to before a layer, there or not; the next layer to move a link on its way."""
+    def _led(self, path: bytes, before: int) -> tuple[bytes | None, list[int]]:
+        """Where a path led to before a layer, be there something or not, and the layers that moved a link in its way.
+
+        ``None``: its links led round and round.
+        """
         left = _steps(path)
         steps: list[bytes] = []
-        end, links = len(self.layers), 0
+        turns: set[int] = set()
+        links = 0
         while left:
             name = left.pop()
             if name == b".":
@@ -214,19 +251,18 @@ class Tree:
                 del steps[-1:]
                 continue
             history = self._history(b"/".join(steps))
-            turns = history.turns(name)
-            end = min([end, *turns[bisect_left(turns, before) :][:1]])
+            turns.update(history.turns(name))
             there = history.before(name, before)
             if there is None or there[0].type != "link":
                 steps.append(name)
                 continue
             links += 1
             if links > LINKS:
-                return History(self.layers, b"", {}), end
+                return None, sorted(turns)
             if there[0].link.startswith(b"/"):
                 steps = []
             left += _steps(there[0].link)
-        return self._history(b"/".join(steps)), end
+        return b"/".join(steps), sorted(turns)
 
     def _root(self, before: int | None) -> Place:
         highest = (len(self.layers) if before is None else before) - 1

@@ -147,6 +147,8 @@ class FileEvidence(Struct, frozen=True, kw_only=True):
     """Position of the layer that last wrote it; ``None`` where layers can't be told apart."""
     since: int | None = None
     """Position of the layer from which on it was there without a break."""
+    changed: int | None = None
+    """Position of the layer that gave it its size and its time: who only changes its mode or owner writes it again."""
     mtime: int | None = None
     """When it was last written, seconds since the epoch, where its layer is known."""
     versions: tuple[FileVersion, ...] = ()
@@ -239,6 +241,8 @@ class ElfEvidence(Struct, frozen=True, kw_only=True):
     """As in :class:`FileEvidence`."""
     since: int | None = None
     """As in :class:`FileEvidence`."""
+    changed: int | None = None
+    """As in :class:`FileEvidence`."""
     mtime: int | None = None
     """As in :class:`FileEvidence`."""
     bits: int | None = None
@@ -275,6 +279,8 @@ class InterpreterFacts(Struct, frozen=True, kw_only=True):
     libc: str | None
     """``os.confstr("CS_GNU_LIBC_VERSION")``: ``glibc 2.31``."""
     markers: dict[str, str]
+    version_file: str | None = None
+    """The file that has the version in it: the program or its shared library, links resolved."""
 
     @property
     def library(self) -> str:
@@ -292,6 +298,10 @@ class InterpreterEvidence(Struct, frozen=True, kw_only=True):
     """As in :class:`FileEvidence`."""
     since: int | None = None
     """As in :class:`FileEvidence`."""
+    version_layer: int | None = None
+    """Position of the layer that last wrote the file with the version."""
+    version_since: int | None = None
+    """Position of the layer from which on that file told this version."""
     problem: str | None = None
     facts: InterpreterFacts | None = None
 

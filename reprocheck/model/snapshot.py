@@ -436,10 +436,10 @@ class Provenance(Model, frozen=True, kw_only=True):
     ``None`` where the target has no such thing (no gap).
 
     In ``authors``, ``rewritten``, ``edited`` and ``removed`` the outer key is the id of an environment,
-    ``environments``, ``environments[ID].conda``, ``os_packages``, ``accelerator`` (CUDA libraries outside every
-    environment) or ``system``; the inner one is the name of what stands there, of an OS package of a foreign
-    architecture ``NAME:ARCHITECTURE``; the value is a layer's index. They are empty where layers could not be told
-    apart.
+    ``environments``, ``environments[ID].python`` (its version), ``environments[ID].conda``, ``os_packages``,
+    ``accelerator`` (CUDA libraries outside every environment) or ``system``; the inner one is the name of what stands
+    there, of an OS package of a foreign architecture ``NAME:ARCHITECTURE``; the value is a layer's index. They are
+    empty where layers could not be told apart.
     """
 
     image_id: str | None = None

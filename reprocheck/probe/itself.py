@@ -4,7 +4,7 @@
 # What another interpreter says of itself. Parses and runs on 2.7 as well. `site` is imported, never run:
 # under -S that executes nothing of the target's own.
 SELF = r"""
-import json, os, platform, sys
+import json, os, platform, re, sys
 def text(f, *a):
     try:
         return f(*a)
@@ -16,6 +16,10 @@ except ImportError:
     suffixes = []
 def path(p):
     return (os.fsencode(p) if hasattr(os, "fsencode") else p).decode("latin-1")
+def version_file():
+    with open("/proc/self/maps", "rb") as maps:
+        shared = re.search(br" (/[^\n]*/lib(?:python|pypy)[23]\.[^/\n]*\.so[\d.]*)\n", maps.read())
+    return shared.group(1).decode("latin-1") if shared else path(os.path.realpath("/proc/self/exe"))
 impl = getattr(sys, "implementation", None)
 def number(v):
     out = "%d.%d.%d" % (v[0], v[1], v[2])
@@ -44,5 +48,6 @@ facts = {
         "python_version": ".".join(platform.python_version_tuple()[:2]),
         "sys_platform": sys.platform,
     },
+    "version_file": text(version_file),
 }
 """

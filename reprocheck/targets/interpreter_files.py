@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from reprocheck.layers.tree import Place, Tree
 from reprocheck.model.evidence import InterpreterFacts
@@ -67,15 +69,19 @@ def facts_of(tree: Tree, program: bytes) -> InterpreterFacts:
     needed = next(filter(None, libraries), None)
     minor, library = _minor(content, named, needed)
     # What runs is the library; text of the program may be of another build's sources.
-    version = None if needed else _version(content, minor)
-    version = version or _version_of_library(tree, [*_named_by(linked, program), *_usual(tree, home)], library, minor)
+    told_by, version = place, None if needed else _version(content, minor)
+    if version is None and library is not None:
+        directories = [*_named_by(linked, program), *_usual(tree, home)]
+        shared = next((there for one in directories if (there := _library(tree, one + b"/" + library[0]))), None)
+        told_by, version = (shared[0], _version(shared[1], minor)) if shared else (place, None)
     if version is None:
         raise Unknown("neither the program nor its library tells the version")
     threads = bool(named and named[4]) or (library is not None and b"t" in library[2])
     found = _standard_library(tree, home, f"python3.{minor}{'t' if threads else ''}")
     if found is None:
         raise Unknown(f"the standard library of Python {version} is not there")
-    return _facts(version, minor, found, _libc(tree), _machine(content))
+    facts = _facts(version, minor, found, _libc(tree), _machine(content))
+    return msgspec.structs.replace(facts, version_file=f"/{told_by.path.decode('latin-1')}")
 
 
 def _facts(version: str, minor: int, found: _Found, libc: str | None, machine: str) -> InterpreterFacts:
@@ -179,21 +185,18 @@ def _usual(tree: Tree, home: bytes) -> Iterator[bytes]:
         yield from _multiarch(tree, prefix + b"/lib")
 
 
-def _version_of_library(
-    tree: Tree, directories: Iterable[bytes], library: re.Match[bytes] | None, minor: int
-) -> str | None:
-    if library is None:
-        return None
-    for directory in directories:
-        content = _library(tree, directory + b"/" + library[0])
-        if content is not None:
-            return _version(content, minor)
-    return None
-
-
-def _library(tree: Tree, path: bytes) -> bytes | None:
+def tells(tree: Tree, place: Place, version: str) -> bool:
+    """Whether a program or library is of a version of CPython."""
     try:
-        return _content(tree, tree.find(path))
+        return _version(_content(tree, place), int(version.split(".")[1])) == version
+    except (OSError, Unknown):
+        return False
+
+
+def _library(tree: Tree, path: bytes) -> tuple[Place, bytes] | None:
+    try:
+        place = tree.find(path)
+        return place, _content(tree, place)
     except (OSError, Unknown):
         return None
 
@@ -248,8 +251,8 @@ def _libc(tree: Tree) -> str | None:
     """As ``os.confstr`` tells it; ``None`` where there is no glibc."""
     for base in _LIBC:
         for directory in (b"/" + base, *_multiarch(tree, b"/" + base)):
-            content = _library(tree, directory + b"/libc.so.6")
-            found = _GLIBC.search(content) if content else None
+            library = _library(tree, directory + b"/libc.so.6")
+            found = _GLIBC.search(library[1]) if library else None
             if found:
                 return f"glibc {found[1].decode('ascii')}"
     return None

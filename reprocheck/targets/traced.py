@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from hashlib import sha256
 
 import msgspec
 
@@ -16,10 +17,12 @@ from reprocheck.model.evidence import (
     ElfEvidence,
     FileEvidence,
     FileVersion,
+    InterpreterEvidence,
     Read,
     RecordEvidence,
 )
 from reprocheck.probe import collect
+from reprocheck.targets.interpreter_files import tells
 from reprocheck.targets.mounts import Mounts
 from reprocheck.targets.session import Session
 
@@ -64,7 +67,8 @@ class Traced:
             },
             records={path: self._edited(path, record) for path, record in told.records.items()},
             interpreters={
-                path: msgspec.structs.replace(one, **self._layers(one.real)) for path, one in told.interpreters.items()
+                path: msgspec.structs.replace(one, **self._layers(one.real), **self._of_version(one))
+                for path, one in told.interpreters.items()
             },
             elf={path: self._object(one) for path, one in told.elf.items()},
         )
@@ -72,14 +76,36 @@ class Traced:
     def _file(self, path: str, file: FileEvidence, versions: tuple[FileVersion, ...]) -> FileEvidence:
         if file.problem is not None:
             return file
-        return msgspec.structs.replace(file, **self._layers(path), mtime=self._mtime(path), versions=versions)
+        return msgspec.structs.replace(file, **self._layers(path), **self._change(path), versions=versions)
 
     def _edited(self, path: str, record: RecordEvidence) -> RecordEvidence:
-        """The highest layer that wrote one of the modified files, or took a missing one away."""
+        """The highest layer that changed one of the modified files, or took a missing one away."""
         base = posixpath.dirname(posixpath.dirname(path))
-        layers = [self._layers(posixpath.join(base, name)).get("layer") for name in record.modified]
+        layers = [self._modified(posixpath.join(base, name)) for name in record.modified]
         layers += [self._taken(posixpath.join(base, name)) for name in record.missing]
         return msgspec.structs.replace(record, layer=max((one for one in layers if one is not None), default=None))
+
+    def _modified(self, path: str) -> int | None:
+        """The layer that gave a file its contents."""
+        place = self._place(path)
+        if place is None:
+            return None
+        changed = self._tree.changed(place)
+        # Of one size and time need not be the same: a build may give all its files one time.
+        alike = [place, *(one for one in self._tree.before(place) if one.layer >= changed)]
+        if len(alike) == 1:
+            return changed
+        digests = [sha256() for _ in alike]
+        try:
+            for position, piece in self._tree.contents(alike):
+                digests[position].update(piece)
+        except OSError:
+            return None
+        for one, digest in zip(alike, digests, strict=True):
+            if digest.digest() != digests[0].digest():
+                break
+            changed = one.layer
+        return changed
 
     def _taken(self, path: str) -> int | None:
         """The layer that took a file away, or a directory above it."""
@@ -89,22 +115,40 @@ class Traced:
     def _object(self, one: ElfEvidence) -> ElfEvidence:
         if not one.real:
             return one
-        return msgspec.structs.replace(one, **self._layers(one.real), mtime=self._mtime(one.real))
+        return msgspec.structs.replace(one, **self._layers(one.real), **self._change(one.real))
+
+    def _of_version(self, one: InterpreterEvidence) -> dict[str, int]:
+        """The layers of the file that told the version; one that was replaced by another of this version counts on."""
+        if one.facts is None or one.facts.version_file is None:
+            return {}
+        path, version = one.facts.version_file, one.facts.version
+        place = self._place(path)
+        if place is None:
+            return {}
+        since = self._tree.changed(place)
+        for earlier in self._below(path):
+            if earlier.layer >= since:
+                continue
+            if not tells(self._tree, earlier, version):
+                break
+            since = earlier.layer
+        return {"version_layer": place.layer, "version_since": since}
 
     def _layers(self, path: str) -> dict[str, int]:
+        place = self._place(path)
+        return {} if place is None else {"layer": place.layer, "since": self._tree.since(path.encode("latin-1"))}
+
+    def _change(self, path: str) -> dict[str, int]:
+        place = self._place(path)
+        return {} if place is None else {"changed": self._tree.changed(place), "mtime": place.entry.mtime}
+
+    def _place(self, path: str) -> Place | None:
+        """Where a path leads; ``None`` where what a layer has there is not what is seen."""
         try:
             place = self._tree.find(path.encode("latin-1"))
         except OSError:
-            return {}
-        if self._mounts.hide(place.path):
-            return {}  # what a layer has there is not what is seen
-        return {"layer": place.layer, "since": self._tree.since(place)}
-
-    def _mtime(self, path: str) -> int | None:
-        try:
-            return self._tree.find(path.encode("latin-1")).entry.mtime
-        except OSError:
             return None
+        return None if self._mounts.hide(place.path) else place
 
     def _removed(self, path: str) -> dict[str, int]:
         if path not in self._gone:

@@ -252,6 +252,25 @@ def test_the_release() -> None:
     assert system.read(evidence({"/x": ""})).traces == Traces()
 
 
+def test_a_release_that_was_replaced_in_place() -> None:
+    etc, usr = "/etc/os-release", "/usr/lib/os-release"
+
+    def brought(*layers: Files) -> tuple[int | None, int | None]:
+        traces = system.read(evidence(*layers)).traces
+        rewritten = traces.rewritten.get("system", {}).get("os")
+        return traces.authors.get("system", {}).get("os"), rewritten
+
+    one, two = "ID=a\nVERSION_ID=11\n", "ID=a\nVERSION_ID=12\n"
+    assert brought({etc: one}, {"/x": ""}, {etc: two}) == (2, None)
+    assert brought({etc: one}, {etc: two}, {etc: one}) == (2, None), "it is not since the first layer that it says so"
+    assert brought({etc: one}, {etc: two}, {etc: two + "BUILD_ID=7\n"}) == (1, 2)
+    assert brought({usr: one}, {"/x": ""}, {etc: one}) == (0, 2), "the same in another place"
+    assert brought({usr: one}, {usr: two}, {etc: one}) == (2, None)
+    assert brought({usr: one}, {etc: two}, {usr: two}) == (1, None)
+    long = one + "#" * (1 << 16)
+    assert brought({etc: one}, {etc: long}, {etc: one}) == (None, None), "what a longer one said was not read"
+
+
 def test_conda() -> None:
     def record(name: str, version: str) -> str:
         return f'{{"name": "{name}", "version": "{version}", "build": "0"}}'

@@ -10,7 +10,7 @@ from reprocheck.model.evidence import EngineFacts
 from reprocheck.model.snapshot import Provenance
 from tests.extractors.test_os_package_layers import evidence
 from tests.faults.made import BASE, SITE, distribution
-from tests.layers.archives import Memory, directory, file, link, plain
+from tests.layers.archives import Memory, directory, file, header, link, padded, plain
 
 ENGINE = EngineFacts(image_id="sha256:0", platform="linux/amd64", variables={"PATH": "/usr/local/bin"})
 LIB, _, PACKAGES = SITE.rpartition(b"/")
@@ -83,7 +83,7 @@ def test_site_packages_replaced_by_a_link() -> None:
         plain(link(SITE, b"/" + other)),
         installed("z", "1.0", site=other),
     )
-    assert provenance.authors["/usr/local"] == {"y": 2, "z": 4}
+    assert provenance.authors["/usr/local"] == {"y": 3, "z": 4}, "y is seen since the link is there"
     assert provenance.removed["/usr/local"] == {"alpha": 3, "x": 3}
 
 
@@ -114,3 +114,53 @@ def test_of_two_places_the_one_where_it_was_last_counts() -> None:
     for first, second in ((SITE, user), (user, SITE)):
         provenance = told(both, uninstalled("x", "1.0", site=first), uninstalled("x", "1.0", site=second))
         assert provenance.removed["/usr/local"] == {"x": 3}
+
+
+ELF = b"\x7fELF\x02\x01" + bytes(12) + b"\x3e\x00" + bytes(40)
+PROGRAM, LIBRARY = b"usr/local/bin/python3.9", b"usr/local/lib/libpython3.9.so.1.0"
+
+
+def elf(name: bytes, text: bytes, *, mtime: int = 1_700_000_000, mode: int = 0o755) -> PlainLayer:
+    contents = ELF + b"\x00" + text + b"\x00"
+    return plain(header(name, size=len(contents), mtime=mtime, mode=mode) + padded(contents))
+
+
+def test_an_interpreter_that_was_replaced_in_place() -> None:
+    def version(*layers: PlainLayer) -> tuple[int, int | None]:
+        provenance = told(*layers)
+        assert provenance.authors["environments"] == {"/usr/local": 0}
+        group = "environments[/usr/local].python"
+        return provenance.authors[group]["python"], provenance.rewritten.get(group, {}).get("python")
+
+    other = plain(file(b"x"))
+    assert version(other) == (0, None)
+    assert version(other, elf(PROGRAM, b"3.9.18"), other) == (2, None)
+    assert version(elf(PROGRAM, b"3.9.18"), elf(PROGRAM, b"3.9.2\x00x")) == (2, None), "as it was before, but not since"
+    assert version(elf(PROGRAM, b"3.9.18"), elf(PROGRAM, b"3.9.18", mode=0o700)) == (1, 2), "another mode"
+    assert version(elf(PROGRAM, b"3.9.18"), elf(PROGRAM, b"3.9.18\x00x", mtime=1_800_000_000)) == (1, 2), "built anew"
+
+
+def test_an_interpreter_whose_library_was_replaced() -> None:
+    shared = elf(PROGRAM, LIBRARY.rpartition(b"/")[2])
+    stack = (
+        shared,
+        elf(LIBRARY, b"3.9.2"),
+        elf(LIBRARY, b"3.9.18"),
+        elf(PROGRAM, LIBRARY.rpartition(b"/")[2], mode=0o700),
+    )
+    provenance = told(*stack)
+    assert provenance.authors["environments[/usr/local].python"] == {"python": 3}
+    assert provenance.authors["environments"] == {"/usr/local": 0}
+
+
+def test_a_changed_mode_brings_nothing() -> None:
+    """``chmod -R`` writes every file again."""
+    without_version = SITE + b"/odd.dist-info/METADATA"
+
+    def metadata(version: bytes, mode: int) -> bytes:
+        return file(without_version, b"Name: odd\nVersion: " + version + b"\n", mode=mode)
+
+    stack = [plain(metadata(b"1", 0o644)), plain(metadata(b"2.0", 0o644)), plain(metadata(b"2.0", 0o755))]
+    provenance = told(*stack)
+    assert provenance.authors["/usr/local"]["odd"] == 2
+    assert provenance.rewritten["/usr/local"]["odd"] == 3

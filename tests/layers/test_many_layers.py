@@ -67,7 +67,7 @@ def test_what_is_looked_at_grows_with_the_layers(stack: str) -> None:
         for place in everything(tree):
             if place.entry.type == "dir":
                 tree.removed(place.path)
-            since, layer = tree.since(place), place.layer
+            since, layer = tree.since(place.path), place.layer
             while layer > since:
                 layer = tree.find(place.path, follow=False, before=layer).layer
         looked_at.append(sum(one.asked for one in layers))
@@ -101,7 +101,7 @@ def test_since_when_a_file_is_there() -> None:
         plain(file(b"d/kept"), file(b"d/hidden"), file(b"d/afresh")),
     ]
     tree = Tree(stack)
-    since = {place.path.decode(): (place.layer, tree.since(place)) for place in everything(tree)}
+    since = {place.path.decode(): (place.layer, tree.since(place.path)) for place in everything(tree)}
     assert since == {
         "d": (3, 0),
         "d/kept": (3, 3),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from reprocheck.layers.entry import Layer
-from reprocheck.layers.tree import Tree
+from reprocheck.layers.tree import Place, Tree
 from tests.layers.archives import plain
 from tests.property.test_overlay import NAMES, layer_of
 
@@ -35,8 +37,32 @@ def removed(heights: Sequence[Tree], path: bytes) -> dict[bytes, int]:
     return {name: layer for name, layer in gone.items() if name not in had}
 
 
-def test_who_removed_what() -> None:
-    found = 0
+def run(heights: Sequence[Tree], shows: Callable[[Tree], object]) -> int:
+    """The layer from which on all trees show what the last one does."""
+    last = shows(heights[-1])
+    different = (layer for layer, tree in enumerate(heights) if shows(tree) != last)
+    return max(different, default=-1) + 1
+
+
+def place_and_type(tree: Tree, path: bytes, *, follow: bool = True) -> object:
+    place = found(tree, path, follow=follow)
+    return place and (place.path, place.entry.type)
+
+
+def contents(tree: Tree, path: bytes) -> object:
+    place = found(tree, path, follow=False)
+    return place and (place.path, place.entry.type, place.entry.size, place.entry.mtime, place.entry.link)
+
+
+def found(tree: Tree, path: bytes, *, follow: bool) -> Place | None:
+    try:
+        return tree.find(path, follow=follow)
+    except OSError:
+        return None
+
+
+def test_who_wrote_and_removed_what() -> None:
+    compared: Counter[str] = Counter()
     for seed in range(STACKS):
         chance = random.Random(seed)
         layers: list[Layer] = [
@@ -47,5 +73,16 @@ def test_who_removed_what() -> None:
         for path in PATHS:
             gone = removed(heights, path)
             assert tree.removed(path) == gone, (seed, path)
-            found += len(gone)
-    assert found > 2_000
+            place = found(tree, path, follow=True)
+            compared["removed"] += len(gone)
+            if place is None:
+                continue
+            since = run(heights, partial(place_and_type, path=path))
+            assert tree.since(path) == since, (seed, path)
+            changed = run(heights, partial(contents, path=place.path))
+            assert tree.changed(place) == changed, (seed, path)
+            compared["moved"] += since > place.layer
+            compared["rewritten"] += since < place.layer
+            compared["touched"] += changed < place.layer
+    assert min(compared.values()) > 50, compared
+    assert compared["removed"] > 2_000

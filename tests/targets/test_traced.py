@@ -35,7 +35,7 @@ LAYERS = (
 def test_who_wrote_a_file_and_since_when_it_is_there() -> None:
     told = answer(traced(*LAYERS), Read(at="/d/*"), Read(at="/l"), Read(at="/none"), Read(at="/way/x"))
     layers = {path: (one.layer, one.since) for path, one in told.files.items()}
-    assert layers == {"/d/a": (3, 0), "/d/b": (2, 2), "/l": (3, 0), "/none": (None, None), "/way/x": (0, 0)}
+    assert layers == {"/d/a": (3, 0), "/d/b": (2, 2), "/l": (3, 2), "/none": (None, None), "/way/x": (0, 0)}
 
 
 def test_who_removed_what() -> None:
@@ -161,6 +161,9 @@ def test_who_edited_a_package() -> None:
     assert edited(other, plain(file(b"s/pkg/a.py", b"22")), other) == 2
     assert edited(plain(file(b"s/pkg/a.py", b"22")), plain(file(b"s/pkg/b.py", b"22"))) == 2
     assert edited(plain(file(b"s/pkg/a.py", b"22")), plain(file(b"s/pkg/b.py", b"2"))) == 1, "b is of its size"
+    mode = plain(file(b"s/pkg/a.py", b"22", mode=0o700))
+    assert edited(plain(file(b"s/pkg/a.py", b"22")), mode) == 1, "another mode is no edit"
+    assert edited(plain(file(b"s/pkg/a.py", b"33")), mode) == 2, "other contents are, of whatever time"
     assert edited(plain(file(b"s/pkg/.wh.b.py")), other) == 1
     assert edited(other, plain(file(b"s/pkg/.wh.deep")), other) == 2, "with the directory above it"
     anew = plain(file(b"s/pkg/a.py", b"1"), file(b"s/pkg/b.py", b"1"))
