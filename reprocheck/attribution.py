@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
 
 _OF_FILES = frozenset({"python-package", "conda-package", "os-package", "os", "python", "environment", "cuda", "file"})
 """Subjects that a layer brings; settings and variables are no files."""
+_SEEN_ANYHOW = frozenset({"conda-package", "os-package", "os"})
+"""Found in one place, whoever starts a program with whatever variables."""
+_SHAPES = re.compile(
+    r"PATH|LD_LIBRARY_PATH|LD_PRELOAD|HOME|VIRTUAL_ENV|CONDA.*|PYTHON(?:PATH|HOME|USERBASE|NOUSERSITE|SAFEPATH|PLATLIBDIR)"
+)
+"""Variables by which other files are found."""
 _UNMET = frozenset({"requirement-violated", "requirement-missing"})
 _OF_ONE_VERSION = frozenset(
     {"package-origin-changed", "package-build-changed", "package-files-changed", "framework-build-changed"}
@@ -29,6 +36,7 @@ def attribute(findings: tuple[Finding, ...], before: Snapshot, after: Snapshot) 
     The second side's provenance tells, where its layers were read; else there must be one possibility.
     """
     only = _introduced_by(before, after)
+    alike = _seen_alike(before, after)
     signed = []
     for finding in findings:
         layer = None
@@ -36,7 +44,8 @@ def attribute(findings: tuple[Finding, ...], before: Snapshot, after: Snapshot) 
             group, name = _place(finding)
             index = _index(finding, group, name, after.provenance)
             time = None if finding.name in _EDITED else after.provenance.times.get(group, {}).get(name)
-            layer = only if index is None else named(index, after, time)
+            guess = only if finding.subject.kind in _SEEN_ANYHOW or alike else None
+            layer = guess if index is None else named(index, after, time)
         signed.append(finding if layer is None else replace(finding, introduced_by=layer))
     return tuple(signed)
 
@@ -90,6 +99,19 @@ def _unmet(finding: Finding, group: str, name: str, provenance: Provenance) -> i
 def _of(provenance: Provenance, group: str, name: str) -> int | None:
     there = provenance.authors.get(group, {})
     return there[name] if name in there else provenance.removed.get(group, {}).get(name)
+
+
+def _seen_alike(before: Snapshot, after: Snapshot) -> bool:
+    """Whether what Python finds differs by files alone, and not by settings, or by what is mounted over them."""
+    settings = [
+        (
+            {name: value for name, value in one.variables.items() if _SHAPES.fullmatch(name)},
+            one.image.user,
+            one.provenance.mounts,
+        )
+        for one in (before, after)
+    ]
+    return settings[0] == settings[1]
 
 
 def named(index: int, snapshot: Snapshot, time: str | None = None) -> IntroducedBy:

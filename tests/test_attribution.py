@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from reprocheck.model.snapshot import Snapshot
 
 
+_KINDS: tuple[SubjectKind, ...] = ("python-package", "cuda", "os-package")
+
+
 def finding(kind: SubjectKind = "python-package") -> Finding:
     subject = FindingSubject(kind=kind, name="x")
     return Finding(fingerprint="", rule="", name="", severity="info", subject=subject, message="")
@@ -52,6 +55,21 @@ def test_otherwise_nobody_is_named(below: list[str], above: list[str]) -> None:
 @pytest.mark.parametrize("kinds", [("container", "image"), ("image", "container")])
 def test_what_a_container_changed_lies_above_every_layer(kinds: tuple[Any, Any]) -> None:
     assert brought_by(of(layers=["a"], kind=kinds[0]), of(layers=["a", "b"], kind=kinds[1])) is None
+
+
+@pytest.mark.parametrize("name", ["PYTHONPATH", "PATH", "LD_LIBRARY_PATH", "CONDA_PREFIX", "PYTHONHASHSEED"])
+def test_the_only_layer_is_not_blamed_for_what_a_setting_may_have_done(name: str) -> None:
+    before, after = of(layers=["a"]), of(layers=["a", "b"], variables={name: "/opt"})
+    found = {kind: attribute((finding(kind),), before, after)[0].introduced_by for kind in _KINDS}
+    assert (found["python-package"] is None) == (found["cuda"] is None) == (name != "PYTHONHASHSEED")
+    assert found["os-package"] is not None
+
+
+def test_the_container_is_not_blamed_for_what_is_mounted() -> None:
+    before, after = of(layers=["a"]), of(layers=["a"], kind="container")
+    assert brought_by(before, after) is not None
+    mounted = msgspec.structs.replace(after.provenance, mounts=("/opt",))
+    assert brought_by(before, msgspec.structs.replace(after, provenance=mounted)) is None
 
 
 def test_a_layer_without_an_instruction() -> None:
