@@ -103,7 +103,7 @@ def remarks(base: Snapshot, after: Snapshot, before: Snapshot | None = None) -> 
     elif below == 0:
         yield f"{target} is not built on it as it is here, unless it was squashed: no layer agrees; {known}"
     elif below < layers:
-        agree = f"only the lowest {below} of its {layers} layers agree"
+        agree = f"only the lowest {below} of the base's {layers} layers agree"
         yield f"{target} is not built on it as it is here: {agree}; {known}"
     if before is not None and {_built_otherwise(base, side) for side in (before, after)} == {True, False}:
         sides = f"{before.header.target} and {target}"

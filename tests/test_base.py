@@ -70,8 +70,16 @@ def test_what_was_removed_in_the_base_comes_from_it() -> None:
     ("layers", "below", "reason"),
     [
         (["x"], 0, "image:it is not built on it as it is here, unless it was squashed: no layer agrees"),
-        (["a", "b", "x"], 2, "image:it is not built on it as it is here: only the lowest 2 of its 3 layers agree"),
-        (["a", "b", "c", "d"], 3, "image:it is not built on it as it is here: only the lowest 3 of its 4 layers agree"),
+        (
+            ["a", "b", "x"],
+            2,
+            "image:it is not built on it as it is here: only the lowest 2 of the base's 3 layers agree",
+        ),
+        (
+            ["a", "b", "c", "d"],
+            3,
+            "image:it is not built on it as it is here: only the lowest 3 of the base's 4 layers agree",
+        ),
         ([], None, "the layers of image:it are not known"),
     ],
 )

@@ -29,7 +29,7 @@ from reprocheck.model.evidence import AnyWant, Evidence, Interpreter, Interprete
 from reprocheck.model.snapshot import Coverage, Environment, FactClass, Gap, Note, Package, PathFile, Python
 
 CLASS: FactClass = "environments"
-VERSION = 3
+VERSION = 4
 
 _LIBRARIES = (
     "/usr/lib/python3",
