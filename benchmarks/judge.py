@@ -13,6 +13,7 @@ import deepdiff  # noqa: F401 - what reprocheck imports late is not what is meas
 
 import reprocheck.explain
 import reprocheck.rules  # noqa: F401
+from reprocheck.compare import Question, compare
 from reprocheck.model.snapshot import (
     FACT_CLASSES,
     Coverage,
@@ -23,7 +24,6 @@ from reprocheck.model.snapshot import (
     Snapshot,
     Subject,
 )
-from reprocheck.pipeline import Question, compare
 
 PACKAGES = 500
 _EACH = 3

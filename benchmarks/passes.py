@@ -11,9 +11,9 @@ import sys
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from reprocheck.capture import capture
 from reprocheck.layers.entry import Entry
 from reprocheck.layers.tar_layer import StreamedLayer
-from reprocheck.pipeline import capture
 from reprocheck.targets import kept
 from reprocheck.targets.address import Address
 from reprocheck.targets.resolve import Access

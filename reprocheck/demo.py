@@ -1,4 +1,4 @@
-"""``reprocheck demo``: the main job through the real pipeline, on recorded evidence of TensorFlow images."""
+"""``reprocheck demo``: the main job as it is done everywhere, on recorded evidence of TensorFlow images."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
-from reprocheck import pipeline
+from reprocheck.capture import capture
+from reprocheck.compare import Question, compare, load_baseline
 from reprocheck.errors import ReprocheckError
 from reprocheck.formats import terminal
 from reprocheck.model.report import Threshold
@@ -40,7 +41,7 @@ def recordings() -> Path:
 
 def run(access: Access, *, width: int, color: bool) -> Iterator[str]:
     """Text of each step: the verification of each recording, then of an image of the engine, if one answers."""
-    locked, file = pipeline.load_baseline(baselines() / BASELINE)
+    locked, file = load_baseline(baselines() / BASELINE)
     file = replace(file, name=BASELINE)
     for name, caption, threshold in STORIES:
         recording = recordings() / f"{name}.evidence"
@@ -48,8 +49,8 @@ def run(access: Access, *, width: int, color: bool) -> Iterator[str]:
             f"\n# {caption}\n"
             f"$ reprocheck verify evidence:{recording.name} --baseline {BASELINE} --fail-on {threshold}\n"
         )
-        after = pipeline.capture(Address("evidence", str(recording)), access)
-        report = pipeline.compare(locked, after, pipeline.Question(fail_on=threshold), file)
+        after = capture(Address("evidence", str(recording)), access)
+        report = compare(locked, after, Question(fail_on=threshold), file)
         yield terminal.render(report, width=width, color=color)
     yield from _live(access, width=width, color=color)
 
@@ -65,7 +66,5 @@ def _live(access: Access, *, width: int, color: bool) -> Iterator[str]:
         yield f"\n# Nothing was asked of an engine: {error}\n"
         return
     yield f"\n$ reprocheck diff {first} {last}\n# Now on the engine that answers here.\n"
-    report = pipeline.compare(
-        pipeline.capture(first, access), pipeline.capture(last, access), pipeline.Question(gate=False)
-    )
+    report = compare(capture(first, access), capture(last, access), Question(gate=False))
     yield terminal.render(report, width=width, color=color)

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from reprocheck.capture import ROUNDS
 from reprocheck.extractors.assemble import wants
 from reprocheck.model.evidence import (
     Answer,
@@ -30,7 +31,6 @@ from reprocheck.model.evidence import (
     unanswered,
 )
 from reprocheck.model.snapshot import Header, Subject, TargetKind
-from reprocheck.pipeline import ROUNDS
 from reprocheck.probe import collect
 
 HEADER = Header(captured_at="2026-11-22T10:00:00Z", reprocheck="1", target="image:test", route="test", executed=True)
@@ -136,7 +136,7 @@ class Tree:
         )
 
     def evidence(self) -> Evidence:
-        """All that every extractor asks for, in rounds, as the pipeline does it."""
+        """All that every extractor asks for, in rounds, as a capture does it."""
         evidence = Evidence(self.document)
         for _ in range(ROUNDS):
             questions = unanswered(evidence, wants(evidence))

@@ -40,7 +40,7 @@ LAYERS = (
     ("extractors",),
     ("graph", "integrity", "versions"),
     ("formats", "rules", "explain", "attribution", "base", "diff", "verdict", "scope", "output"),
-    ("pipeline", "demo", "doctor", "lock", "by_hand"),
+    ("capture", "compare", "demo", "doctor", "lock", "by_hand"),
     ("cli",),
     ("__main__",),
 )
@@ -50,7 +50,8 @@ WITHIN_A_LAYER = {
     ("base", "attribution"),
     ("base", "diff"),
     ("scope", "verdict"),
-    ("demo", "pipeline"),
+    ("demo", "capture"),
+    ("demo", "compare"),
 }
 
 HEAVY = ("deepdiff", "docker", "requests", "rich", "urllib3")
@@ -149,7 +150,9 @@ def loaded_by(module: str) -> set[str]:
     return set(json.loads(ran.stdout))
 
 
-@pytest.mark.parametrize("module", ["reprocheck.cli.main", "reprocheck.pipeline", "reprocheck.formats"])
+@pytest.mark.parametrize(
+    "module", ["reprocheck.cli.main", "reprocheck.capture", "reprocheck.compare", "reprocheck.formats"]
+)
 def test_heavy_libraries_wait_until_they_are_needed(module: str) -> None:
     loaded = loaded_by(module)
     heavy = [name for name in HEAVY if name in loaded and not (name == "rich" and module == "reprocheck.formats")]

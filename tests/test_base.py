@@ -8,9 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from reprocheck.base import explained, remarks
+from reprocheck.compare import Question, compare
 from reprocheck.explain import explain_package
 from reprocheck.formats import explain, terminal
-from reprocheck.pipeline import Question, compare
 from tests.make import environment, of, package, snapshot
 
 if TYPE_CHECKING:

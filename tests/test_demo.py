@@ -1,4 +1,4 @@
-"""The demo verifies recorded evidence through the real pipeline: one byte of a version decides."""
+"""The demo verifies recorded evidence as everything else is verified: one byte of a version decides."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from reprocheck import demo, pipeline
+from reprocheck import demo
+from reprocheck.capture import capture
+from reprocheck.compare import Question, compare, load_baseline
 from reprocheck.targets.address import Address
 from reprocheck.targets.resolve import Access
 
@@ -18,9 +20,9 @@ _NO_ENGINE = {"DOCKER_HOST": "unix:///nowhere.sock", "PATH": "/usr/bin:/bin"}
 
 
 def _verdict(recording: Path) -> str:
-    locked, file = pipeline.load_baseline(demo.baselines() / demo.BASELINE)
-    after = pipeline.capture(Address("evidence", str(recording)), Access())
-    return pipeline.compare(locked, after, pipeline.Question(fail_on="info"), file).verdict
+    locked, file = load_baseline(demo.baselines() / demo.BASELINE)
+    after = capture(Address("evidence", str(recording)), Access())
+    return compare(locked, after, Question(fail_on="info"), file).verdict
 
 
 def test_it_needs_no_engine() -> None:

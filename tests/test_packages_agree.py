@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 
+from reprocheck.capture import capture
 from reprocheck.model.snapshot import Package
-from reprocheck.pipeline import capture
 from reprocheck.targets.address import Address
 from reprocheck.targets.resolve import Access
 from tests import interpreters

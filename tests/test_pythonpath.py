@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reprocheck import pythonpath
+from reprocheck.capture import capture
 from reprocheck.model.text import unescape
-from reprocheck.pipeline import capture
 from reprocheck.pythonpath import Layout, search_path
 from reprocheck.targets.address import Address
 from reprocheck.targets.resolve import Access
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from reprocheck.model.snapshot import Environment, Snapshot
 
-# What the pipeline computes, against what real interpreters say.
+# What a capture computes, against what real interpreters say.
 
 
 def captured(executable: Path) -> Snapshot:

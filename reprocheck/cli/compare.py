@@ -11,7 +11,7 @@ from reprocheck.cli.options import access_options, base_option, report_options
 
 if TYPE_CHECKING:
     from reprocheck.cli.outputs import Outputs
-    from reprocheck.pipeline import Question
+    from reprocheck.compare import Question
     from reprocheck.targets.address import Address
     from reprocheck.targets.resolve import Access
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 @access_options
 def verify(target: str, baseline: Path, base: str | None, question: Question, outputs: Outputs, access: Access) -> int:
     """Verify that TARGET still is what the baseline says."""
-    from reprocheck.pipeline import capture, compare, load_baseline
+    from reprocheck.capture import capture
+    from reprocheck.compare import compare, load_baseline
     from reprocheck.targets.resolve import resolve
 
     access.deep = access.deep or question.level == "bits"
@@ -44,7 +45,8 @@ def verify(target: str, baseline: Path, base: str | None, question: Question, ou
 @access_options
 def diff(before: str, after: str | None, base: str | None, question: Question, outputs: Outputs, access: Access) -> int:
     """Tell what differs between two targets, or between a container and the image that it was started from."""
-    from reprocheck.pipeline import capture, compare
+    from reprocheck.capture import capture
+    from reprocheck.compare import compare
     from reprocheck.targets.resolve import image_of, resolve
 
     access.deep = access.deep or question.level == "bits"

@@ -25,7 +25,7 @@ _FORMATS = ("text", "json")
 @access_options
 def capture(target: str, output: str | None, evidence: str | None, format_: str, access: Access) -> None:
     """Read the facts of TARGET; a summary, unless -o or --format json ask for the snapshot."""
-    from reprocheck import pipeline
+    from reprocheck.capture import capture, collect
     from reprocheck.formats.capture import render
     from reprocheck.model import codec
     from reprocheck.output import write_output
@@ -33,10 +33,10 @@ def capture(target: str, output: str | None, evidence: str | None, format_: str,
 
     address = resolve(target, access)
     if evidence is not None:
-        document, snapshot = pipeline.collect(address, access)
+        document, snapshot = collect(address, access)
         write_output(evidence, codec.encode_json(document, indent=-1))
     else:
-        snapshot = pipeline.capture(address, access)
+        snapshot = capture(address, access)
     if output is not None:
         write_output(output, codec.encode_json(snapshot))
     elif format_ == "json":
@@ -77,13 +77,13 @@ def probe(output: str) -> None:
 @access_options
 def lock(target: str, output: str, note: str | None, allowed: tuple[str, ...], force: bool, access: Access) -> None:
     """Write the facts of TARGET as a baseline, to be kept in version control."""
-    from reprocheck import pipeline
+    from reprocheck.capture import capture
     from reprocheck.lock import lock as locked
     from reprocheck.model import codec
     from reprocheck.output import write_output
     from reprocheck.targets.resolve import resolve
 
-    captured = pipeline.capture(resolve(target, access), access)
+    captured = capture(resolve(target, access), access)
     snapshot, warnings = locked(captured, note=note, allowed_gaps=frozenset(allowed), force=force)
     for warning in warnings:
         say(f"warning: {warning}")
@@ -98,8 +98,8 @@ def lock(target: str, output: str, note: str | None, allowed: tuple[str, ...], f
 @access_options
 def explain(target: str, package: str, base: str | None, format_: str, access: Access) -> None:
     """Explain why PACKAGE is in TARGET: who requires it, which versions they allow, which copy is taken."""
-    from reprocheck import pipeline
     from reprocheck.base import explained, remarks, unknown
+    from reprocheck.capture import capture
     from reprocheck.explain import explain_package
     from reprocheck.formats.explain import render
     from reprocheck.model import codec
@@ -108,10 +108,10 @@ def explain(target: str, package: str, base: str | None, format_: str, access: A
 
     address = resolve(target, access)
     below = None if base is None else resolve(base, access)
-    captured = pipeline.capture(address, access)
+    captured = capture(address, access)
     told = explain_package(captured, package)
     if below is not None:
-        built_on = pipeline.capture(below, access)
+        built_on = capture(below, access)
         told = explained(told, built_on, captured)
         told_of_all = all(one.from_base is not None for one in told)
         for remark in (*remarks(built_on, captured), *unknown(() if told_of_all else ("environments",))):

@@ -14,7 +14,7 @@ from reprocheck.cli.say import say
 from reprocheck.errors import UsageError
 
 if TYPE_CHECKING:
-    from reprocheck.pipeline import Question
+    from reprocheck.compare import Question
 
 Function = Callable[..., Any]
 
@@ -135,7 +135,7 @@ def _with(options: tuple[Function, ...], command: Function) -> Function:
 
 
 def _question(level: str | None, fail_on: str, pairs: tuple[str, ...], *, gate: bool) -> Question:
-    from reprocheck.pipeline import Question
+    from reprocheck.compare import Question
 
     by_hand = {}
     for pair in pairs:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from reprocheck.capture import ROUNDS
 from reprocheck.extractors import conda, os_packages, system
 from reprocheck.extractors.assemble import assemble, wants
 from reprocheck.extractors.base import Traces
@@ -24,7 +25,6 @@ from reprocheck.layers.tree import Tree
 from reprocheck.model import snapshot
 from reprocheck.model.evidence import Document, EngineFacts, Evidence, unanswered
 from reprocheck.model.snapshot import Layer, Subject, TargetKind
-from reprocheck.pipeline import ROUNDS
 from reprocheck.targets import traced
 from reprocheck.targets.static import StaticSession
 from reprocheck.targets.traced import Traced

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reprocheck.pipeline import capture
+from reprocheck.capture import capture
 from reprocheck.targets.address import Address
 from reprocheck.targets.resolve import Access
 from tests.elf import shared_object

@@ -18,8 +18,8 @@ from typing import Any
 import docker
 import pytest
 
+from reprocheck.capture import capture
 from reprocheck.model.snapshot import Package, Snapshot
-from reprocheck.pipeline import capture
 from reprocheck.targets.address import Address
 from reprocheck.targets.resolve import Access
 from tests.integration.running import Bench, Ran, put

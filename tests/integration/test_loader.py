@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from reprocheck.capture import capture
 from reprocheck.model.snapshot import Framework
-from reprocheck.pipeline import capture
 from reprocheck.targets.address import Address
 from reprocheck.targets.resolve import Access
 from tests.elf import shared_object

@@ -13,7 +13,7 @@ import docker
 import pytest
 from docker.models.containers import Container
 
-from reprocheck import pipeline
+from reprocheck.capture import capture
 from reprocheck.targets.address import Address
 from reprocheck.targets.resolve import Access
 from tests.integration.copying import copied_environment
@@ -172,7 +172,7 @@ def test_the_container_that_an_image_is_read_in(
     with monkeypatch.context() as patched:
         patched.setattr(docker.APIClient, "create_host_config", writable)
         patched.setattr(docker.APIClient, "remove_container", look_first)
-        snapshot = pipeline.capture(Address(kind="image", value=image("marks")), Access(route="container"))
+        snapshot = capture(Address(kind="image", value=image("marks")), Access(route="container"))
     assert {one.id for one in snapshot.environments} == {"/usr", MARKED}
     assert written == [None]
 

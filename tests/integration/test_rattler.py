@@ -16,8 +16,8 @@ from typing import Any, Literal
 
 import pytest
 
+from reprocheck.capture import capture
 from reprocheck.model.snapshot import Files
-from reprocheck.pipeline import capture
 from reprocheck.targets.address import Address
 from reprocheck.targets.resolve import Access
 

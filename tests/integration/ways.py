@@ -8,8 +8,8 @@ from pathlib import Path
 
 import docker
 
+from reprocheck.capture import capture
 from reprocheck.model.snapshot import Snapshot
-from reprocheck.pipeline import capture
 from reprocheck.targets.address import Address
 from reprocheck.targets.resolve import Access
 from tests.integration.running import Bench

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from reprocheck import by_hand, redact
+from reprocheck.capture import capture
 from reprocheck.errors import TargetError
-from reprocheck.pipeline import capture
 from reprocheck.probe import collect
 from reprocheck.targets import probe
 from reprocheck.targets.address import Address

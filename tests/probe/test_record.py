@@ -24,12 +24,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from reprocheck.archives.digest import DigestError
+from reprocheck.capture import capture
 from reprocheck.layers.blob import BlobError, OpenFile, Pieces, Window
 from reprocheck.layers.directory import Directory
 from reprocheck.layers.tar_layer import StreamedLayer
 from reprocheck.layers.tree import Tree
 from reprocheck.model.evidence import Record, RecordEvidence
-from reprocheck.pipeline import capture
 from reprocheck.probe import collect, record
 from reprocheck.targets import kept
 from reprocheck.targets.address import Address

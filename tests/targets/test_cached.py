@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from reprocheck.capture import collect
 from reprocheck.errors import IncompleteError, TargetError
 from reprocheck.layers.cache import LayerCache, directory
 from reprocheck.model import codec
 from reprocheck.model.evidence import EngineFacts
 from reprocheck.model.snapshot import Layer
-from reprocheck.pipeline import collect
 from reprocheck.targets.address import parse
 from reprocheck.targets.resolve import Access
 from tests.archives.make import sha

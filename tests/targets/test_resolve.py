@@ -238,10 +238,10 @@ def test_never_the_environment_of_reprocheck_itself(bare: pytest.MonkeyPatch, tm
         local.active_interpreter(pytest.fail)
 
 
-def test_the_host_through_the_whole_pipeline(bare: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_host_as_it_is_captured(bare: pytest.MonkeyPatch, tmp_path: Path) -> None:
     executable = interpreters.virtual_environment(interpreters.python(11), tmp_path / "venv")
     bare.setenv("VIRTUAL_ENV", str(tmp_path / "venv"))
-    from reprocheck.pipeline import capture
+    from reprocheck.capture import capture
 
     found = capture(resolve("host:", NoEngine()), NoEngine())
     assert [(one.id, one.kind, one.on_path) for one in found.environments] == [(str(tmp_path / "venv"), "venv", True)]

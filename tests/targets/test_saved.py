@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reprocheck import by_hand
+from reprocheck.capture import capture, gather
 from reprocheck.errors import DataError
 from reprocheck.extractors.assemble import assemble
 from reprocheck.model import codec
 from reprocheck.model.evidence import Answer, Document, Evidence, Read, unanswered
 from reprocheck.model.snapshot import Snapshot, Subject
 from reprocheck.model.text import escape, printable, unescape
-from reprocheck.pipeline import capture, gather
 from reprocheck.targets import probe
 from reprocheck.targets.address import Address
 from reprocheck.targets.resolve import Access

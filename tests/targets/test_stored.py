@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from reprocheck.capture import capture, collect
 from reprocheck.errors import TargetError
 from reprocheck.layers.cache import LayerCache, directory
 from reprocheck.layers.tar_layer import StreamedLayer
 from reprocheck.model import codec
 from reprocheck.model.evidence import Read
-from reprocheck.pipeline import capture, collect
 from reprocheck.targets import kept
 from reprocheck.targets.address import parse
 from reprocheck.targets.resolve import Access

@@ -1,4 +1,4 @@
-"""The one screen: target → evidence → snapshot → changes → findings → report."""
+"""How two snapshots are compared: snapshots → changes → findings → report."""
 
 from __future__ import annotations
 
@@ -7,28 +7,17 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import msgspec
-
-from reprocheck import __version__
+from reprocheck import __version__, rules
+from reprocheck.attribution import attribute
+from reprocheck.base import placed, summary
 from reprocheck.diff import behind_mounts, changes, one_sided, pair_environments
-from reprocheck.errors import IncompleteError
-from reprocheck.extractors.assemble import assemble, wants
 from reprocheck.model import codec
-from reprocheck.model.evidence import Document, Evidence, unanswered
 from reprocheck.model.report import Level, MadeBy, Pair, Report, Side, Threshold
 from reprocheck.model.snapshot import Gap, Snapshot
+from reprocheck.rules import Comparison
 from reprocheck.scope import checked, unasked_machine, unpaired
-from reprocheck.targets.address import Address
-from reprocheck.targets.resolve import Access, open_target
 from reprocheck.verdict import classes, default_level, unreadable, verdict
-
-if TYPE_CHECKING:
-    from reprocheck.rules import Comparison
-
-ROUNDS = 5
-"""Answers lead to questions: pyvenv.cfg names a home, .pth files name directories. No further than this."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,44 +53,6 @@ def load_baseline(path: Path) -> tuple[Snapshot, BaselineFile]:
     return codec.decode_snapshot(raw, str(path)), file
 
 
-def gather(address: Address, access: Access) -> Evidence:
-    """Collect a target's evidence; where the layer cache lacks something, all of it by the route behind it."""
-    try:
-        return _gathered(address, access, cached=True)
-    except IncompleteError as lack:
-        if access.route is not None:
-            raise
-        access.tell(f"{lack}; it is read by another route")
-        return _gathered(address, access, cached=False)
-
-
-def _gathered(address: Address, access: Access, *, cached: bool) -> Evidence:
-    """In rounds."""
-    with open_target(address, access, cached=cached) as session:
-        document = session.document
-        evidence = Evidence(msgspec.structs.replace(document, deep=access.deep or document.deep))
-        for _ in range(ROUNDS):
-            questions = unanswered(evidence, wants(evidence))
-            answer = session.answer(questions) if questions else None
-            if answer is None:
-                break
-            evidence.add(answer)
-    return evidence
-
-
-def collect(address: Address, access: Access) -> tuple[Document, Snapshot]:
-    """Collect a target's evidence, to be kept, and read the facts in it."""
-    evidence = gather(address, access)
-    return evidence.document, assemble(evidence)
-
-
-def capture(address: Address, access: Access) -> Snapshot:
-    """Read the facts of a target, or load those that were saved."""
-    if address.kind == "snapshot":
-        return codec.load_snapshot(Path(address.value))
-    return collect(address, access)[1]
-
-
 def compare(
     before: Snapshot,
     after: Snapshot,
@@ -118,17 +69,11 @@ def compare(
         baseline: the file that the first side was read from, if any.
         base: the image that the second side is built on, where one was named: it is told what comes from it.
     """
-    # A capture judges nothing, and imports a fifth less without these.
-    from reprocheck import rules
-    from reprocheck.attribution import attribute
-
     level = question.level or default_level(before, after)
     comparison, pairs = _arranged(before, after, question.pairs)
     findings = attribute(rules.judge(comparison, level), before, after)
     below = None
     if base is not None:
-        from reprocheck.base import placed, summary
-
         by_hand = {one: other for one, other in question.pairs.items() if other in {it.id for it in base.environments}}
         of_base = rules.judge(_arranged(before, base, by_hand)[0], level)
         findings = placed(findings, of_base, base, after)
@@ -162,8 +107,6 @@ def compare(
 
 def _arranged(before: Snapshot, after: Snapshot, by_hand: Mapping[str, str]) -> tuple[Comparison, tuple[Pair, ...]]:
     """Two snapshots as rules look at them, and how their environments were paired."""
-    from reprocheck import rules
-
     pairing = pair_environments(before, after, by_hand)
     return rules.arrange(before, after, pairing.pairs, changes(before, after, pairing)), pairing.pairs
 

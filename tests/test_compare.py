@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from reprocheck.compare import Question, compare
 from reprocheck.extractors.assemble import assemble
 from reprocheck.graph import build
 from reprocheck.lock import lock
 from reprocheck.model.evidence import Answer, Document, EngineFacts, Evidence
 from reprocheck.model.snapshot import Header, Subject
-from reprocheck.pipeline import Question, compare
 from tests.make import environment, of, package, snapshot
 
 if TYPE_CHECKING:
