@@ -54,21 +54,24 @@ class TreeFiles:
             entries = self.tree.directory(real)
         except OSError as error:
             return [_name(error)] * len(names)
-        return [self._fact(where, name, real, entries) for name in names]
+        told: list[tuple[int, int] | str] = []
+        for name in names:
+            found = entries.get(name)
+            if self._mounts.points and self._mounts.hide(real + b"/" + name):
+                told.append(errno.errorcode[MOUNTED])
+            elif found is None:
+                told.append("ENOENT")
+            elif found[0].type == "link":
+                told.append(self._behind(where + b"/" + name))
+            else:
+                told.append((_TYPES[found[0].type], found[0].size))
+        return told
 
-    def _fact(
-        self, where: bytes, name: bytes, real: bytes, entries: Mapping[bytes, tuple[Entry, int]]
-    ) -> tuple[int, int] | str:
-        if self._mounts.hide(real + b"/" + name):
-            return errno.errorcode[MOUNTED]
-        if name not in entries:
-            return "ENOENT"
-        entry, _ = entries[name]
-        if entry.type == "link":
-            try:
-                entry = self._find(where + b"/" + name).entry
-            except OSError as error:
-                return _name(error)
+    def _behind(self, link: bytes) -> tuple[int, int] | str:
+        try:
+            entry = self._find(link).entry
+        except OSError as error:
+            return _name(error)
         return _TYPES[entry.type], entry.size
 
     def is_dir(self, path: bytes) -> bool:
