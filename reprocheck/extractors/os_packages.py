@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -11,7 +11,7 @@ from reprocheck.extractors import integrity
 from reprocheck.extractors.base import Facts, Traces, in_one_pass, in_words
 from reprocheck.extractors.databases import Found, apk, dpkg, history, rpm
 from reprocheck.extractors.system import os_release
-from reprocheck.model.evidence import AnyWant, Evidence, FileEvidence, Read, Record, shown
+from reprocheck.model.evidence import AnyWant, Evidence, FileEvidence, List, Read, Record, shown
 from reprocheck.model.os_names import called, native
 from reprocheck.model.snapshot import ONE_ENVIRONMENT, Coverage, FactClass, Gap, Note, OsPackage
 
@@ -23,7 +23,9 @@ _DPKG_PIECES = "/var/lib/dpkg/status.d"
 """Distroless images keep one file a package here."""
 _DPKG_SUMS = "/var/lib/dpkg/info"
 """One file a package, ``NAME.md5sums``, or ``NAME:ARCHITECTURE.md5sums`` where there can be several of a name."""
-_EACH_PIECE = Read(at=f"{_DPKG_PIECES}/*", limit=1 << 20)
+_SUMS = ".md5sums"
+_PIECE_LIMIT = 1 << 20
+_EACH_PIECE = Read(at=f"{_DPKG_PIECES}/*", limit=_PIECE_LIMIT)
 _APK = ("/lib/apk/db/installed", "/usr/lib/apk/db/installed")
 """One of them, reached by two names, where ``/lib`` is a link."""
 _RPM = tuple(
@@ -51,6 +53,8 @@ def wants(evidence: Evidence) -> Sequence[AnyWant]:
     first: list[AnyWant] = [
         Read(at=_DPKG, limit=_LIMIT, versions=True),
         _EACH_PIECE,
+        List(at=_DPKG_PIECES),
+        *(Read(at=path, limit=_PIECE_LIMIT, versions=True) for path in _written_again(evidence)),
         *_sums(evidence),
         *(Read(at=path, limit=_LIMIT, versions=True) for path in _APK),
         *(Read(at=path + _LOG, limit=0) for path in _RPM if path.endswith(".sqlite")),
@@ -62,10 +66,19 @@ def wants(evidence: Evidence) -> Sequence[AnyWant]:
     return [*first, *digests, *map(_whole, _distinct(evidence))]
 
 
+def _pieces(evidence: Evidence) -> Iterator[str]:
+    return (path for path in evidence.matching(_DPKG_PIECES, "*") if not path.endswith(_SUMS))
+
+
+def _written_again(evidence: Evidence) -> Iterator[str]:
+    """Pieces that several layers wrote: of another version, or of the same."""
+    return (path for path in _pieces(evidence) if evidence.files[path].layer != evidence.files[path].since)
+
+
 def _sums(evidence: Evidence) -> Iterator[Record]:
     """Not those of a machine of which one environment was named: it has thousands of packages and gigabytes of them."""
     if evidence.document.subject.kind not in ONE_ENVIRONMENT:
-        yield Record(at=f"{_DPKG_SUMS}/*.md5sums", by="dpkg", deep=evidence.document.deep)
+        yield Record(at=f"{_DPKG_SUMS}/*{_SUMS}", by="dpkg", deep=evidence.document.deep)
 
 
 def _whole(path: str) -> Read:
@@ -114,7 +127,8 @@ def read(evidence: Evidence) -> Facts:
     notes: list[Note] = []
     if not packages:
         _without_packages(evidence, gaps, notes)
-    traces = _traces(databases)
+    pieces = evidence.listings.get(_DPKG_PIECES)
+    traces = _traces(databases, pieces.removed if pieces else {})
     listed = [packages[key] for key in sorted(packages)]
     home = native(one.architecture for one in listed)
     return Facts(
@@ -128,9 +142,8 @@ def read(evidence: Evidence) -> Facts:
 
 def _databases(evidence: Evidence) -> Iterator[tuple[str, Callable[[bytes], Iterator[Found]]]]:
     yield _DPKG, dpkg.parse
-    for path in evidence.matching(_DPKG_PIECES, "*"):
-        if not path.endswith(".md5sums"):
-            yield path, dpkg.parse
+    for path in _pieces(evidence):
+        yield path, dpkg.parse
     seen: set[str | None] = set()
     for path in _APK:
         file = evidence.files.get(path)
@@ -145,7 +158,7 @@ def _compared(one: OsPackage, home: str, evidence: Evidence, gaps: list[Gap], tr
     """A package with what became of its files, as far as dpkg recorded them."""
     if one.manager != "dpkg":
         return one
-    paths = [f"{_DPKG_SUMS}/{name}.md5sums" for name in (f"{one.name}:{one.architecture}", one.name)]
+    paths = [f"{_DPKG_SUMS}/{name}{_SUMS}" for name in (f"{one.name}:{one.architecture}", one.name)]
     path = next((path for path in paths if path in evidence.records), None)
     if path is None:
         return one
@@ -231,7 +244,7 @@ def _versions(packages: Iterable[OsPackage]) -> dict[history.Key, frozenset[str]
     return found
 
 
-def _traces(databases: Sequence[_Database]) -> Traces:
+def _traces(databases: Sequence[_Database], removed_pieces: Mapping[str, int]) -> Traces:
     """Which layer brought each package, in the version that is there, and which removed those that are gone."""
     traces = Traces()
     keys = {(one.name, one.architecture) for database in databases for one in database.packages}
@@ -248,6 +261,10 @@ def _traces(databases: Sequence[_Database]) -> Traces:
         for (name, architecture), layer in history.dropped(database.states).items():
             if (gone := called(name, architecture, home)) not in there:
                 traces.gone(CLASS, gone, layer)
+    for name, layer in removed_pieces.items():
+        # A piece has the name of its package, nearly always.
+        if name not in there and not name.endswith(_SUMS):
+            traces.gone(CLASS, name, layer)
     return traces
 
 

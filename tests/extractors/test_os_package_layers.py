@@ -34,7 +34,8 @@ from tests.evidence import Tree as Whole
 from tests.layers.archives import header, padded, plain
 
 Files = Mapping[str, str | bytes | None]
-STATUS, APK, PACKAGES = "/var/lib/dpkg/status", "/lib/apk/db/installed", "/var/lib/rpm/Packages"
+STATUS, PIECES = "/var/lib/dpkg/status", "/var/lib/dpkg/status.d"
+APK, PACKAGES = "/lib/apk/db/installed", "/var/lib/rpm/Packages"
 
 
 def layer(files: Files) -> PlainLayer:
@@ -108,6 +109,22 @@ REMOVED = {"purged": 2, "brief": 3}
 def test_dpkg_across_four_layers() -> None:
     authors, removed = told(*({STATUS: dpkg(*packages)} for packages in FOUR))
     assert (authors, removed) == (AUTHORS, REMOVED)
+
+
+def test_pieces_of_dpkg_across_four_layers() -> None:
+    layers: list[Files] = []
+    for before, packages in zip(((), *FOUR), FOUR, strict=False):
+        names = {one.partition("=")[0]: one for one in packages}
+        gone = {one.partition("=")[0] for one in before} - names.keys()
+        written = {name: dpkg(one) for name, one in names.items() if name == "same" or one not in before}
+        layers.append({f"{PIECES}/{name}": written.get(name) for name in (*written, *gone)})
+    assert told(*layers) == (AUTHORS, REMOVED)
+
+
+def test_a_piece_of_another_name_than_its_package_and_sums_remove_nothing() -> None:
+    first = {f"{PIECES}/odd": dpkg("a=1"), f"{PIECES}/a.md5sums": "", f"{PIECES}/gone": dpkg("gone=1")}
+    last = {f"{PIECES}/a": dpkg("a=1"), f"{PIECES}/odd": None, f"{PIECES}/a.md5sums": None, f"{PIECES}/gone": None}
+    assert told(first, last) == ({"a": 1}, {"odd": 1, "gone": 1})
 
 
 def test_apk_across_four_layers() -> None:
