@@ -69,15 +69,12 @@ def _place(finding: Finding) -> tuple[str, str]:
 
 def _index(finding: Finding, group: str, name: str, provenance: Provenance) -> int | None:
     """Position of the layer from which on there was what the finding tells."""
-    again = provenance.rewritten.get(group, {}).get(name)
     if finding.name in _EDITED:
         return provenance.edited.get(group, {}).get(name)
     if finding.name in _UNMET:
         return _unmet(finding, group, name, provenance)
-    if finding.name in _OF_ONE_VERSION and again is not None:
+    if finding.name in _OF_ONE_VERSION and name in provenance.rewritten.get(group, {}):
         return None  # either of the two layers, or one in between
-    if finding.subject.kind == "cuda" and finding.before is not None and again is not None:
-        return again  # a file of the same name with another version in it
     return _of(provenance, group, name)
 
 

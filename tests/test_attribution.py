@@ -183,18 +183,6 @@ def test_what_differs_at_one_version_may_be_of_any_layer_that_wrote_it(rule: str
         assert (attributed.introduced_by and attributed.introduced_by.instruction) == instruction
 
 
-@pytest.mark.parametrize(("before", "brought"), [(None, "RUN a"), ("8.9", "RUN d")])
-def test_another_version_of_a_library_in_the_same_file(before: str | None, brought: str) -> None:
-    after = of(layers=["a", "b", "c", "d"])
-    name = "cudnn /usr/lib/libcudnn.so.8"
-    traces = {"authors": {"accelerator": {name: 0}}, "rewritten": {"accelerator": {name: 3}}}
-    after = msgspec.structs.replace(after, provenance=msgspec.structs.replace(after.provenance, **traces))
-    told = msgspec.structs.replace(about("cuda", name), before=before)
-    (attributed,) = attribute((told,), of(layers=["x"]), after)
-    assert attributed.introduced_by is not None
-    assert attributed.introduced_by.instruction == brought
-
-
 def test_an_edit_is_put_down_to_the_layer_of_the_edit() -> None:
     after = of(layers=["a", "b", "c"])
     traces = {"authors": {"/usr": {"numpy": 0, "six": 0}}, "edited": {"/usr": {"numpy": 1}}}

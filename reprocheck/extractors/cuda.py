@@ -90,6 +90,10 @@ def _version_in(name: str) -> str:
     return (found["version"] if found else None) or ""
 
 
+def _is_exact(version: str) -> bool:
+    return version.count(".") >= _EXACT - 1
+
+
 def wants(evidence: Evidence) -> Iterator[AnyWant]:
     """The files of the family; then what may tell the version and the owner of those that are there."""
     yield Elf(at="@cuda")
@@ -125,6 +129,14 @@ def unread(evidence: Evidence) -> Iterator[Gap | Note]:
             yield Gap(what="accelerator.cuda", where=shown(path), reason=in_words(told.problem))
 
 
+def _of_version(copy: Copy) -> ElfEvidence:
+    """The file, there since the layer that brought its version: under one name there may have been another."""
+    told = copy.told
+    if told.since is None or told.changed is None or _is_exact(_version_in(posixpath.basename(copy.path))):
+        return told
+    return msgspec.structs.replace(told, since=max(told.since, told.changed))
+
+
 class Copies:
     """The copies with what is known of them."""
 
@@ -148,7 +160,7 @@ class Copies:
                 environment=environment,
             )
             # Two environments may have one path below their prefixes.
-            traces.of(environment or "accelerator", f"{copy.component} {path}", copy.told)
+            traces.of(environment or "accelerator", f"{copy.component} {path}", _of_version(copy))
             found.append(one)
         return tuple(sorted(found, key=lambda one: (one.component, one.path, one.environment or "")))
 
@@ -185,7 +197,7 @@ class Copies:
     def _version(self, copy: Copy, packaged: tuple[str, Source] | None) -> tuple[str | None, Source]:
         """The most exact that tells it."""
         by_name = _version_in(posixpath.basename(copy.path))
-        if by_name.count(".") >= _EXACT - 1:
+        if _is_exact(by_name):
             return by_name, "file name"
         if packaged is not None and packaged[0]:
             return packaged

@@ -8,6 +8,7 @@ from reprocheck.extractors.assemble import assemble
 from reprocheck.layers.tar_layer import PlainLayer
 from reprocheck.model.evidence import EngineFacts
 from reprocheck.model.snapshot import Provenance
+from tests.elf import shared_object
 from tests.extractors.test_os_package_layers import evidence
 from tests.faults.made import BASE, SITE, distribution
 from tests.layers.archives import Memory, directory, file, header, link, padded, plain
@@ -151,6 +152,16 @@ def test_an_interpreter_whose_library_was_replaced() -> None:
     provenance = told(*stack)
     assert provenance.authors["environments[/usr/local].python"] == {"python": 3}
     assert provenance.authors["environments"] == {"/usr/local": 0}
+
+
+def test_a_library_of_another_version_in_the_same_file() -> None:
+    def library(name: str, size: int, mode: int = 0o755) -> PlainLayer:
+        contents = shared_object(soname="libcudnn.so.8") + bytes(size)
+        return plain(header(b"usr/lib/" + name.encode(), size=len(contents), mode=mode) + padded(contents))
+
+    for name, layer in (("libcudnn.so.8", 2), ("libcudnn.so.8.9.2", 1)):
+        provenance = told(library(name, 0), library(name, 64), library(name, 64, mode=0o700))
+        assert provenance.authors["accelerator"] == {f"cudnn /usr/lib/{name}": layer}
 
 
 def test_a_changed_mode_brings_nothing() -> None:
