@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -37,6 +38,8 @@ def attribute(findings: tuple[Finding, ...], before: Snapshot, after: Snapshot) 
     """
     only = _introduced_by(before, after)
     alike = _seen_alike(before, after)
+    # What a layer of both brought is there on both sides: it is seen, or not, for another reason.
+    both = common_layers(before, after) or 0
     signed = []
     for finding in findings:
         layer = None
@@ -45,7 +48,10 @@ def attribute(findings: tuple[Finding, ...], before: Snapshot, after: Snapshot) 
             index = _index(finding, group, name, after.provenance)
             time = None if finding.name in _EDITED else after.provenance.times.get(group, {}).get(name)
             guess = only if finding.subject.kind in _SEEN_ANYHOW or alike else None
-            layer = guess if index is None else named(index, after, time)
+            if index is None:
+                layer = guess
+            elif index >= both:
+                layer = named(index, after, time)
         signed.append(finding if layer is None else replace(finding, introduced_by=layer))
     return tuple(signed)
 
@@ -98,6 +104,14 @@ def _of(provenance: Provenance, group: str, name: str) -> int | None:
     return there[name] if name in there else provenance.removed.get(group, {}).get(name)
 
 
+def common_layers(one: Snapshot, other: Snapshot) -> int | None:
+    """How many layers, from the lowest up, two images have in common; ``None``: layers are not known."""
+    layers, others = ([layer.diff_id for layer in side.provenance.layers] for side in (one, other))
+    if not layers or not others:
+        return None
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(layers, others, strict=False)))
+
+
 def _seen_alike(before: Snapshot, after: Snapshot) -> bool:
     """Whether what Python finds differs by files alone, and not by settings, or by what is mounted over them."""
     settings = [
@@ -127,11 +141,10 @@ def _introduced_by(before: Snapshot, after: Snapshot) -> IntroducedBy | None:
     makes an empty one), and where a container is compared with the image that it was started from: what was changed
     in it since lies above every layer.
     """
-    below = [layer.diff_id for layer in before.provenance.layers]
-    layers = after.provenance.layers
-    if before.subject.kind not in IMAGES or not below or [one.diff_id for one in layers[: len(below)]] != below:
+    below, layers = len(before.provenance.layers), after.provenance.layers
+    if before.subject.kind not in IMAGES or not below or common_layers(before, after) != below:
         return None
     if after.subject.kind == "container":
-        return named(len(layers), after) if len(layers) == len(below) else None
-    filled = [layer for layer in layers[len(below) :] if layer.bytes != 0]
+        return named(len(layers), after) if len(layers) == below else None
+    filled = [layer for layer in layers[below:] if layer.bytes != 0]
     return named(filled[0].index, after) if after.subject.kind in IMAGES and len(filled) == 1 else None

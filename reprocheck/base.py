@@ -6,12 +6,11 @@ brought a thing, the contents tell: what the base shows as well comes from it.
 
 from __future__ import annotations
 
-from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from reprocheck.attribution import attribute
+from reprocheck.attribution import attribute, common_layers
 from reprocheck.diff import pair_environments
 from reprocheck.model.report import Base
 
@@ -85,7 +84,7 @@ def summary(side: Side, base: Snapshot, after: Snapshot, before: Snapshot, findi
     return Base(
         side=side,
         layers=len(base.provenance.layers) or None,
-        shared=_shared(base, after),
+        shared=common_layers(base, after),
         remarks=(*remarks(base, after, before), *unknown(untold)),
         findings=told.count(True),
         others=told.count(False),
@@ -95,7 +94,7 @@ def summary(side: Side, base: Snapshot, after: Snapshot, before: Snapshot, findi
 
 def remarks(base: Snapshot, after: Snapshot, before: Snapshot | None = None) -> Iterator[str]:
     """Say why layers alone don't tell what comes from a base, and that it moved between the two sides."""
-    layers, below = len(base.provenance.layers), _shared(base, after)
+    layers, below = len(base.provenance.layers), common_layers(base, after)
     target = after.header.target
     known = "what it holds as well counts as from it"
     if below is None:
@@ -112,7 +111,7 @@ def remarks(base: Snapshot, after: Snapshot, before: Snapshot | None = None) -> 
 
 def _built_otherwise(base: Snapshot, side: Snapshot) -> bool | None:
     """Whether a side has another layer where the base has one of its own; ``None``: layers are not known."""
-    same = _shared(base, side)
+    same = common_layers(base, side)
     return None if same is None else same < min(len(base.provenance.layers), len(side.provenance.layers))
 
 
@@ -126,14 +125,6 @@ def _class(finding: Finding) -> FactClass:
     return _CLASSES.get(finding.subject.kind, "environments")
 
 
-def _shared(base: Snapshot, other: Snapshot) -> int | None:
-    """How many layers of a base, from the lowest up, another image has as well; ``None``: layers are not known."""
-    layers, others = ([layer.diff_id for layer in side.provenance.layers] for side in (base, other))
-    if not layers or not others:
-        return None
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(layers, others, strict=False)))
-
-
 def _seen(base: Snapshot, name: FactClass, *, same: bool) -> bool | None:
     """Whether the base shows the same; ``None``: it was not read as far as that."""
     coverage = base.coverage.get(name)
@@ -142,7 +133,7 @@ def _seen(base: Snapshot, name: FactClass, *, same: bool) -> bool | None:
 
 def _told(base: Snapshot, after: Snapshot, layer: IntroducedBy | None, seen: bool | None) -> bool | None:
     """What the layer tells, else what was seen."""
-    below = _shared(base, after)
+    below = common_layers(base, after)
     if layer is not None and below is not None:
         if layer.layer <= below:
             return True

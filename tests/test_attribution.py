@@ -72,6 +72,21 @@ def test_the_container_is_not_blamed_for_what_is_mounted() -> None:
     assert brought_by(before, msgspec.structs.replace(after, provenance=mounted)) is None
 
 
+def test_the_only_layer_is_not_blamed_for_what_another_user_may_not_see() -> None:
+    before, after = of(layers=["a"]), of(layers=["a", "b"])
+    assert brought_by(before, after) is not None
+    other = msgspec.structs.replace(after.image, user="1000")
+    assert brought_by(before, msgspec.structs.replace(after, image=other)) is None
+
+
+def test_a_layer_of_both_sides_changed_nothing_between_them() -> None:
+    for layers, layer in ((["a", "b", "c"], None), (["a", "x", "c"], 2), (["a", "x", "c", "d", "e"], 2)):
+        after = of(layers=layers, variables={"PYTHONPATH": "/opt"})
+        provenance = msgspec.structs.replace(after.provenance, authors={"": {"x": 1}})
+        brought = brought_by(of(layers=["a", "b"]), msgspec.structs.replace(after, provenance=provenance))
+        assert (brought and brought.layer) == layer
+
+
 def test_a_layer_without_an_instruction() -> None:
     plain = Provenance(layers=(Layer(index=0, diff_id="sha256:a"), Layer(index=1, diff_id="sha256:b")))
     after = msgspec.structs.replace(of(), provenance=plain)
