@@ -125,10 +125,8 @@ class Traced:
         place = self._place(path)
         if place is None:
             return {}
-        since = self._tree.changed(place)
+        since = place.layer
         for earlier in self._below(path):
-            if earlier.layer >= since:
-                continue
             if not tells(self._tree, earlier, version):
                 break
             since = earlier.layer

@@ -139,6 +139,7 @@ def test_an_interpreter_that_was_replaced_in_place() -> None:
     assert version(elf(PROGRAM, b"3.9.18"), elf(PROGRAM, b"3.9.2\x00x")) == (2, None), "as it was before, but not since"
     assert version(elf(PROGRAM, b"3.9.18"), elf(PROGRAM, b"3.9.18", mode=0o700)) == (1, 2), "another mode"
     assert version(elf(PROGRAM, b"3.9.18"), elf(PROGRAM, b"3.9.18\x00x", mtime=1_800_000_000)) == (1, 2), "built anew"
+    assert version(elf(PROGRAM, b"3.9.17"), elf(PROGRAM, b"3.9.18")) == (2, None), "all files are of one time"
 
 
 def test_an_interpreter_whose_library_was_replaced() -> None:
