@@ -46,15 +46,18 @@ def placed(
         after: the target.
     """
     same = {(finding.fingerprint, finding.after) for finding in of_base}
+    below, layers = common_layers(base, after), len(base.provenance.layers)
     told = []
     for finding in findings:
         shown = (finding.fingerprint, finding.after) in same
         seen = _seen(base, _class(finding), same=shown)
-        found = replace(finding, from_base=_told(base, after, finding.introduced_by, seen))
-        if found.introduced_by is None and found.from_base is False:
-            (found,) = attribute((found,), base, after)  # there may be one layer alone above the base
-        told.append(found)
-    return tuple(told)
+        told.append(replace(finding, from_base=_told(below, layers, finding.introduced_by, seen)))
+    # There may be one layer alone above the base.
+    signed = attribute(tuple(told), base, after)
+    return tuple(
+        other if one.introduced_by is None and one.from_base is False else one
+        for one, other in zip(told, signed, strict=True)
+    )
 
 
 def explained(told: Iterable[PackageExplanation], base: Snapshot, after: Snapshot) -> tuple[PackageExplanation, ...]:
@@ -68,11 +71,12 @@ def explained(told: Iterable[PackageExplanation], base: Snapshot, after: Snapsho
         for package in environment.packages
         if package.active
     }
+    below, layers = common_layers(base, after), len(base.provenance.layers)
     placed = []
     for one in told:
         shown = versions.get((pairs.get(one.environment, ""), one.name)) == one.version
         seen = _seen(base, "environments", same=shown)
-        placed.append(replace(one, from_base=_told(base, after, one.layer, seen)))
+        placed.append(replace(one, from_base=_told(below, layers, one.layer, seen)))
     return tuple(placed)
 
 
@@ -131,12 +135,18 @@ def _seen(base: Snapshot, name: FactClass, *, same: bool) -> bool | None:
     return same if same or (coverage is not None and coverage.state == "complete") else None
 
 
-def _told(base: Snapshot, after: Snapshot, layer: IntroducedBy | None, seen: bool | None) -> bool | None:
-    """What the layer tells, else what was seen."""
-    below = common_layers(base, after)
+def _told(below: int | None, layers: int, layer: IntroducedBy | None, seen: bool | None) -> bool | None:
+    """What the layer tells, else what was seen.
+
+    Args:
+        below: how many layers the base and the target have in common.
+        layers: how many the base has.
+        layer: who brought it.
+        seen: whether the base shows it.
+    """
     if layer is not None and below is not None:
         if layer.layer <= below:
             return True
-        if below == len(base.provenance.layers):
+        if below == layers:
             return False
     return seen

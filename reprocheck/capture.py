@@ -13,6 +13,7 @@ from reprocheck.model.evidence import Document, Evidence, unanswered
 from reprocheck.model.snapshot import Snapshot
 from reprocheck.targets.address import Address
 from reprocheck.targets.resolve import Access, open_target
+from reprocheck.targets.session import Session
 
 ROUNDS = 5
 """Answers lead to questions: pyvenv.cfg names a home, .pth files name directories. No further than this."""
@@ -30,16 +31,20 @@ def gather(address: Address, access: Access) -> Evidence:
 
 
 def _gathered(address: Address, access: Access, *, cached: bool) -> Evidence:
-    """In rounds."""
     with open_target(address, access, cached=cached) as session:
-        document = session.document
-        evidence = Evidence(msgspec.structs.replace(document, deep=access.deep or document.deep))
-        for _ in range(ROUNDS):
-            questions = unanswered(evidence, wants(evidence))
-            answer = session.answer(questions) if questions else None
-            if answer is None:
-                break
-            evidence.add(answer)
+        return ask(session, deep=access.deep)
+
+
+def ask(session: Session, *, deep: bool = False) -> Evidence:
+    """Ask for all that every extractor wants, in rounds; ``deep``: contents of files are compared as well."""
+    document = session.document
+    evidence = Evidence(msgspec.structs.replace(document, deep=deep or document.deep))
+    for _ in range(ROUNDS):
+        questions = unanswered(evidence, wants(evidence))
+        answer = session.answer(questions) if questions else None
+        if answer is None:
+            break
+        evidence.add(answer)
     return evidence
 
 

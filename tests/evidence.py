@@ -10,8 +10,7 @@ from typing import Any
 
 import msgspec
 
-from reprocheck.capture import ROUNDS
-from reprocheck.extractors.assemble import wants
+from reprocheck.capture import ask
 from reprocheck.model.evidence import (
     Answer,
     AnyWant,
@@ -28,7 +27,6 @@ from reprocheck.model.evidence import (
     Read,
     Record,
     Walk,
-    unanswered,
 )
 from reprocheck.model.snapshot import Header, Subject, TargetKind
 from reprocheck.probe import collect
@@ -137,13 +135,7 @@ class Tree:
 
     def evidence(self) -> Evidence:
         """All that every extractor asks for, in rounds, as a capture does it."""
-        evidence = Evidence(self.document)
-        for _ in range(ROUNDS):
-            questions = unanswered(evidence, wants(evidence))
-            if not questions:
-                break
-            evidence.add(self.answer(questions))
-        return evidence
+        return ask(self)
 
     def _moved(self, want: AnyWant) -> AnyWant | None:
         if isinstance(want, Walk):

@@ -10,6 +10,7 @@ import msgspec
 
 from reprocheck.extractors.base import Facts, Traces
 from reprocheck.extractors.configuration import configured_variables
+from reprocheck.extractors.databases import history
 from reprocheck.model.evidence import AnyWant, Evidence, Interpreter, Read
 from reprocheck.model.snapshot import Coverage, FactClass, Gap, Libc, OsRelease, System
 
@@ -18,6 +19,8 @@ VERSION = 1
 
 _FILES = ("/etc/os-release", "/usr/lib/os-release")
 """In this order (os-release(5))."""
+_OS: history.Key = ("os", "")
+"""A system has one release, as a database might have one package."""
 _MUSL = re.compile(rb"\x00(\d+\.\d+\.\d+)\x00")
 """The version that musl's loader carries and prints."""
 _MACHINES = {
@@ -100,33 +103,34 @@ def _release(raw: bytes) -> OsRelease:
 def _traces(evidence: Evidence) -> Traces:
     """Which layer first said what the release files say: they are replaced in place."""
     traces = Traces()
-    states: list[tuple[int, OsRelease | None]] = []
+    states: list[history.State] = []
     # The second one counts for as long as there was no first one.
     for path in reversed(_FILES):
         told = list(_states(path, evidence))
         if told:
-            states = [one for one in states if one[0] < told[0][0]] + told
-    there, since = os_release(evidence), None
-    for layer, release in reversed(states):
-        if release != there:
-            # What is not known may have been the same.
-            since = None if release is None else since
-            break
-        since = layer
+            states = [one for one in states if one.layer < told[0].layer] + told
+    since = history.brought(states).get(_OS)
     file = next((evidence.files[path] for path in _FILES if evidence.content(path) is not None), None)
     if file is not None and since is not None:
         traces.of(CLASS, "os", msgspec.structs.replace(file, since=since))
     return traces
 
 
-def _states(path: str, evidence: Evidence) -> Iterator[tuple[int, OsRelease | None]]:
-    """What a release file said, layer by layer; ``None``: that is not known."""
+def _states(path: str, evidence: Evidence) -> Iterator[history.State]:
+    """What a release file said, layer by layer."""
     file, raw = evidence.files.get(path), evidence.content(path)
     if file is None or raw is None or file.layer is None:
         return
     for version in file.versions:
-        yield version.layer, None if version.content is None else _release(version.content.encode("latin-1"))
-    yield file.layer, _release(raw)
+        yield _state(version.layer, None if version.content is None else version.content.encode("latin-1"))
+    yield _state(file.layer, raw)
+
+
+def _state(layer: int, raw: bytes | None) -> history.State:
+    """The one release that a file states; ``None``: it is not known what was in it."""
+    if raw is None:
+        return history.State(layer, {}, whole=False)
+    return history.State(layer, {_OS: frozenset({repr(_release(raw))})}, whole=True)
 
 
 def _libc(evidence: Evidence) -> Libc | None:

@@ -61,20 +61,14 @@ class Packaged(Records):
 
     def take(self, path, raw, told):
         """Read a list; `told` is where it is told what came of it."""
-        told.update({"deep": self.deep, "unreadable": 0, "first_unreadable": None, "checked": 0, "unverifiable": 0})
-        told.update({"modified": [], "missing": [], "unnamed": 0})
-        self.owners.append(told)
+        self.begin(told)
         judged = 0
         for where, shown, name, size, digest in self.listed(path, raw, told):
             if judged == self.rows:
                 told["problem"] = "more than %d files in all, so not compared to its end" % self.rows
                 break
             judged += 1
-            said = (told, shown, name, size, digest)
-            names = self.places.setdefault(where, {})
-            before = names.setdefault(name, said)
-            if before is not said:
-                names[name] = (before if isinstance(before, list) else [before]) + [said]
+            self.claimed(where, name, (told, shown, name, size, digest))
         self.rows -= judged
         told["rows"] = judged
 

@@ -245,10 +245,8 @@ class Records(object):
         base, info = os.path.split(os.path.normpath(os.path.dirname(path)))
         prefix = prefix_of(base)
         self.scripts.update((os.path.join(base, b"bin"), os.path.join(prefix, b"bin")))
-        told.update({"deep": self.deep, "rows": 0, "bad": 0, "first_bad": None, "outside": 0, "first_outside": None})
-        told.update({"unreadable": 0, "first_unreadable": None, "checked": 0, "unverifiable": 0})
-        told.update({"modified": [], "missing": [], "unnamed": 0})
-        self.owners.append(told)
+        self.begin(told)
+        told.update({"rows": 0, "bad": 0, "first_bad": None, "outside": 0, "first_outside": None})
         good = plain_rows(raw)
         if good is None or len(good) > self.rows:
             good = self.good_rows(raw, told)
@@ -266,12 +264,21 @@ class Records(object):
                 told["outside"] += 1
                 told["first_outside"] = told["first_outside"] or os.path.join(head, name)[:200].decode("latin-1")
             elif judged and (size or digest) and not (shown == info and name in TOLD):
-                said = (told, shown, name, size, digest)
-                names = self.places.setdefault(where, {})
-                before = names.setdefault(name, said)
-                if before is not said:
-                    names[name] = (before if isinstance(before, list) else [before]) + [said]
+                self.claimed(where, name, (told, shown, name, size, digest))
         told["rows"] = number
+
+    def begin(self, told):
+        """Nothing is known yet of what a record names."""
+        told.update({"deep": self.deep, "unreadable": 0, "first_unreadable": None, "checked": 0, "unverifiable": 0})
+        told.update({"modified": [], "missing": [], "unnamed": 0})
+        self.owners.append(told)
+
+    def claimed(self, where, name, said):
+        """Take down what a record says of a file; several may name it."""
+        names = self.places.setdefault(where, {})
+        before = names.setdefault(name, said)
+        if before is not said:
+            names[name] = (before if isinstance(before, list) else [before]) + [said]
 
     def good_rows(self, raw, told):
         """Directory, name, hash and size of each row that nothing is wrong with; the others are told here."""

@@ -67,7 +67,7 @@ class Traced:
             },
             records={path: self._edited(path, record) for path, record in told.records.items()},
             interpreters={
-                path: msgspec.structs.replace(one, **self._layers(one.real), **self._of_version(one))
+                path: msgspec.structs.replace(one, **self._of_program(one.real), **self._of_version(one))
                 for path, one in told.interpreters.items()
             },
             elf={path: self._object(one) for path, one in told.elf.items()},
@@ -76,7 +76,7 @@ class Traced:
     def _file(self, path: str, file: FileEvidence, versions: tuple[FileVersion, ...]) -> FileEvidence:
         if file.problem is not None:
             return file
-        return msgspec.structs.replace(file, **self._layers(path), **self._change(path), versions=versions)
+        return msgspec.structs.replace(file, **self._written(path), versions=versions)
 
     def _edited(self, path: str, record: RecordEvidence) -> RecordEvidence:
         """The highest layer that changed one of the modified files, or took a missing one away."""
@@ -115,7 +115,11 @@ class Traced:
     def _object(self, one: ElfEvidence) -> ElfEvidence:
         if not one.real:
             return one
-        return msgspec.structs.replace(one, **self._layers(one.real), **self._change(one.real))
+        return msgspec.structs.replace(one, **self._written(one.real))
+
+    def _of_program(self, real: str) -> dict[str, int]:
+        place = self._place(real)
+        return {} if place is None else self._layers(real, place)
 
     def _of_version(self, one: InterpreterEvidence) -> dict[str, int]:
         """The layers of the file that told the version; one that was replaced by another of this version counts on."""
@@ -132,13 +136,14 @@ class Traced:
             since = earlier.layer
         return {"version_layer": place.layer, "version_since": since}
 
-    def _layers(self, path: str) -> dict[str, int]:
-        place = self._place(path)
-        return {} if place is None else {"layer": place.layer, "since": self._tree.since(path.encode("latin-1"))}
+    def _layers(self, path: str, place: Place) -> dict[str, int]:
+        return {"layer": place.layer, "since": self._tree.since(path.encode("latin-1"))}
 
-    def _change(self, path: str) -> dict[str, int]:
+    def _written(self, path: str) -> dict[str, int]:
         place = self._place(path)
-        return {} if place is None else {"changed": self._tree.changed(place), "mtime": place.entry.mtime}
+        if place is None:
+            return {}
+        return {**self._layers(path, place), "changed": self._tree.changed(place), "mtime": place.entry.mtime}
 
     def _place(self, path: str) -> Place | None:
         """Where a path leads; ``None`` where what a layer has there is not what is seen."""
@@ -179,7 +184,8 @@ class Traced:
 
     def _below(self, path: str) -> Iterator[Place]:
         """Where a file was in lower layers, the highest first, as far down as it was there without a break."""
-        layer = self._layers(path).get("layer", 0)
+        place = self._place(path)
+        layer = 0 if place is None else place.layer
         while layer > 0:
             try:
                 place = self._tree.find(path.encode("latin-1"), before=layer)

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from reprocheck.capture import ROUNDS
+from reprocheck.capture import ask
 from reprocheck.extractors import conda, os_packages, system
-from reprocheck.extractors.assemble import assemble, wants
+from reprocheck.extractors.assemble import assemble
 from reprocheck.extractors.base import Traces
 from reprocheck.extractors.databases import history
 from reprocheck.extractors.databases.history import Key, State
@@ -23,7 +23,7 @@ from reprocheck.layers.entry import Entry
 from reprocheck.layers.tar_layer import PlainLayer
 from reprocheck.layers.tree import Tree
 from reprocheck.model import snapshot
-from reprocheck.model.evidence import Document, EngineFacts, Evidence, unanswered
+from reprocheck.model.evidence import Document, EngineFacts, Evidence
 from reprocheck.model.snapshot import Layer, Subject, TargetKind
 from reprocheck.targets import traced
 from reprocheck.targets.static import StaticSession
@@ -55,15 +55,7 @@ def evidence(
     """What the static route tells of an image."""
     tree = Tree([one if isinstance(one, PlainLayer) else layer(one) for one in layers])
     document = Document(header=HEADER, subject=Subject(kind=kind, name="test"), engine=engine, deep=deep)
-    session = Traced(StaticSession(document, tree), tree)
-    found = Evidence(document)
-    for _ in range(ROUNDS):
-        questions = unanswered(found, wants(found))
-        answer = session.answer(questions) if questions else None
-        if answer is None:
-            break
-        found.add(answer)
-    return found
+    return ask(Traced(StaticSession(document, tree), tree))
 
 
 def told(*layers: Files | PlainLayer) -> tuple[dict[str, int], dict[str, int]]:

@@ -23,6 +23,7 @@ from reprocheck.model.snapshot import Package, Snapshot
 from reprocheck.targets.address import Address
 from reprocheck.targets.resolve import Access
 from tests.integration.running import Bench, Ran, put
+from tests.integration.tools import installed
 from tests.integration.ways import Ways, every_way, snapshots, unlayered
 from tests.interpreters import MINORS, debian_python, python
 
@@ -202,13 +203,8 @@ def test_pip_in_place(minor: int, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def uv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """uv, from an index; the test is skipped where there is none."""
-    folder = tmp_path_factory.mktemp("uv")
-    command: list[str | Path] = [sys.executable, "-m", "pip", "install", "--quiet", "--target", folder, "uv"]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ran.returncode:
-        pytest.skip(f"uv can't be installed ({ran.stderr.strip().splitlines()[-1:]})")
-    return folder / "bin/uv"
+    """uv, from an index."""
+    return installed("uv", tmp_path_factory.mktemp("uv")) / "bin/uv"
 
 
 @pytest.mark.parametrize("mode", ["clone", "copy", "hardlink", "symlink"])

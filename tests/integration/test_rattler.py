@@ -20,6 +20,7 @@ from reprocheck.capture import capture
 from reprocheck.model.snapshot import Files
 from reprocheck.targets.address import Address
 from reprocheck.targets.resolve import Access
+from tests.integration.tools import installed
 
 PLACEHOLDER = b"/placeholder" * 20
 """Longer than the prefix, as conda's are: the rest is filled with NUL bytes."""
@@ -38,13 +39,8 @@ asyncio.run(install(*sys.argv[1:]))
 
 @pytest.fixture(scope="module")
 def rattler(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where py-rattler is, from an index; the test is skipped where there is none."""
-    folder = tmp_path_factory.mktemp("rattler")
-    command: list[str | Path] = [sys.executable, "-m", "pip", "install", "--quiet", "--target", folder, "py-rattler"]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ran.returncode:
-        pytest.skip(f"py-rattler can't be installed ({ran.stderr.strip().splitlines()[-1:]})")
-    return folder
+    """Where py-rattler is, from an index."""
+    return installed("py-rattler", tmp_path_factory.mktemp("rattler"))
 
 
 def package(
