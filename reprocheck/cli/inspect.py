@@ -26,7 +26,6 @@ _FORMATS = ("text", "json")
 def capture(target: str, output: str | None, evidence: str | None, format_: str, access: Access) -> None:
     """Read the facts of TARGET; a summary, unless -o or --format json ask for the snapshot."""
     from reprocheck.capture import capture, collect
-    from reprocheck.formats.capture import render
     from reprocheck.model import codec
     from reprocheck.output import write_output
     from reprocheck.targets.resolve import resolve
@@ -42,6 +41,8 @@ def capture(target: str, output: str | None, evidence: str | None, format_: str,
     elif format_ == "json":
         write_output("-", codec.encode_json(snapshot))
     elif evidence != "-":
+        from reprocheck.formats.capture import render
+
         write_output("-", render(snapshot, width=width(), color=color()).encode())
 
 

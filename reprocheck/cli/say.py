@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 
 import click
@@ -20,6 +19,8 @@ def say(message: str) -> None:
 
 def width() -> int:
     """Columns of the terminal; 100 where there is none."""
+    import shutil
+
     return max(_NARROWEST, shutil.get_terminal_size((100, 24)).columns)
 
 

@@ -16,13 +16,12 @@ from reprocheck.errors import TargetError
 from reprocheck.layers.tree import Tree
 from reprocheck.model.evidence import Document
 from reprocheck.model.snapshot import Subject
-from reprocheck.targets import probe
 from reprocheck.targets.address import Address
 from reprocheck.targets.archive_endpoint import ArchiveSession
 from reprocheck.targets.configuration import variable
 from reprocheck.targets.engine import Engine
 from reprocheck.targets.exec import ExecSession
-from reprocheck.targets.session import Session, header, routed
+from reprocheck.targets.session import SECONDS, Session, header, routed
 from reprocheck.targets.static import StaticSession
 from reprocheck.targets.storage import Unreadable, open_storage, refused
 from reprocheck.targets.traced import Traced
@@ -33,7 +32,7 @@ _SETTLED = 10.0
 
 @contextmanager
 def open_container(
-    address: Address, engine: Engine, *, route: str | None = None, no_exec: bool = False, seconds: float = probe.SECONDS
+    address: Address, engine: Engine, *, route: str | None = None, no_exec: bool = False, seconds: float = SECONDS
 ) -> Iterator[Session]:
     """Look at the container's state and choose the route: exec where it runs, else its storage, else single files.
 

@@ -7,19 +7,14 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from reprocheck.errors import TargetError
-from reprocheck.layers.cache import LayerCache
 from reprocheck.model.evidence import Document
 from reprocheck.model.snapshot import Subject
-from reprocheck.targets import probe
 from reprocheck.targets.address import Address
-from reprocheck.targets.cached import CachedSession
 from reprocheck.targets.configuration import variable
 from reprocheck.targets.engine import Engine
-from reprocheck.targets.save import open_saved
-from reprocheck.targets.session import Session, header, routed
+from reprocheck.targets.session import SECONDS, Session, header, routed
 from reprocheck.targets.static import StaticSession
 from reprocheck.targets.storage import Unreadable, open_storage, refused
-from reprocheck.targets.throw_away import ThrowAwaySession
 from reprocheck.targets.traced import Traced
 
 
@@ -30,8 +25,8 @@ def open_image(
     *,
     route: str | None = None,
     no_exec: bool = False,
-    cache: LayerCache | None = None,
-    seconds: float = probe.SECONDS,
+    cached: bool = True,
+    seconds: float = SECONDS,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Session]:
     """Find the image and choose the route: the engine's storage, the layer cache, a throw-away container, the stream.
@@ -52,16 +47,20 @@ def open_image(
         if route in {None, "storage"}:
             read = _from_storage(document, engine, inspected, stack, home=home, asked=route is not None)
         if read is None and route in {None, "cache"}:
-            read = _from_cache(document, inspected, cache, home=home, asked=route is not None)
+            read = _from_cache(document, inspected, cached=cached, home=home, asked=route is not None)
         if read is not None:
             yield read
             return
         if no_exec and route == "container":
             raise TargetError(f"{address}: can't be read in a container: nothing of it may be run; leave out --route")
         if no_exec or route == "save":
+            from reprocheck.targets.save import open_saved
+
             tell(f"{address}: the engine sends {_worded(inspected['Size'])}, all of which is read")
             yield stack.enter_context(open_saved(document, engine, user=facts.user, home=home))
         else:
+            from reprocheck.targets.throw_away import ThrowAwaySession
+
             yield stack.enter_context(ThrowAwaySession.open(document, engine, inspected["Id"], seconds))
 
 
@@ -85,12 +84,15 @@ def _from_storage(
 
 
 def _from_cache(
-    document: Document, inspected: Mapping[str, Any], cache: LayerCache | None, *, home: str | None, asked: bool
+    document: Document, inspected: Mapping[str, Any], *, cached: bool, home: str | None, asked: bool
 ) -> Session | None:
+    from reprocheck.layers.cache import LayerCache, directory
+    from reprocheck.targets.cached import CachedSession
+
     try:
-        if cache is None:
+        if not cached:
             raise Unreadable("it serves neither --deep nor --no-verify")  # noqa: TRY301
-        return CachedSession.open(document, inspected, cache, home=home)
+        return CachedSession.open(document, inspected, LayerCache(directory()), home=home)
     except Unreadable as reason:
         if asked:
             target = document.header.target

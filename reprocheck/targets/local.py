@@ -19,7 +19,7 @@ from reprocheck.model.snapshot import Subject, TargetKind
 from reprocheck.model.text import printable
 from reprocheck.targets import probe
 from reprocheck.targets.address import Address
-from reprocheck.targets.session import header
+from reprocheck.targets.session import SECONDS, header
 
 _SEND_SECONDS = 10.0
 _LAST_WORDS = 1 << 16
@@ -107,7 +107,7 @@ def open_interpreter(
     address: Address,
     *,
     named: Path | None = None,
-    seconds: float = probe.SECONDS,
+    seconds: float = SECONDS,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[InterpreterSession]:
     """Start the probe in the interpreter that the address names (``host:``: the active one, or ``named``).

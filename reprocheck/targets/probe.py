@@ -23,9 +23,8 @@ import msgspec
 
 from reprocheck.errors import TargetError
 from reprocheck.model.evidence import Answer, AnyWant
+from reprocheck.targets.session import SECONDS
 
-SECONDS = 60.0
-"""How long one round of wants may take."""
 NOISE_LIMIT = 4 << 20
 """Bytes that a target may print beside its answers."""
 FRAME_LIMIT = 64 << 20

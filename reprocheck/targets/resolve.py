@@ -14,10 +14,8 @@ from typing import TYPE_CHECKING
 from reprocheck.errors import DataError, EngineError, TargetError, UsageError
 from reprocheck.model import codec
 from reprocheck.targets import address as addresses
-from reprocheck.targets import probe
 from reprocheck.targets.address import Address, Kind
-from reprocheck.targets.saved import SavedSession, is_evidence, load_evidence
-from reprocheck.targets.session import Session
+from reprocheck.targets.session import SECONDS, Session
 
 if TYPE_CHECKING:
     from reprocheck.targets.engine import Engine
@@ -32,7 +30,7 @@ class Access:
     engine_address: str | None = None
     python: Path | None = None
     """The interpreter that ``host:`` shall mean."""
-    seconds: float = probe.SECONDS
+    seconds: float = SECONDS
     route: str | None = None
     """The one route to take; ``None``: the first that this machine lets a target be read by."""
     platform: str | None = None
@@ -137,6 +135,8 @@ def _from_path(path: Path) -> Address:
         return Address("python", str(path))
     if stat.S_ISREG(facts.st_mode) and _looks_like_archive(path):
         return Address("archive", str(path))
+    from reprocheck.targets.saved import is_evidence
+
     raw = codec.read_file(path)
     if is_evidence(raw):
         return Address("evidence", str(path))
@@ -212,7 +212,6 @@ def open_target(address: Address, access: Access, *, cached: bool = True) -> Ite
             ) as session:
                 yield session
         case "image":
-            from reprocheck.layers.cache import LayerCache, directory
             from reprocheck.targets.image import open_image
 
             with open_image(
@@ -220,7 +219,7 @@ def open_target(address: Address, access: Access, *, cached: bool = True) -> Ite
                 access.engine(),
                 route=access.route,
                 no_exec=access.no_exec,
-                cache=LayerCache(directory()) if cached and not access.deep and not access.no_verify else None,
+                cached=cached and not access.deep and not access.no_verify,
                 seconds=access.seconds,
                 tell=access.tell,
             ) as image:
@@ -247,6 +246,8 @@ def open_target(address: Address, access: Access, *, cached: bool = True) -> Ite
             ) as interpreter:
                 yield interpreter
         case "evidence":
+            from reprocheck.targets.saved import SavedSession, load_evidence
+
             yield SavedSession(load_evidence(Path(address.value)))
         case "snapshot":
             raise DataError(f"{address}: a snapshot holds facts, not evidence")

@@ -12,6 +12,9 @@ from reprocheck import __version__
 from reprocheck.model.evidence import Answer, AnyWant, Document
 from reprocheck.model.snapshot import Header
 
+SECONDS = 60.0
+"""How long one round of wants may take."""
+
 
 class Session(Protocol):
     """A way into one target; used in rounds, since answers lead to questions."""

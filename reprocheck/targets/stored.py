@@ -21,7 +21,7 @@ from reprocheck.layers.tar_layer import PlainLayer, StreamedLayer
 from reprocheck.layers.tree import Tree
 from reprocheck.model.evidence import Document, EngineFacts, LayerProblem
 from reprocheck.model.snapshot import DigestsChecked, Layer, Subject
-from reprocheck.targets import harmless, kept
+from reprocheck.targets import kept
 from reprocheck.targets.address import Address, chosen
 from reprocheck.targets.configuration import settings, variable
 from reprocheck.targets.session import Session, header
@@ -131,6 +131,8 @@ def _opened_layer(stored: Stored, cache: LayerCache | None, *, deep: bool) -> Pl
 
 def keep(image: Image, layers: Sequence[TreeLayer], cache: LayerCache, *, deep: bool = False) -> None:
     """Keep what was read of layers that came by, by the digest that was compared with their bytes or taken of them."""
+    from reprocheck.targets import harmless
+
     for stored, layer in zip(image.layers, layers, strict=True):
         digest = stored.hashed
         if digest is None and isinstance(layer, StreamedLayer) and layer.passes:

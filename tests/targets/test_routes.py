@@ -13,7 +13,7 @@ import pytest
 from reprocheck.errors import TargetError, UsageError
 from reprocheck.layers.cache import LayerCache, directory
 from reprocheck.model.evidence import EngineFacts, Read
-from reprocheck.targets import container, image
+from reprocheck.targets import container, save, throw_away
 from reprocheck.targets.address import Address
 from reprocheck.targets.resolve import Access, open_target
 from tests.evidence import plant
@@ -43,8 +43,8 @@ def access(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         taken.append("archive")
         return SimpleNamespace(document=document, answer=lambda _wants: None)
 
-    monkeypatch.setattr(image, "ThrowAwaySession", session("container"))
-    monkeypatch.setattr(image, "open_saved", session("save").open)
+    monkeypatch.setattr(throw_away, "ThrowAwaySession", session("container"))
+    monkeypatch.setattr(save, "open_saved", session("save").open)
     monkeypatch.setattr(container, "ExecSession", session("exec"))
     monkeypatch.setattr(container, "ArchiveSession", single)
 
