@@ -168,7 +168,9 @@ class LayerCache:
             total += size
             if total > self._limit:
                 connection.execute("delete from layers where digest = ?", (digest,))
-                connection.execute("delete from names where digest = ?", (digest,))
+        # Those of damaged layers, which were taken out when they were loaded, go as well.
+        connection.execute("delete from uses where digest not in (select digest from layers)")
+        connection.execute("delete from names where digest not in (select digest from layers)")
 
 
 def _narrow(path: Path, mode: int) -> None:

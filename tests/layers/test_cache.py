@@ -319,6 +319,19 @@ def test_it_does_not_grow_beyond_its_limit(tmp_path: Path) -> None:
     assert (tmp_path / NAME).stat().st_size < 400_000
 
 
+def test_nothing_is_kept_of_a_layer_that_went(tmp_path: Path) -> None:
+    layers = LayerCache(tmp_path, limit=200_000)
+    for number in range(20):
+        layers.store(digest(number), an_index(number), {0: os.urandom(40_000)}, diff_id=digest(1000 + number))
+    with closing(sqlite3.connect(tmp_path / NAME)) as connection:
+        there, uses, names = (
+            {one for (one,) in connection.execute(f"select digest from {table}")}
+            for table in ("layers", "uses", "names")
+        )
+    assert len(there) == 4
+    assert uses == names == there
+
+
 # Several at once, and killed.
 
 _WRITER = """
