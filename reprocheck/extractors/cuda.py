@@ -100,6 +100,7 @@ def wants(evidence: Evidence) -> Iterator[AnyWant]:
     found = copies(evidence)
     if not found:
         return
+    yield from (Elf(at=literal(copy.name), changed=True) for copy in found if _is_unsure(copy))
     for copy in found:
         yield from (Read(at=literal(path), limit=_SMALL) for path in (*_headers(copy), *_version_files(copy)))
     for part in _DPKG_LISTS:
@@ -129,11 +130,18 @@ def unread(evidence: Evidence) -> Iterator[Gap | Note]:
             yield Gap(what="accelerator.cuda", where=shown(path), reason=in_words(told.problem))
 
 
-def _of_version(copy: Copy) -> ElfEvidence:
-    """The file, there since the layer that brought its version: under one name there may have been another."""
+def _is_unsure(copy: Copy) -> bool:
+    """Whether several layers wrote the file and its name does not tell the version: it may have been another."""
+    return copy.told.since != copy.told.layer and not _is_exact(_version_in(posixpath.basename(copy.path)))
+
+
+def _of_version(copy: Copy) -> ElfEvidence | None:
+    """The file, there since the layer that brought its version; ``None``: it is not known which did."""
     told = copy.told
-    if told.since is None or told.changed is None or _is_exact(_version_in(posixpath.basename(copy.path))):
+    if not _is_unsure(copy):
         return told
+    if told.since is None or told.changed is None:
+        return None
     return msgspec.structs.replace(told, since=max(told.since, told.changed))
 
 

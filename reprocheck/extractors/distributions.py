@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from reprocheck import redact
 from reprocheck.extractors import integrity, metadata, zipped
 from reprocheck.extractors.base import in_words
-from reprocheck.model.evidence import AnyWant, Evidence, FileEvidence, List, Read, Record, shown
+from reprocheck.model.evidence import AnyWant, Evidence, FileEvidence, List, Read, Record, literal, shown
 from reprocheck.model.snapshot import Files
 
 _HEADER_LIMIT = 1 << 20
@@ -124,17 +124,51 @@ def read_archive(path: str, raw: bytes) -> list[Distribution]:
 
 
 def metadata_file(one: Distribution, evidence: Evidence) -> FileEvidence | None:
-    """The file that states a distribution's name and version, there since the layer that first brought this version."""
-    stem = posixpath.basename(one.metadata_path).rpartition(".")[0]
+    """The file that states a distribution's name and version, there since the layer that first brought this version.
+
+    ``None``: there is no such file, or it is not known which layer that was.
+    """
     for path in (f"{one.metadata_path}/METADATA", f"{one.metadata_path}/PKG-INFO", one.metadata_path):
         file = evidence.files.get(path)
-        if file is not None and file.problem is None:
-            same = metadata.name_from_directory(shown(stem))[1] == one.version
-            # One that was edited in place may have stated another version before.
-            if same or file.since is None or file.changed is None:
-                return file
-            return msgspec.structs.replace(file, since=max(file.since, file.changed))
+        if file is None or file.problem is not None:
+            continue
+        if file.layer == file.since or _is_in_name(one.version, one.metadata_path):
+            return file
+        since = _stated_since(one.version, file)
+        return None if since is None else msgspec.structs.replace(file, since=since)
     return None
+
+
+def written_again(evidence: Evidence) -> Iterator[Read]:
+    """What to ask of files that several layers wrote and whose version no name tells: it may have been another."""
+    for path, file in evidence.files.items():
+        if file.layer == file.since or file.content is None:
+            continue
+        above, _, name = path.rpartition("/")
+        holder = above if name in {"METADATA", "PKG-INFO"} else path
+        if not holder.lower().endswith((".dist-info", ".egg-info", "/egg-info")):
+            continue
+        version = metadata.parse_metadata(file.content.encode("latin-1")).version
+        if version is not None and not _is_in_name(version, holder):
+            yield Read(at=literal(path), part="header", limit=_HEADER_LIMIT, versions=True)
+
+
+def _is_in_name(version: str, metadata_path: str) -> bool:
+    above, _, name = metadata_path.rpartition("/")
+    stem = (posixpath.basename(above) if name == "EGG-INFO" else name).rpartition(".")[0]
+    return metadata.name_from_directory(shown(stem))[1] == version
+
+
+def _stated_since(version: str, file: FileEvidence) -> int | None:
+    """The layer from which on a file stated a version; ``None``: what it stated before can't be told."""
+    since = file.layer if file.versions else None
+    for earlier in reversed(file.versions):
+        if earlier.content is None:
+            return None
+        if metadata.parse_metadata(earlier.content.encode("latin-1")).version != version:
+            break
+        since = earlier.layer
+    return since
 
 
 def removed(directory: str, evidence: Evidence) -> Iterator[tuple[str, int]]:

@@ -57,6 +57,7 @@ def wants(evidence: Evidence) -> Sequence[AnyWant]:
         Interpreter(at="@python"),
         Read(at="@venv", limit=_CONFIG_LIMIT),
         *distributions.wants("@site", deep=evidence.document.deep),
+        *distributions.written_again(evidence),
         *conda.wants(evidence),
         # So that a directory that is not there is known not to be, without another round.
         *(List(at=at) for at in _LIBRARIES),

@@ -9,6 +9,9 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from hashlib import sha256
+from itertools import takewhile
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -187,18 +190,34 @@ class Tree:
         except OSError:
             return False
 
-    def changed(self, place: Place) -> int:
-        """The layer that gave an entry its size and its time of change, which whoever changes its mode leaves alone."""
-        changed = place.layer
-        for one in self.before(place):
-            if (one.entry.size, one.entry.mtime, one.entry.link) != (
-                place.entry.size,
-                place.entry.mtime,
-                place.entry.link,
-            ):
-                break
-            changed = one.layer
-        return changed
+    def changed(self, places: Sequence[Place]) -> list[int | None]:
+        """The layer that gave each its contents; ``None``: they can't be read where they have to be compared.
+
+        Who writes the same again, or changes mode, owner or time alone, changes nothing. Contents are compared where
+        several layers have a file of one size: one pass for each streamed layer.
+
+        Raises:
+            OSError: a layer's part of a directory can't be read.
+        """
+        stacks = [[place, *takewhile(partial(_may_equal, place), self.before(place))] for place in places]
+        files = [one for stack in stacks if len(stack) > 1 for one in stack if one.entry.type == "file"]
+        digests = self._digests(files)
+        return [_lowest_equal(stack, digests) for stack in stacks]
+
+    def _digests(self, places: Sequence[Place]) -> dict[Place, bytes]:
+        """SHA-256 of each file that can be read as a whole."""
+        digests, sizes = [sha256() for _ in places], [0] * len(places)
+        try:
+            for position, piece in self.contents(places):
+                digests[position].update(piece)
+                sizes[position] += len(piece)
+        except OSError:
+            return {}
+        return {
+            place: digest.digest()
+            for place, digest, size in zip(places, digests, sizes, strict=True)
+            if size == place.entry.size
+        }
 
     def before(self, place: Place) -> Iterator[Place]:
         """What stood in a place, of its type, without a break; the highest layer first."""
@@ -316,6 +335,25 @@ class Tree:
         for path in reversed(unknown):
             known = self._histories[path] = known.below(path.rpartition(b"/")[2])
         return known
+
+
+def _may_equal(one: Place, other: Place) -> bool:
+    return (one.entry.size, one.entry.link) == (other.entry.size, other.entry.link)
+
+
+def _lowest_equal(stack: Sequence[Place], digests: Mapping[Place, bytes]) -> int | None:
+    """The layer down to which entries of one type and size, the highest first, are equal."""
+    highest, *lower = stack
+    layer = highest.layer
+    for one in lower:
+        if one.entry.type == "file":
+            digest = digests.get(one)
+            if digest is None or highest not in digests:
+                return None
+            if digest != digests[highest]:
+                break
+        layer = one.layer
+    return layer
 
 
 def _steps(path: bytes) -> list[bytes]:

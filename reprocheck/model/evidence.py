@@ -118,6 +118,8 @@ class Elf(Want, frozen=True, kw_only=True):
 
     at: str
     """As in :class:`List`."""
+    changed: bool = False
+    """Which layer gave it its contents too, where layers can be told apart; ``at`` matches one path."""
 
 
 AnyWant = Walk | Find | List | Read | Record | Elf | Interpreter | Process | Command
@@ -147,8 +149,6 @@ class FileEvidence(Struct, frozen=True, kw_only=True):
     """Position of the layer that last wrote it; ``None`` where layers can't be told apart."""
     since: int | None = None
     """Position of the layer from which on it was there without a break."""
-    changed: int | None = None
-    """Position of the layer that gave it its size and its time: who only changes its mode or owner writes it again."""
     mtime: int | None = None
     """When it was last written, seconds since the epoch, where its layer is known."""
     versions: tuple[FileVersion, ...] = ()
@@ -242,7 +242,8 @@ class ElfEvidence(Struct, frozen=True, kw_only=True):
     since: int | None = None
     """As in :class:`FileEvidence`."""
     changed: int | None = None
-    """As in :class:`FileEvidence`."""
+    """Position of the layer that gave it its contents, where that was asked for and can be told: who writes the same
+    again changes nothing."""
     mtime: int | None = None
     """As in :class:`FileEvidence`."""
     bits: int | None = None
@@ -484,6 +485,8 @@ def shown(path: str) -> str:
 
 def literal(path: str) -> str:
     """A path as a pattern that matches it alone."""
+    if not any(mark in path for mark in "*?["):
+        return path
     return "".join(f"[{mark}]" if mark in "*?[" else mark for mark in path)
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from hashlib import sha256
 
 import msgspec
 
@@ -14,12 +13,14 @@ from reprocheck.model.evidence import (
     Answer,
     AnyWant,
     Document,
+    Elf,
     ElfEvidence,
     FileEvidence,
     FileVersion,
     InterpreterEvidence,
     Read,
     RecordEvidence,
+    literal,
 )
 from reprocheck.probe import collect
 from reprocheck.targets.interpreter_files import tells
@@ -54,8 +55,13 @@ class Traced:
         told = self._session.answer(wants)
         if told is None:
             return None
-        versioned = {want.at: want.limit for want in wants if isinstance(want, Read) and want.versions}
-        versions = self._versions({path: limit for path, limit in versioned.items() if path in told.files})
+        limits = {want.at: want.limit for want in wants if isinstance(want, Read) and want.versions}
+        versioned = ((path, limits.get(literal(path))) for path in (told.files if limits else ()))
+        versions = self._versions({path: limit for path, limit in versioned if limit is not None})
+        compared = {want.at for want in wants if isinstance(want, Elf) and want.changed}
+        objects = {one.real for path, one in told.elf.items() if one.real and literal(path) in compared}
+        edited = (name for path, record in told.records.items() for name in _named(path, record.modified))
+        changed = self._changed(objects.union(edited))
         return msgspec.structs.replace(
             told,
             files={path: self._file(path, file, versions.get(path, ())) for path, file in told.files.items()},
@@ -65,12 +71,12 @@ class Traced:
                 else listing
                 for path, listing in told.listings.items()
             },
-            records={path: self._edited(path, record) for path, record in told.records.items()},
+            records={path: self._edited(path, record, changed) for path, record in told.records.items()},
             interpreters={
                 path: msgspec.structs.replace(one, **self._of_program(one.real), **self._of_version(one))
                 for path, one in told.interpreters.items()
             },
-            elf={path: self._object(one) for path, one in told.elf.items()},
+            elf={path: self._object(one, changed) for path, one in told.elf.items()},
         )
 
     def _file(self, path: str, file: FileEvidence, versions: tuple[FileVersion, ...]) -> FileEvidence:
@@ -78,44 +84,28 @@ class Traced:
             return file
         return msgspec.structs.replace(file, **self._written(path), versions=versions)
 
-    def _edited(self, path: str, record: RecordEvidence) -> RecordEvidence:
+    def _edited(self, path: str, record: RecordEvidence, changed: Mapping[str, int | None]) -> RecordEvidence:
         """The highest layer that changed one of the modified files, or took a missing one away."""
-        base = posixpath.dirname(posixpath.dirname(path))
-        layers = [self._modified(posixpath.join(base, name)) for name in record.modified]
-        layers += [self._taken(posixpath.join(base, name)) for name in record.missing]
-        return msgspec.structs.replace(record, layer=max((one for one in layers if one is not None), default=None))
+        modified = [changed[name] for name in _named(path, record.modified)]
+        taken = [self._taken(name) for name in _named(path, record.missing)]
+        known = [layer for layer in (*modified, *taken) if layer is not None]
+        # One of which it is not known may have been changed last.
+        return msgspec.structs.replace(record, layer=None if None in modified else max(known, default=None))
 
-    def _modified(self, path: str) -> int | None:
-        """The layer that gave a file its contents."""
-        place = self._place(path)
-        if place is None:
-            return None
-        changed = self._tree.changed(place)
-        # Of one size and time need not be the same: a build may give all its files one time.
-        alike = [place, *(one for one in self._tree.before(place) if one.layer >= changed)]
-        if len(alike) == 1:
-            return changed
-        digests = [sha256() for _ in alike]
-        try:
-            for position, piece in self._tree.contents(alike):
-                digests[position].update(piece)
-        except OSError:
-            return None
-        for one, digest in zip(alike, digests, strict=True):
-            if digest.digest() != digests[0].digest():
-                break
-            changed = one.layer
-        return changed
+    def _changed(self, paths: Collection[str]) -> dict[str, int | None]:
+        """The layer that gave each file its contents, as far as that can be told."""
+        places = {path: place for path in paths if (place := self._place(path)) is not None}
+        return {**dict.fromkeys(paths), **dict(zip(places, self._tree.changed(list(places.values())), strict=True))}
 
     def _taken(self, path: str) -> int | None:
         """The layer that took a file away, or a directory above it."""
         above, _, name = path.rpartition("/")
         return self._removed(above).get(name)
 
-    def _object(self, one: ElfEvidence) -> ElfEvidence:
+    def _object(self, one: ElfEvidence, changed: Mapping[str, int | None]) -> ElfEvidence:
         if not one.real:
             return one
-        return msgspec.structs.replace(one, **self._written(one.real))
+        return msgspec.structs.replace(one, **self._written(one.real), changed=changed.get(one.real))
 
     def _of_program(self, real: str) -> dict[str, int]:
         place = self._place(real)
@@ -143,7 +133,7 @@ class Traced:
         place = self._place(path)
         if place is None:
             return {}
-        return {**self._layers(path, place), "changed": self._tree.changed(place), "mtime": place.entry.mtime}
+        return {**self._layers(path, place), "mtime": place.entry.mtime}
 
     def _place(self, path: str) -> Place | None:
         """Where a path leads; ``None`` where what a layer has there is not what is seen."""
@@ -200,3 +190,9 @@ class Traced:
         except OSError:
             return None
         return raw.decode("latin-1")
+
+
+def _named(record: str, names: Sequence[str]) -> list[str]:
+    """Paths of files that a record names."""
+    base = posixpath.dirname(posixpath.dirname(record))
+    return [posixpath.join(base, name) for name in names]

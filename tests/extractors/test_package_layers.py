@@ -11,7 +11,7 @@ from reprocheck.model.snapshot import Provenance
 from tests.elf import shared_object
 from tests.extractors.test_os_package_layers import evidence
 from tests.faults.made import BASE, SITE, distribution
-from tests.layers.archives import Memory, directory, file, header, link, padded, plain
+from tests.layers.archives import Memory, directory, file, header, link, padded, pax, plain
 
 ENGINE = EngineFacts(image_id="sha256:0", platform="linux/amd64", variables={"PATH": "/usr/local/bin"})
 LIB, _, PACKAGES = SITE.rpartition(b"/")
@@ -163,6 +163,49 @@ def test_a_library_of_another_version_in_the_same_file() -> None:
     for name, layer in (("libcudnn.so.8", 2), ("libcudnn.so.8.9.2", 1)):
         provenance = told(library(name, 0), library(name, 64), library(name, 64, mode=0o700))
         assert provenance.authors["accelerator"] == {f"cudnn /usr/lib/{name}": layer}
+
+
+def test_a_library_is_of_the_layer_that_gave_it_its_contents() -> None:
+    def library(tail: bytes, mtime: int = 1_700_000_000, size: int | None = None) -> PlainLayer:
+        contents = shared_object(soname="libcudnn.so.8") + tail
+        stated = len(contents) if size is None else size
+        return plain(header(b"usr/lib/libcudnn.so.8", size=stated, mtime=mtime) + padded(contents))
+
+    def author(*layers: PlainLayer) -> int | None:
+        return told(*layers).authors.get("accelerator", {}).get("cudnn /usr/lib/libcudnn.so.8")
+
+    one, other, touched = library(b"1"), library(b"2"), library(b"1", 1_800_000_000)
+    assert author(one, touched) == 1, "the same bytes at another time"
+    assert author(one, other) == 2, "other bytes of the same size and time"
+    assert author(one, other, one, touched) == 3
+    assert author(library(b"22"), one, touched) == 2
+    sparse = {f"GNU.sparse.{key}": value for key, value in {"major": b"1", "minor": b"0"}.items()}
+    size = len(shared_object(soname="libcudnn.so.8")) + 1
+    sparse |= {"GNU.sparse.name": b"usr/lib/libcudnn.so.8", "GNU.sparse.realsize": b"%d" % size}
+    unread = plain(pax(sparse) + header(b"usr/lib/sparse", size=512) + bytes(512))
+    assert author(unread, one) is None, "it may have been the same"
+    assert author(unread, library(b"33")) == 2
+    assert author(unread, other, one) == 3
+
+
+def test_metadata_whose_directory_does_not_tell_the_version() -> None:
+    def metadata(version: str, rest: str = "", mtime: int = 1_700_000_000, name: str = "METADATA") -> PlainLayer:
+        contents = f"Name: odd\nVersion: {version}\n{rest}".encode()
+        path = SITE + f"/odd.dist-info/{name}".encode() if name == "METADATA" else SITE + name.encode()
+        return plain(header(path, size=len(contents), mtime=mtime) + padded(contents))
+
+    def author(*layers: PlainLayer) -> int | None:
+        return told(*layers).authors["/usr/local"].get("odd")
+
+    one, other = metadata("1.0"), metadata("2.0")
+    assert author(one, metadata("1.0", mtime=1_800_000_000)) == 1, "the same bytes at another time"
+    assert author(one, other) == 2, "other bytes of the same size and time"
+    assert author(one, other, metadata("2.0", "Summary: more\n"), one, metadata("1.0", "Summary: less\n")) == 4
+    assert author(metadata("1.0", "x" * (1 << 20)), one) is None, "too long to be read: it may have said the same"
+    for path in ("/odd.egg-info/PKG-INFO", "/odd.egg-info"):
+        assert author(metadata("1.0", name=path), metadata("2.0", name=path), metadata("2.0", "\n", name=path)) == 2
+    named = [metadata(version, name="/odd-2.0.dist-info/METADATA") for version in ("2.0", "2.0")]
+    assert author(*named) == 1
 
 
 def test_a_changed_mode_brings_nothing() -> None:

@@ -51,7 +51,10 @@ def place_and_type(tree: Tree, path: bytes, *, follow: bool = True) -> object:
 
 def contents(tree: Tree, path: bytes) -> object:
     place = found(tree, path, follow=False)
-    return place and (place.path, place.entry.type, place.entry.size, place.entry.mtime, place.entry.link)
+    if place is None:
+        return None
+    read = tree.read(place, 0, place.entry.size) if place.entry.type == "file" else b""
+    return place.path, place.entry.type, place.entry.link, read
 
 
 def found(tree: Tree, path: bytes, *, follow: bool) -> Place | None:
@@ -80,7 +83,7 @@ def test_who_wrote_and_removed_what() -> None:
             since = run(heights, partial(place_and_type, path=path))
             assert tree.since(path) == since, (seed, path)
             changed = run(heights, partial(contents, path=place.path))
-            assert tree.changed(place) == changed, (seed, path)
+            assert tree.changed([place]) == [changed], (seed, path)
             compared["moved"] += since > place.layer
             compared["rewritten"] += since < place.layer
             compared["touched"] += changed < place.layer

@@ -6,10 +6,11 @@ import pytest
 
 from reprocheck.layers.entry import Layer
 from reprocheck.layers.tree import Tree
-from reprocheck.model.evidence import Answer, FileVersion, List, Process, Read, Record
+from reprocheck.model.evidence import Answer, AnyWant, Elf, FileVersion, List, Process, Read, Record
 from reprocheck.targets.static import StaticSession
 from reprocheck.targets.traced import Traced
-from tests.layers.archives import file, header, link, pax, plain, streamed
+from tests.elf import shared_object
+from tests.layers.archives import file, header, link, padded, pax, plain, streamed
 from tests.targets.test_static import DOCUMENT
 
 
@@ -18,7 +19,7 @@ def traced(*layers: Layer, mounts: tuple[str, ...] = ()) -> Traced:
     return Traced(StaticSession(DOCUMENT, tree, mounts=mounts), tree, mounts=mounts)
 
 
-def answer(session: Traced, *wants: List | Read) -> Answer:
+def answer(session: Traced, *wants: AnyWant) -> Answer:
     told = session.answer(wants)
     assert told is not None
     return told
@@ -155,6 +156,35 @@ def edited(*layers: Layer, mounts: tuple[str, ...] = ()) -> int | None:
     return told.records[f"/{INFO.decode()}"].layer
 
 
+def test_contents_that_are_compared_come_by_once() -> None:
+    """However many files of an answer: each stream is read once for its index, and once more for all of them."""
+
+    def library(mark: bytes) -> bytes:
+        return shared_object(soname="libcudnn.so.8") + mark
+
+    rows = b"s/pkg/a.py,,9\ns/pkg/b.py,,9\n"
+    names = (b"s/pkg/a.py", b"s/pkg/b.py")
+    first = streamed(
+        file(b"s-1.dist-info/RECORD", rows),
+        *(file(name, b"1") for name in names),
+        *(file(b"lib/lib%d.so" % number, library(b"1")) for number in range(3)),
+    )
+    second = streamed(
+        *(file(name, b"2") for name in names),
+        *(file(b"lib/lib%d.so" % number, library(b"1")) for number in range(2)),
+        file(b"lib/lib2.so", library(b"2")),
+    )
+    session = traced(first, second)
+    objects = [Elf(at=f"/lib/lib{number}.so") for number in range(3)]
+    told = answer(session, Record(at="/*.dist-info/RECORD"), *objects)
+    assert {one.changed for one in told.elf.values()} == {None}, "nobody asked"
+    before = first.passes, second.passes
+    told = answer(session, *(Elf(at=one.at, changed=True) for one in objects), Record(at="/*.dist-info/RECORD"))
+    assert [told.elf[one.at].changed for one in objects] == [0, 0, 1]
+    assert told.records["/s-1.dist-info/RECORD"].layer == 1
+    assert (first.passes - before[0], second.passes - before[1]) == (1, 1)
+
+
 def test_who_edited_a_package() -> None:
     other = plain(file(b"s/other.py", b"22"))
     assert edited(other) is None
@@ -164,6 +194,8 @@ def test_who_edited_a_package() -> None:
     mode = plain(file(b"s/pkg/a.py", b"22", mode=0o700))
     assert edited(plain(file(b"s/pkg/a.py", b"22")), mode) == 1, "another mode is no edit"
     assert edited(plain(file(b"s/pkg/a.py", b"33")), mode) == 2, "other contents are, of whatever time"
+    touched = plain(header(b"s/pkg/a.py", size=2, mtime=1_800_000_000) + padded(b"22"))
+    assert edited(plain(file(b"s/pkg/a.py", b"22")), touched) == 1, "another time is none"
     assert edited(plain(file(b"s/pkg/.wh.b.py")), other) == 1
     assert edited(other, plain(file(b"s/pkg/.wh.deep")), other) == 2, "with the directory above it"
     anew = plain(file(b"s/pkg/a.py", b"1"), file(b"s/pkg/b.py", b"1"))
