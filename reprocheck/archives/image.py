@@ -11,7 +11,7 @@ from reprocheck.archives import history
 from reprocheck.archives.choose import Chosen, StoredLayer, choose
 from reprocheck.archives.manifest import ContainerConfig, HistoryEntry
 from reprocheck.archives.platforms import Platform
-from reprocheck.archives.store import Blob, Note, Store, Visited
+from reprocheck.archives.store import Blob, Store, Visited
 from reprocheck.errors import TargetError
 from reprocheck.layers.ahead import ahead
 from reprocheck.layers.blob import CHUNK, BlobError, Pieces, Reader, Window, drain
@@ -45,6 +45,8 @@ class Layer:
         self._store = store
         self._stored = stored
         self._blob = blob
+        visited = blob.visited if blob is not None else None
+        self._tolerated = dict.fromkeys(visited.tolerated if visited is not None else ())
         self.problem = self._problem()
         """Why it can't be read, with its digest and media type; ``None`` where it can."""
 
@@ -82,7 +84,12 @@ class Layer:
         """Digest of the uncompressed bytes, where they were hashed when the layer came by."""
         return self._blob.visited.diff if self._blob is not None and self._blob.visited is not None else None
 
-    def open(self, note: Note = lambda _: None) -> Pieces:
+    @property
+    def tolerated(self) -> tuple[str, ...]:
+        """What its compressed bytes have that does no harm, as far as they were read."""
+        return tuple(self._tolerated)
+
+    def open(self) -> Pieces:
         """Its uncompressed bytes in order, read ahead in a thread, checked as they go by.
 
         The bytes of a compressed layer are checked against its digest; the uncompressed ones against the diff_id
@@ -90,16 +97,13 @@ class Layer:
         when all of it is read, so a reader reads on (:func:`reprocheck.layers.blob.drain`) when the archive in it has
         ended.
 
-        Args:
-            note: is told what was tolerated.
-
         Raises:
             BlobError: it has a problem, or it is cut or corrupt (from ``read``).
             DigestError: it is not what its digest says (from ``read``).
         """
         if self._blob is None or self.problem is not None:
             raise BlobError(self.problem or f"{self}: can't be read")
-        return ahead(self._checked(self._blob, note))
+        return ahead(self._checked(self._blob))
 
     def check(self) -> None:
         """Read it through, and compare it with its digests: for a layer that is otherwise read in place.
@@ -111,7 +115,7 @@ class Layer:
         if self._blob is None or self.problem is not None:
             return
         if self.compression != "none":
-            drain(self._checked(self._blob, lambda _: None))
+            drain(self._checked(self._blob))
         else:
             for digest in dict.fromkeys(filter(None, (self.digest, self.diff_id))):
                 drain(digests.checking(self._blob.open(), digest, self._mismatch))
@@ -120,7 +124,7 @@ class Layer:
     def _mismatch(self) -> str:
         return f"{self._store.where}: digest mismatch layer {self.number}"
 
-    def _checked(self, blob: Blob, note: Note) -> Reader:
+    def _checked(self, blob: Blob) -> Reader:
         verify, packed = self._store.verify, self.compression != "none"
         self._check_size(blob)
         raw = blob.open()
@@ -128,7 +132,7 @@ class Layer:
             # In a thread of its own: hashing would take up to a third of the time that gzip takes to be unpacked.
             raw = ahead(digests.checking(raw, self.digest, self._mismatch))
         try:
-            plain = decompressed(raw, self.compression, lambda text: note(f"{self}: {text}"))
+            plain = decompressed(raw, self.compression, self._tolerated.setdefault)
         except BlobError as error:
             raise BlobError(f"{self}: {error}") from error
         stated = self.diff_id if verify and (self._store.deep or (packed and self.digest is None)) else self.hashed
@@ -181,14 +185,13 @@ class Layer:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is wrong with it and does no harm, as far as it is known before it is read."""
+        """What is wrong with its description and does no harm."""
         if self._blob is None:
             return ()
         label = _LAYER_TYPE.fullmatch(self.media_type)
         said = (label["oci"] or label["docker"] or "none") if label else self.compression
-        passed = self._blob.visited.notes if self._blob.visited is not None else ()
         wrong = f"{self}: its media type says {_worded(said)}, its bytes are {_worded(self.compression)}"
-        return (*(() if said == self.compression else (wrong,)), *(f"{self}: {note}" for note in passed))
+        return () if said == self.compression else (wrong,)
 
 
 def _worded(compression: str) -> str:

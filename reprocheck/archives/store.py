@@ -14,7 +14,6 @@ from reprocheck.layers.compression import MAGIC, Compression, sniff
 
 Visit = Callable[[Pieces], object]
 """Is given the uncompressed bytes of each layer that comes by, once; what it gives back is kept with the layer."""
-Note = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,8 @@ class Visited:
     """Digest of the bytes as stored, where they were hashed."""
     diff: str | None
     """Digest of the uncompressed bytes, where they were hashed."""
-    notes: tuple[str, ...]
+    tolerated: tuple[str, ...]
+    """What its compressed bytes have that does no harm."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

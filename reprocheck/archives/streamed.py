@@ -132,7 +132,7 @@ class StreamedArchive:
 
     def _show(self, name: str, head: bytes, stored: Reader, visit: Visit) -> Visited:
         """Show a layer to the visitor, and hash what has to be hashed on the way."""
-        notes: list[str] = []
+        tolerated: list[str] = []
         compression = sniff(head[:MAGIC])
         named = digests.from_path(name)
         raw = plain = None
@@ -140,7 +140,7 @@ class StreamedArchive:
             raw = stored = Hashing(stored, named.partition(":")[0])
         result, problem = None, None
         try:
-            shown = decompressed(stored, compression, notes.append)
+            shown = decompressed(stored, compression, tolerated.append)
             if self.deep or (self.verify and compression != "none" and named is None):
                 plain = shown = Hashing(shown, "sha256")
             result = visit(Pieces(partial(shown.read, CHUNK)))  # closing it leaves the archive open
@@ -153,7 +153,7 @@ class StreamedArchive:
             problem=problem,
             stored=raw.digest if raw else None,
             diff=plain.digest if plain else None,
-            notes=tuple(notes),
+            tolerated=tuple(tolerated),
         )
 
 

@@ -14,11 +14,15 @@ class Problem(Struct, frozen=True, gc=False, array_like=True):
     """One thing that is wrong with a layer."""
 
     where: str
-    """Path as the layer has it, or byte of the uncompressed layer; printable."""
+    """Path as the layer has it, or byte of the uncompressed layer; printable. Empty: the layer as a whole."""
     reason: str
     """What is wrong."""
     lost: bool
     """Something of the layer's content is not known because of it; otherwise it is a note."""
+
+    def within(self, layer: str) -> str:
+        """Layer and place in it; without a place it is the layer as a whole."""
+        return f"{layer}: {self.where}" if self.where else layer
 
 
 def shown(name: bytes) -> str:

@@ -49,7 +49,7 @@ class CachedSession:
                 raise Unreadable(f"layer {number} of {len(diff_ids)} is damaged there")
             layers.append(_CachedLayer(*known))
         problems = tuple(
-            LayerProblem(where=f"layer {number} ({diff_id}): {problem.where}", reason=problem.reason, lost=problem.lost)
+            LayerProblem(where=problem.within(f"layer {number} ({diff_id})"), reason=problem.reason, lost=problem.lost)
             for number, (diff_id, layer) in enumerate(zip(diff_ids, layers, strict=True), start=1)
             for problem in layer.index.problems
         )

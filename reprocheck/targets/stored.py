@@ -17,6 +17,8 @@ from reprocheck.layers.blob import Held, Pieces, Window
 from reprocheck.layers.builder import IndexBuilder
 from reprocheck.layers.cache import LayerCache, directory
 from reprocheck.layers.entry import Layer as TreeLayer
+from reprocheck.layers.index import LayerIndex
+from reprocheck.layers.problem import Problem
 from reprocheck.layers.tar_layer import PlainLayer, StreamedLayer
 from reprocheck.layers.tree import Tree
 from reprocheck.model.evidence import Document, EngineFacts, LayerProblem
@@ -107,7 +109,7 @@ def layers_of(
             continue
         layer = _opened_layer(stored, cache, deep=deep)
         problems += [
-            LayerProblem(where=f"{stored}: {problem.where}", reason=problem.reason, lost=problem.lost)
+            LayerProblem(where=problem.within(str(stored)), reason=problem.reason, lost=problem.lost)
             for problem in layer.index.problems
         ]
         layers.append(layer)
@@ -122,11 +124,19 @@ def _opened_layer(stored: Stored, cache: LayerCache | None, *, deep: bool) -> Pl
         return PlainLayer.open(window)
     visited = stored.visited
     if isinstance(visited, StreamedLayer):
-        return kept.known(visited.index, visited.kept, stored.open)
+        return kept.known(_noted(visited.index, stored), visited.kept, stored.open)
     known = cache.load(stored.digest) if cache is not None and stored.digest is not None and not deep else None
     if known is not None:
         return kept.known(known[0], known[1], stored.open)
-    return kept.as_it_comes_by(stored.open)
+    layer = kept.as_it_comes_by(stored.open)
+    layer.index = _noted(layer.index, stored)
+    return layer
+
+
+def _noted(index: LayerIndex, stored: Stored) -> LayerIndex:
+    """The index with what was odd in the compressed bytes; it is kept with the index, so that it is told again."""
+    notes = (Problem("", text, lost=False) for text in stored.tolerated)
+    return msgspec.structs.replace(index, problems=(*index.problems, *notes))
 
 
 def keep(image: Image, layers: Sequence[TreeLayer], cache: LayerCache, *, deep: bool = False) -> None:

@@ -315,9 +315,23 @@ def test_garbage_behind_a_compressed_layer(command: Command, tmp_path: Path) -> 
     made = Layout()
     stored = [made.blob(gzip.compress(one) + b"garbage", OCI_LAYER + "+gzip") for one in (BASE, APPS)]
     made.add(made.manifest((BASE, APPS), settings=settings((BASE, APPS)), descriptors=stored, **named("one")))
-    document = command("capture", f"oci:{made.directory(tmp_path / 'i')}", "--format", "json").ended(0).json
-    assert found(document) == WHOLE
-    assert document["gaps"] == []
+    where, whole = made.directory(tmp_path / "i"), made.archive(tmp_path / "a.tar")
+    packed = tmp_path / "a.tar.gz"
+    packed.write_bytes(gzip.compress(whole.read_bytes()))
+    expected = [
+        {
+            "what": "layers",
+            "where": f"layer {number} ({one['digest']})",
+            "reason": f"what stands behind the end of the gzip stream, at byte {one['size'] - 7}, is ignored",
+        }
+        for number, one in enumerate(stored, start=1)
+    ]
+    for target in (f"archive:{packed}", f"archive:{whole}", f"oci:{where}", f"oci:{where}", f"archive:{packed}"):
+        document = command("capture", target, "--format", "json").ended(0).json
+        assert found(document) == WHOLE
+        assert document["gaps"] == []
+        notes = document["provenance"]["notes"]
+        assert [note for note in notes if "behind" in note["reason"]] == expected, target
 
 
 @pytest.mark.parametrize(
