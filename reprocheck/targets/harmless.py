@@ -25,6 +25,9 @@ _DIGEST = re.compile(rb",sha256=[A-Za-z0-9_-]{43},")
 _USERS = re.compile(rb"(?:^|/)etc/passwd$")
 _CODE = re.compile(rb"(?:\.pth|/pyvenv\.cfg|/os-release|/ld\.so\.conf|/ld\.so\.conf\.d/[^/]+)$")
 _URLS = collect.url_rules(rb"\s'\"", [collect.overwritten] * len(collect.SECRETS))
+_NEEDED = re.compile(rb"\?|&|;|:[/\\]|\\[uU]00")
+"""What each of the rules for URLs needs: most files have none of it, and one search finds that out."""
+_BLOT = bytes(byte if byte in b"\r\n" else ord("*") for byte in range(256))
 
 
 def contents(index: LayerIndex, held: Mapping[int, bytes]) -> dict[int, bytes]:
@@ -42,36 +45,45 @@ def of_file(names: Sequence[bytes], content: bytes) -> bytes | None:
     """What may be kept of a file, or of a part of one, by all its names; ``None`` for nothing."""
     if content.startswith(_PROGRAM) or not names:
         return content
-    rules = collect.BINARY if b"\0" in content else _URLS
-    for rule, instead in rules[:-1]:
-        content = rule.sub(instead, content)
     ways = {_way(name) for name in names}
     if len(ways) > 1:
         return None
-    return ways.pop()(content)
+    end, allowed = ways.pop()
+    seen, rest = _parted(content, end(content))
+    if _NEEDED.search(seen):
+        for rule, instead in (collect.BINARY if b"\0" in seen else _URLS)[:-1]:
+            seen = rule.sub(instead, seen)
+    left = allowed(seen)
+    return None if left is None else left + rest.translate(_BLOT)
 
 
-def _way(name: bytes) -> Callable[[bytes], bytes | None]:
+def _parted(content: bytes, at: int | None) -> tuple[bytes, bytes]:
+    return (content, b"") if at is None else (content[:at], content[at:])
+
+
+_Way = tuple[Callable[[bytes], int | None], Callable[[bytes], bytes | None]]
+"""Where the part of a file ends that somebody reads, if not with the file; and what of that part may be kept."""
+
+
+def _way(name: bytes) -> _Way:
     if kept.is_script(name):
-        return _script
+        return _first_line, _data
     if _METADATA.search(name):
-        return _metadata
+        return collect.blank_line, _data
     if _RECORD.search(name):
-        return _record
+        return _all, _record
     if _USERS.search(name):
-        return _users
-    return _data if kept.wanted(name, 0) and not _CODE.search(name) else _code
+        return _all, _users
+    return _all, _data if kept.wanted(name, 0) and not _CODE.search(name) else _code
 
 
-def _script(content: bytes) -> bytes | None:
+def _first_line(content: bytes) -> int:
     first = _FIRST_LINE.match(content)
-    end = first.end() if first else 0
-    return _data(content[:end] + _blotted(content[end:]))
+    return first.end() if first else 0
 
 
-def _metadata(content: bytes) -> bytes | None:
-    end = collect.blank_line(content)
-    return _data(content if end is None else content[:end] + _blotted(content[end:]))
+def _all(_content: bytes) -> None:
+    return None
 
 
 def _record(content: bytes) -> bytes | None:
@@ -79,9 +91,9 @@ def _record(content: bytes) -> bytes | None:
     return content if _data(_DIGEST.sub(b",,", content)) is not None else None
 
 
-def _users(content: bytes) -> bytes | None:
+def _users(content: bytes) -> bytes:
     """All of passwd(5) but passwords and what is said of the users."""
-    return _USER.sub(lambda user: user[1] + _blotted(user[2]) + user[3] + _blotted(user[4]), content)
+    return _USER.sub(lambda user: user[1] + user[2].translate(_BLOT) + user[3] + user[4].translate(_BLOT), content)
 
 
 def _data(content: bytes) -> bytes | None:
@@ -97,8 +109,3 @@ def _code(content: bytes) -> bytes | None:
         return content
     text = content.decode("latin-1")
     return content if credentials.masked(text) == text else None
-
-
-def _blotted(content: bytes) -> bytes:
-    """As many bytes, and the same ends of lines."""
-    return re.sub(rb"[^\r\n]", b"*", content)

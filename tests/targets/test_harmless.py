@@ -23,6 +23,21 @@ OVERWRITTEN = [
     (b"etc/passwd", b"me:hunter2:0:0:hunter2,,:/home/me:/bin/sh\nyou:x:1:1::/:\n", None),
     (INFO + b"direct_url.json", b'{"url": "https://me:hunter2@h/x"}', b'{"url": "https://**********@h/x"}'),
     (b"var/lib/rpm/Packages", b"\0https://me:hunter2@h/x\0", b"\0https://**********@h/x\0"),
+    (INFO + b"METADATA", b"Url: https://me:hunter2@h/x\n\nhunter2", b"Url: https://**********@h/x\n\n*******"),
+    *(
+        (INFO + b"direct_url.json", before + b"hunter2" + behind, None)
+        for before, behind in (
+            (b":\\/\\/me:", b"@h"),
+            (b"\\u003a//me:", b"@h"),
+            (b"\\U003A\\u002f/me:", b"@h"),
+            (b"://h/t/", b"/x"),
+            (b"/x?token=", b""),
+            (b"/x&token=", b""),
+            (b"/x;token=", b""),
+            (b"/x\\u003ftoken=", b""),
+            (b"/x\\u0026token\\u003d", b""),
+        )
+    ),
 ]
 
 
