@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from itertools import takewhile
+from itertools import combinations, takewhile
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from reprocheck.model.report import IntroducedBy
-from reprocheck.model.snapshot import IMAGES
+from reprocheck.model.snapshot import IMAGES, copy_of
 
 if TYPE_CHECKING:
     from reprocheck.model.report import Finding
-    from reprocheck.model.snapshot import Provenance, Snapshot
+    from reprocheck.model.snapshot import Package, Provenance, Snapshot
 
 _OF_FILES = frozenset({"python-package", "conda-package", "os-package", "os", "python", "environment", "cuda", "file"})
 """Subjects that a layer brings; settings and variables are no files."""
@@ -29,6 +29,7 @@ _OF_ONE_VERSION = frozenset(
 )
 """Rules about what can differ while the version is the same."""
 _EDITED = frozenset({"package-edited", "conda-package-edited", "os-package-edited"})
+_OF_SEVERAL_COPIES = frozenset({"duplicate-distribution", "shadowed-distribution"})
 
 
 def attribute(findings: tuple[Finding, ...], before: Snapshot, after: Snapshot) -> tuple[Finding, ...]:
@@ -44,7 +45,7 @@ def attribute(findings: tuple[Finding, ...], before: Snapshot, after: Snapshot) 
     for finding in findings:
         layer = None
         if finding.subject.kind in _OF_FILES:
-            group, name = _place(finding)
+            group, name = _later_copy(finding, after) if finding.name in _OF_SEVERAL_COPIES else _place(finding)
             index = _index(finding, group, name, after.provenance)
             time = None if finding.name in _EDITED else after.provenance.times.get(group, {}).get(name)
             guess = only if finding.subject.kind in _SEEN_ANYHOW or alike else None
@@ -71,6 +72,31 @@ def _place(finding: Finding) -> tuple[str, str]:
         return group, subject.environment or subject.name
     # Version, implementation and ABI stand in one file.
     return group, "python" if subject.kind == "python" else subject.name
+
+
+def _later_copy(finding: Finding, snapshot: Snapshot) -> tuple[str, str]:
+    """Group and name of the copy with which there were two; the name is empty where the layer of one is not known."""
+    subject = finding.subject
+    group = f"environments[{subject.environment}].copies"
+    authors = snapshot.provenance.authors.get(group, {})
+    environment = next((one for one in snapshot.environments if one.id == subject.environment), None)
+    copies = [one for one in environment.packages if one.name == subject.name] if environment else []
+    same_directory = finding.name == "duplicate-distribution"
+    later = []
+    for pair in combinations(copies, 2):
+        if _are_at_odds(*pair, same_directory=same_directory):
+            names = [copy_of(one.name, one.version, one.location) for one in pair]
+            if any(name not in authors for name in names):
+                return group, ""
+            later.append(max(names, key=lambda name: authors[name]))
+    return group, min(later, key=lambda name: authors[name], default="")
+
+
+def _are_at_odds(one: Package, other: Package, *, same_directory: bool) -> bool:
+    """Whether two copies lie over each other, or the one that Python takes hides another version elsewhere."""
+    if same_directory:
+        return one.location == other.location
+    return (one.active or other.active) and one.location != other.location and one.version != other.version
 
 
 def _index(finding: Finding, group: str, name: str, provenance: Provenance) -> int | None:

@@ -9,7 +9,7 @@ import pytest
 
 from reprocheck.attribution import attribute
 from reprocheck.model.report import Finding, FindingSubject, SubjectKind
-from reprocheck.model.snapshot import Layer, Provenance
+from reprocheck.model.snapshot import Layer, Package, Provenance
 from tests.make import of
 
 if TYPE_CHECKING:
@@ -204,5 +204,44 @@ def test_an_edit_is_put_down_to_the_layer_of_the_edit() -> None:
     after = msgspec.structs.replace(after, provenance=msgspec.structs.replace(after.provenance, **traces))
     for name, instruction in (("numpy", "RUN b"), ("six", None)):
         told = msgspec.structs.replace(about("python-package", name, "/usr"), name="package-edited")
+        (attributed,) = attribute((told,), of(layers=["x"]), after)
+        assert (attributed.introduced_by and attributed.introduced_by.instruction) == instruction
+
+
+@pytest.mark.parametrize(
+    ("copies", "same_directory", "shadowed"),
+    [
+        ({("a", "1"): 3, ("b", "2"): 1}, None, "RUN d"),
+        ({("a", "1"): 1, ("b", "2"): 3}, None, "RUN d"),
+        ({("a", "1"): 1, ("a", "2"): 2}, "RUN c", None),
+        ({("a", "1"): 1, ("a", "2"): 2, ("a", "3"): 3}, "RUN c", None),
+        ({("a", "1"): 3, ("b", "2"): 1, ("b", "3"): 2}, "RUN c", "RUN d"),
+        ({("a", "1"): 1, ("b", "2"): 2, ("c", "3"): 3}, None, "RUN c"),
+        ({("a", "1"): 1, ("b", "1"): 2, ("c", "3"): 3}, None, "RUN d"),
+        ({("a", "1"): 1, ("b", "2"): None, ("c", "3"): 3}, None, None),
+        ({("a", "1"): None, ("a", "2"): 2}, None, None),
+    ],
+)
+def test_two_copies_are_put_down_to_the_layer_of_the_later(
+    copies: dict[tuple[str, str], int | None], same_directory: str | None, shadowed: str | None
+) -> None:
+    """By directory, the first of which Python takes, and version."""
+    packages = [
+        Package(name="numpy", version=version, location=location, active=not number)
+        for number, (location, version) in enumerate(copies)
+    ]
+    after = of(layers=["a", "b", "c", "d"])
+    (environment,) = after.environments
+    environment = msgspec.structs.replace(environment, packages=tuple(packages))
+    authors = {
+        environment.id: {"numpy": 0},
+        f"environments[{environment.id}].copies": {
+            f"numpy {version} {location}": layer for (location, version), layer in copies.items() if layer is not None
+        },
+    }
+    provenance = msgspec.structs.replace(after.provenance, authors=authors)
+    after = msgspec.structs.replace(after, environments=(environment,), provenance=provenance)
+    for rule, instruction in (("duplicate-distribution", same_directory), ("shadowed-distribution", shadowed)):
+        told = msgspec.structs.replace(about("python-package", "numpy", environment.id), name=rule)
         (attributed,) = attribute((told,), of(layers=["x"]), after)
         assert (attributed.introduced_by and attributed.introduced_by.instruction) == instruction

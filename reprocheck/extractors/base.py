@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+import msgspec
 
 from reprocheck.model.evidence import AnyWant, ElfEvidence, Evidence, FileEvidence, InterpreterEvidence
 from reprocheck.model.snapshot import Coverage, FactClass, Gap, Note
@@ -64,6 +66,25 @@ class Facts:
     traces: Traces = field(default_factory=Traces)
     gaps: tuple[Gap, ...] = ()
     notes: tuple[Note, ...] = ()
+
+
+def stated_since(file: FileEvidence, stated: Callable[[bytes], object]) -> FileEvidence | None:
+    """A file, there since the layer from which on it stated what it states; ``None``: that can't be told.
+
+    Where several layers wrote it, it has to have been asked for with its versions.
+    """
+    if file.layer is None or file.layer == file.since:
+        return file
+    if file.content is None or not file.versions:
+        return None
+    now, since = stated(file.content.encode("latin-1")), file.layer
+    for earlier in reversed(file.versions):
+        if earlier.content is None:
+            return None
+        if stated(earlier.content.encode("latin-1")) != now:
+            break
+        since = earlier.layer
+    return msgspec.structs.replace(file, since=since)
 
 
 _WORDS = {

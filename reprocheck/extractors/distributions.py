@@ -7,12 +7,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-import msgspec
 from packaging.utils import canonicalize_name
 
 from reprocheck import redact
 from reprocheck.extractors import integrity, metadata, zipped
-from reprocheck.extractors.base import in_words
+from reprocheck.extractors.base import in_words, stated_since
 from reprocheck.model.evidence import AnyWant, Evidence, FileEvidence, List, Read, Record, literal, shown
 from reprocheck.model.snapshot import Files
 
@@ -132,23 +131,22 @@ def metadata_file(one: Distribution, evidence: Evidence) -> FileEvidence | None:
         file = evidence.files.get(path)
         if file is None or file.problem is not None:
             continue
-        if file.layer == file.since or _is_in_name(one.version, one.metadata_path):
-            return file
-        since = _stated_since(one.version, file)
-        return None if since is None else msgspec.structs.replace(file, since=since)
+        return file if _is_in_name(one.version, one.metadata_path) else stated_since(file, _version)
     return None
 
 
 def written_again(evidence: Evidence) -> Iterator[Read]:
-    """What to ask of files that several layers wrote and whose version no name tells: it may have been another."""
+    """What to ask of files that several layers wrote: .pth files, and metadata whose version no name tells."""
     for path, file in evidence.files.items():
         if file.layer == file.since or file.content is None:
             continue
         above, _, name = path.rpartition("/")
+        if name.endswith(".pth"):
+            yield Read(at=literal(path), limit=_SMALL, versions=True)
         holder = above if name in {"METADATA", "PKG-INFO"} else path
         if not holder.lower().endswith((".dist-info", ".egg-info", "/egg-info")):
             continue
-        version = metadata.parse_metadata(file.content.encode("latin-1")).version
+        version = _version(file.content.encode("latin-1"))
         if version is not None and not _is_in_name(version, holder):
             yield Read(at=literal(path), part="header", limit=_HEADER_LIMIT, versions=True)
 
@@ -159,16 +157,8 @@ def _is_in_name(version: str, metadata_path: str) -> bool:
     return metadata.name_from_directory(shown(stem))[1] == version
 
 
-def _stated_since(version: str, file: FileEvidence) -> int | None:
-    """The layer from which on a file stated a version; ``None``: what it stated before can't be told."""
-    since = file.layer if file.versions else None
-    for earlier in reversed(file.versions):
-        if earlier.content is None:
-            return None
-        if metadata.parse_metadata(earlier.content.encode("latin-1")).version != version:
-            break
-        since = earlier.layer
-    return since
+def _version(raw: bytes) -> str | None:
+    return metadata.parse_metadata(raw).version
 
 
 def removed(directory: str, evidence: Evidence) -> Iterator[tuple[str, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
@@ -12,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 from reprocheck import pythonpath
 from reprocheck.extractors import conda, distributions, home, zipped
-from reprocheck.extractors.base import Facts, Traces, in_words
+from reprocheck.extractors.base import Facts, Traces, in_words, stated_since
 from reprocheck.extractors.discovery import mounts, remarks, search
 from reprocheck.extractors.distributions import Distribution
 from reprocheck.extractors.layout import EvidenceTree, layout_of, site_module, unsure_of_site
@@ -26,7 +27,7 @@ from reprocheck.extractors.places import (
     places,
 )
 from reprocheck.model.evidence import AnyWant, Evidence, Interpreter, InterpreterEvidence, List, Read, literal, shown
-from reprocheck.model.snapshot import Coverage, Environment, FactClass, Gap, Note, Package, PathFile, Python
+from reprocheck.model.snapshot import Coverage, Environment, FactClass, Gap, Note, Package, PathFile, Python, copy_of
 
 CLASS: FactClass = "environments"
 VERSION = 4
@@ -185,6 +186,8 @@ def _environment(
     # A site directory that is gone is on no search path.
     searched = dict.fromkeys((*path, *pythonpath.site_directories(layout)))
     _trace(place, listed, [(rooted(directory), one) for directory, one in copies], searched, evidence, traces)
+    for file in _paths_of_pth(layout, evidence):
+        traces.of(place.id, rooted(file), stated_since(evidence.files[file], bytes))
     return Environment(
         id=place.id,
         kind=place.kind,
@@ -219,10 +222,23 @@ def _trace(
             traces.of(place.id, name, distributions.metadata_file(one, evidence))
             if one.edited_by is not None:
                 traces.edited.setdefault(place.id, {})[name] = one.edited_by
+    _trace_copies(place, copies, evidence, traces)
     for directory in searched:
         for gone, layer in distributions.removed(directory, evidence):
             if gone not in there:
                 traces.gone(place.id, gone, layer)
+
+
+def _trace_copies(place: Place, copies: Sequence[tuple[str, Distribution]], evidence: Evidence, traces: Traces) -> None:
+    """Of packages of which there are several copies, the layer of each."""
+    counts: Counter[str] = Counter(canonicalize_name(one.name) for _, one in copies)
+    for location, one in copies:
+        name: str = canonicalize_name(one.name)
+        file = distributions.metadata_file(one, evidence) if counts[name] > 1 else None
+        group, copy = f"environments[{place.id}].copies", copy_of(name, one.version, location)
+        # Two in one directory may be of one version; the later one makes it two.
+        if file is not None and traces.authors.get(group, {}).get(copy, 0) <= (file.since or 0):
+            traces.of(group, copy, file)
 
 
 def _told(place: Place, evidence: Evidence) -> InterpreterEvidence | None:
@@ -296,15 +312,19 @@ def _broken_links(layout: pythonpath.Layout, path: Sequence[str], evidence: Evid
 
 def _path_files(layout: pythonpath.Layout, evidence: Evidence, rooted: Callable[[str], str]) -> tuple[PathFile, ...]:
     found = []
-    for directory in pythonpath.site_directories(layout):
-        for path in evidence.matching(directory, "*.pth"):
-            content = evidence.content(path)
-            if content is not None:
-                found.append(
-                    PathFile(
-                        path=rooted(path),
-                        executable=pythonpath.is_executable(content),
-                        sha256=hashlib.sha256(content).hexdigest(),
-                    )
+    for path in _paths_of_pth(layout, evidence):
+        content = evidence.content(path)
+        if content is not None:
+            found.append(
+                PathFile(
+                    path=rooted(path),
+                    executable=pythonpath.is_executable(content),
+                    sha256=hashlib.sha256(content).hexdigest(),
                 )
+            )
     return tuple(sorted(found, key=lambda one: one.path))
+
+
+def _paths_of_pth(layout: pythonpath.Layout, evidence: Evidence) -> Iterator[str]:
+    for directory in pythonpath.site_directories(layout):
+        yield from evidence.matching(directory, "*.pth")

@@ -436,10 +436,11 @@ class Provenance(Model, frozen=True, kw_only=True):
     ``None`` where the target has no such thing (no gap).
 
     In ``authors``, ``rewritten``, ``edited`` and ``removed`` the outer key is the id of an environment,
-    ``environments``, ``environments[ID].python`` (its version), ``environments[ID].conda``, ``os_packages``,
-    ``accelerator`` (CUDA libraries outside every environment) or ``system``; the inner one is the name of what stands
-    there, of an OS package of a foreign architecture ``NAME:ARCHITECTURE``; the value is a layer's index. They are
-    empty where layers could not be told apart.
+    ``environments``, ``environments[ID].python`` (its version), ``environments[ID].conda``,
+    ``environments[ID].copies`` (each of several copies of a package), ``os_packages``, ``accelerator`` (CUDA libraries
+    outside every environment) or ``system``; the inner one is the name of what stands there, of an OS package of a
+    foreign architecture ``NAME:ARCHITECTURE``, of a copy :func:`copy_of`, of a ``.pth`` file its path; the value is a
+    layer's index. They are empty where layers could not be told apart.
     """
 
     image_id: str | None = None
@@ -468,6 +469,11 @@ class Provenance(Model, frozen=True, kw_only=True):
     mounts: tuple[str, ...] = ()
     """Where something else than the root file system is seen: no environment was searched for below."""
     notes: tuple[Note, ...] = ()
+
+
+def copy_of(name: str, version: str, location: str) -> str:
+    """What a copy of a package is called in :class:`Provenance`."""
+    return f"{name} {version} {location}"
 
 
 class Snapshot(Model, frozen=True, kw_only=True):

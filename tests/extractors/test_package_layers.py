@@ -208,6 +208,38 @@ def test_metadata_whose_directory_does_not_tell_the_version() -> None:
     assert author(*named) == 1
 
 
+def test_a_path_file_is_of_the_layer_that_gave_it_its_contents() -> None:
+    name = "{prefix}/lib/python3.9/site-packages/start.pth"
+
+    def author(*contents: bytes) -> tuple[int | None, int | None]:
+        provenance = told(*(plain(file(SITE + b"/start.pth", one)) for one in contents))
+        group = "/usr/local"
+        return provenance.authors[group].get(name), provenance.rewritten.get(group, {}).get(name)
+
+    assert author(b"import a\n") == (1, None)
+    assert author(b"import a\n", b"import b\n") == (2, None)
+    assert author(b"import b\n", b"import a\n", b"import a\n") == (2, 3)
+    assert author(b"x" * ((1 << 20) + 1), b"import a\n") == (None, None), "it is not known what it was"
+
+
+def test_each_copy_of_a_package_has_its_layer() -> None:
+    user = b"root/.local/lib/python3.9/site-packages"
+    provenance = told(installed("x", "2.0"), installed("x", "1.0"), installed("y", "1"), installed("x", "3", site=user))
+    site = "{prefix}/lib/python3.9/site-packages"
+    assert provenance.authors["environments[/usr/local].copies"] == {
+        f"x 2.0 {site}": 1,
+        f"x 1.0 {site}": 2,
+        "x 3 {home}/.local/lib/python3.9/site-packages": 4,
+    }
+    both = b"Name: x\nVersion: 1.0\n"
+    for first, second in (
+        ("x-1.0.dist-info/METADATA", "x-1.0.egg-info"),
+        ("x-1.0.egg-info", "x-1.0.dist-info/METADATA"),
+    ):
+        provenance = told(*(plain(file(SITE + b"/" + name.encode(), both)) for name in (first, second)))
+        assert provenance.authors["environments[/usr/local].copies"] == {f"x 1.0 {site}": 2}
+
+
 def test_a_changed_mode_brings_nothing() -> None:
     """``chmod -R`` writes every file again."""
     without_version = SITE + b"/odd.dist-info/METADATA"
