@@ -105,6 +105,8 @@ def _index(finding: Finding, group: str, name: str, provenance: Provenance) -> i
         return provenance.edited.get(group, {}).get(name)
     if finding.name in _UNMET:
         return _unmet(finding, group, name, provenance)
+    if finding.name == "library-missing":
+        return _missing(finding, _of(provenance, group, name), provenance)
     if finding.name in _OF_ONE_VERSION and name in provenance.rewritten.get(group, {}):
         return None  # either of the two layers, or one in between
     return _of(provenance, group, name)
@@ -123,6 +125,14 @@ def _unmet(finding: Finding, group: str, name: str, provenance: Provenance) -> i
     if any(index <= found for index in known):
         return found
     return max(found, min(known)) if known and len(known) == len(asking) else None
+
+
+def _missing(finding: Finding, owner: int | None, provenance: Provenance) -> int | None:
+    """A library is missing once there is who needs it and it is not there itself; of several, the first that is."""
+    if owner is None or finding.after is None:
+        return None
+    removed = provenance.removed.get("accelerator", {})
+    return min(max(owner, removed.get(library, owner)) for library in finding.after.split(" "))
 
 
 def _of(provenance: Provenance, group: str, name: str) -> int | None:

@@ -245,3 +245,19 @@ def test_two_copies_are_put_down_to_the_layer_of_the_later(
         told = msgspec.structs.replace(about("python-package", "numpy", environment.id), name=rule)
         (attributed,) = attribute((told,), of(layers=["x"]), after)
         assert (attributed.introduced_by and attributed.introduced_by.instruction) == instruction
+
+
+@pytest.mark.parametrize(
+    ("libraries", "name", "brought"),
+    [
+        ("libnever.so", "numpy", "RUN c"),
+        ("liblate.so", "numpy", "RUN d"),
+        ("libearly.so", "numpy", "RUN c"),
+        ("liblate.so libearly.so", "numpy", "RUN c"),
+        ("liblate.so", "unknown", None),
+    ],
+)
+def test_a_library_is_missing_once_it_is_needed_and_removed(libraries: str, name: str, brought: str | None) -> None:
+    told = msgspec.structs.replace(about("python-package", name, "/usr"), name="library-missing", after=libraries)
+    removed = {"accelerator": {"liblate.so": 3, "libearly.so": 1}}
+    assert traced(told, {"/usr": {"numpy": 2}}, removed) == brought

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from reprocheck.extractors import cuda, frameworks, shared_objects
+from reprocheck.extractors import cuda, frameworks, lost_libraries, shared_objects
 from reprocheck.extractors.base import Facts, Traces
 from reprocheck.extractors.cuda import Copies
 from reprocheck.extractors.frameworks import build_of
@@ -33,7 +33,13 @@ def wants(evidence: Evidence) -> Sequence[AnyWant]:
     processes = Processes(objects)
     for one in frameworks.find(objects):
         predict(one, build_of(one, evidence).built_with or {}, processes, Copies(objects))
-    return [*shared_objects.wants(), *cuda.wants(evidence), *frameworks.wants(objects), *processes.wants()]
+    return [
+        *shared_objects.wants(),
+        *cuda.wants(evidence),
+        *frameworks.wants(objects),
+        *processes.wants(),
+        *lost_libraries.wants(objects),
+    ]
 
 
 def read(evidence: Evidence) -> Facts:
@@ -67,6 +73,8 @@ def read(evidence: Evidence) -> Facts:
             )
         )
     missing = tuple(shared_objects.missing(objects))
+    for name, layer in lost_libraries.removed(objects):
+        traces.gone(CLASS, name, layer)
     gaps = tuple(remark for remark in remarks if isinstance(remark, Gap))
     return Facts(
         coverage=Coverage(state="partial" if gaps else "complete"),

@@ -171,17 +171,13 @@ def _rows(content: str) -> Iterator[str]:
 def missing(objects: SharedObjects) -> Iterator[MissingLibrary]:
     """Libraries that objects of the site directories need and that are nowhere; one for each owner and name."""
     found: dict[tuple[str, str | None, str], MissingLibrary] = {}
-    evidence = objects.evidence
     certain = objects.certain
-    judged = [(path, told) for path in evidence.found.get(GROUP, ()) if (told := _judged(path, objects))]
-    lacking = {
-        path: [name for name in told.needed if name not in objects.provided and not is_of_driver(name)]
-        for path, told in judged
-    }
-    if not any(lacking.values()):
+    needing = lacking(objects)
+    if not needing:
         return
-    modules = _modules_by_object(objects, dict(judged))
-    for path, names in lacking.items():
+    there = objects.evidence.found.get(GROUP, ())
+    modules = _modules_by_object(objects, {path: told for path in there if (told := _judged(path, objects))})
+    for path, names in needing.items():
         home = objects.home_of(path)
         owner = objects.owner_of(path)
         for name in names:
@@ -199,6 +195,19 @@ def missing(objects: SharedObjects) -> Iterator[MissingLibrary]:
             if key not in found or (found[key].module is None and one.module is not None):
                 found[key] = one
     yield from sorted(found.values(), key=lambda one: (one.owner, one.library, one.environment or ""))
+
+
+def lacking(objects: SharedObjects) -> dict[str, list[str]]:
+    """Objects of the site directories that need what is nowhere, by path, and what that is."""
+    needing = {}
+    provided = objects.provided
+    for path in objects.evidence.found.get(GROUP, ()):
+        told = objects.evidence.elf.get(path)
+        names = [name for name in told.needed if name not in provided and not is_of_driver(name)] if told else []
+        # Most need nothing that is nowhere, and whose they are takes longer to tell.
+        if names and _judged(path, objects):
+            needing[path] = names
+    return needing
 
 
 def _judged(path: str, objects: SharedObjects) -> ElfEvidence | None:

@@ -459,7 +459,7 @@ class Provenance(Model, frozen=True, kw_only=True):
     edited: dict[str, dict[str, int]] = {}
     """The layer that last edited or removed one of its files since it was installed."""
     removed: dict[str, dict[str, int]] = {}
-    """The layer that removed what is not there any more."""
+    """The layer that removed what is not there any more; in ``accelerator``, a library that is missing."""
     times: dict[str, dict[str, str]] = {}
     """When the container itself wrote what no layer of its image brought; UTC, RFC 3339."""
     engine: str | None = None

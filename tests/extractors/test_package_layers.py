@@ -208,6 +208,20 @@ def test_metadata_whose_directory_does_not_tell_the_version() -> None:
     assert author(*named) == 1
 
 
+def test_a_library_that_is_missing_was_removed_by_a_layer() -> None:
+    program = shared_object(interpreter="/lib64/ld-linux-x86-64.so.2") + b"\x003.9.2\x00"
+    module = shared_object("libxcb.so.1", "libnever.so", "libown.so", runpath="$ORIGIN/../x.libs")
+    python, needing = plain(file(PROGRAM, program)), plain(file(SITE + b"/x/x.abi3.so", module))
+    libraries = plain(
+        file(b"usr/lib/libz.so.1"), link(b"usr/lib/libxcb.so.1", b"libxcb.so.1.1"), file(SITE + b"/x.libs/libown.so")
+    )
+    system, own = plain(file(b"usr/lib/.wh.libxcb.so.1")), plain(file(SITE + b"/.wh.x.libs"))
+    assert "accelerator" not in told(python, libraries, needing).removed
+    assert told(python, libraries, needing, system).removed["accelerator"] == {"libxcb.so.1": 4}
+    assert told(python, libraries, needing, own, system).removed["accelerator"] == {"libxcb.so.1": 5, "libown.so": 4}
+    assert told(python, libraries, needing, own, libraries).removed.get("accelerator") is None
+
+
 def test_a_path_file_is_of_the_layer_that_gave_it_its_contents() -> None:
     name = "{prefix}/lib/python3.9/site-packages/start.pth"
 
