@@ -15,6 +15,7 @@ from zlib import adler32
 
 from msgspec import Struct
 
+from reprocheck.layers.blob import CHUNK
 from reprocheck.layers.problem import Problem, shown
 
 MEMBERS = 2_000_000
@@ -24,7 +25,6 @@ _EXTENSION_MOST = 1 << 20
 """Bytes of a pax header or of a long name: as many as Go's archive/tar takes."""
 _AHEAD = 16384
 """Bytes that are read at a header: small files and the headers behind them come along."""
-_CHUNK = 1 << 18
 _CACHED = 4096
 _SIZE_LIMIT = 1 << 63
 _HEADER = Layout("100s8s16x12s12s8sc100s8s80x155s12x")
@@ -209,7 +209,7 @@ class _Passing:
     def ahead(self, offset: int) -> bytes:
         self._pass(offset)
         data = self._data[offset - self._base :]
-        while len(data) < BLOCK and (more := self._stream.read(_CHUNK)):
+        while len(data) < BLOCK and (more := self._stream.read(CHUNK)):
             data += more
         self._base, self._data = min(offset, self.end()), data
         return data
@@ -259,7 +259,7 @@ class _Passing:
         return True
 
     def _next(self) -> bool:
-        more = self._stream.read(_CHUNK)
+        more = self._stream.read(CHUNK)
         if more:
             self._base, self._data = self.end(), more
         return bool(more)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Protocol
 
+from reprocheck.layers.blob import CHUNK
 from reprocheck.layers.builder import IndexBuilder
 from reprocheck.layers.contents import one_by_one
 from reprocheck.layers.entry import SPARSE, Entry
@@ -20,7 +21,6 @@ KEPT_FILE = 16 << 20
 """Bytes of one file that are kept of a stream."""
 KEPT_ALL = 128 << 20
 """Bytes that are kept of one stream in all."""
-_CHUNK = 1 << 18
 
 
 class Reader(Stream, Protocol):
@@ -103,14 +103,14 @@ class StreamedLayer:
         kept: Mapping[int, bytes],
         reopen: Callable[[], Reader],
         *,
-        sample: Sampler | None = None,
+        sampling: Callable[[], Sampler] | None = None,
         kept_file: int = KEPT_FILE,
         kept_all: int = KEPT_ALL,
     ) -> None:
         self.index = index
         self.passes = 0
         """How often the stream was read."""
-        self._sample = sample
+        self._sampling = sampling
         self._kept = dict(kept)
         self._starts = sorted(self._kept)
         self._held = sum(map(len, self._kept.values()))
@@ -125,12 +125,14 @@ class StreamedLayer:
         reopen: Callable[[], Reader],
         wanted: Wanted,
         *,
-        sample: Sampler | None = None,
+        sampling: Callable[[], Sampler] | None = None,
         sampled: Wanted | None = None,
         kept_file: int = KEPT_FILE,
         kept_all: int = KEPT_ALL,
     ) -> StreamedLayer:
         """Read a stream to its end, and keep the contents that are wanted; of what is sampled, parts.
+
+        ``sampling`` makes the sampler of one pass.
 
         What is wrong with the tar stands in the problems of the index. The rest of the stream is read even then, so
         that a reader that checks a digest comes to its end.
@@ -141,6 +143,7 @@ class StreamedLayer:
         builder = IndexBuilder()
         kept: dict[int, bytes] = {}
         room = kept_all
+        sample = sampling() if sampling else None
 
         def fits(name: bytes, size: int) -> bool:
             return size <= min(kept_file, room) and wanted(name, size)
@@ -159,12 +162,12 @@ class StreamedLayer:
             for member in walk_stream(stream, builder.report, wanted=fits, keep=keep, sample=parts):
                 builder.add(member)
             try:
-                while not stream.broken and stream.read(_CHUNK):
+                while not stream.broken and stream.read(CHUNK):
                     pass
             except OSError as error:
                 reason = f"layer can't be read to its end: {error.strerror or error}"
                 builder.report(Problem("", reason, lost=True))
-        layer = cls(builder.finish(), kept, reopen, sample=sample, kept_file=kept_file, kept_all=kept_all)
+        layer = cls(builder.finish(), kept, reopen, sampling=sampling, kept_file=kept_file, kept_all=kept_all)
         layer.passes = 1
         return layer
 
@@ -206,7 +209,7 @@ class StreamedLayer:
     def fetch(self, wanted: Iterable[tuple[bytes, Entry]], sampled: Iterable[tuple[bytes, Entry]] = ()) -> None:
         """Keep the contents of more files, with one more pass if any of them is missing; reading says what failed."""
         missing: dict[int, tuple[int, bytes | None]] = {}
-        if self._sample is not None:
+        if self._sampling is not None:
             for path, entry in sampled:
                 if entry.type == "file" and entry.size and entry.offset not in self._kept:
                     missing[entry.offset] = (entry.size, path)
@@ -222,7 +225,7 @@ class StreamedLayer:
             with closing(self._reopen()) as stream:
                 self._take(stream, sorted(missing.items()), taken)
                 # A reader that checks a digest raises at its end: nothing is taken from a stream that is another one.
-                while stream.read(_CHUNK):
+                while stream.read(CHUNK):
                     pass
         except OSError as error:
             self._broken = f"layer can't be read again: {error.strerror or error}"
@@ -238,16 +241,17 @@ class StreamedLayer:
     ) -> None:
         """Take files from a stream: whole ones, and parts of those that have a name."""
         room = self._kept_all - self._held
+        sample = self._sampling() if self._sampling else None
         at = 0
         for offset, (size, sampled) in missing:
             if sampled is None and size > room:
                 self._broken = f"more than the {self._kept_all} bytes that are kept of a layer"
                 continue
-            while at < offset and (passed := stream.read(min(offset - at, _CHUNK))):
+            while at < offset and (passed := stream.read(min(offset - at, CHUNK))):
                 at += len(passed)
             contents = _Contents(stream, size)
-            if sampled is not None and self._sample is not None:
-                parts = self._sample(sampled, size, contents)
+            if sampled is not None and sample is not None:
+                parts = sample(sampled, size, contents)
             else:
                 parts = {0: contents.whole()}
             at += size - contents.left
@@ -292,16 +296,16 @@ class StreamedLayer:
         with closing(self._reopen()) as stream:
             at = 0
             for offset, size in wanted:
-                while at < offset and (passed := stream.read(min(offset - at, _CHUNK))):
+                while at < offset and (passed := stream.read(min(offset - at, CHUNK))):
                     at += len(passed)
                 contents = _Contents(stream, size)
-                while piece := contents.read(_CHUNK):
+                while piece := contents.read(CHUNK):
                     yield offset, piece
                 at += size - contents.left
                 if contents.left:
                     raise OSError(errno.EIO, f"it ends at byte {at}")
             # A reader that checks a digest raises at its end: nothing is taken from a stream that is another one.
-            while stream.read(_CHUNK):
+            while stream.read(CHUNK):
                 pass
 
 
@@ -319,7 +323,7 @@ class _Contents:
 
     def whole(self) -> bytes:
         """All that the stream has of them."""
-        return b"".join(iter(lambda: self.read(_CHUNK), b""))
+        return b"".join(iter(lambda: self.read(CHUNK), b""))
 
 
 def _readable(path: bytes, entry: Entry, start: int, length: int) -> int:

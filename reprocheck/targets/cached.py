@@ -87,7 +87,7 @@ class _CachedLayer(StreamedLayer):
             index,
             contents,
             self._again,
-            sample=kept.sample,
+            sampling=kept.Sampling,
             kept_file=kept.FILE_LIMIT,
             kept_all=kept.ALL_LIMIT,
         )

@@ -7,9 +7,9 @@ be of a gigabyte, the few ranges are kept that the probe's reader of ELF files a
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from mmap import mmap
 
 from reprocheck.layers.index import LayerIndex
 from reprocheck.layers.tar import Stream
@@ -23,9 +23,6 @@ ALL_LIMIT = 160 << 20
 """Bytes of one layer that are kept."""
 HELD = 64 << 20
 """Bytes of a shared object, from its start on, that are held until it is known which of them count."""
-_CHUNK = 1 << 18
-_LEAST = 4096
-"""Bytes of one piece that is held, unless the file ends: a stream may come by in crumbs."""
 SCRIPT_LIMIT = 16 << 10
 """Bytes of a script that is kept; it is needed where its size is not the recorded one."""
 
@@ -59,12 +56,14 @@ def as_it_comes_by(opened: Callable[[], Reader]) -> StreamedLayer:
     Raises:
         OSError: the stream can't be opened.
     """
-    return StreamedLayer.open(opened, wanted, sample=sample, sampled=sampled, kept_file=FILE_LIMIT, kept_all=ALL_LIMIT)
+    return StreamedLayer.open(
+        opened, wanted, sampling=Sampling, sampled=sampled, kept_file=FILE_LIMIT, kept_all=ALL_LIMIT
+    )
 
 
 def known(index: LayerIndex, kept: Mapping[int, bytes], opened: Callable[[], Reader]) -> StreamedLayer:
     """A layer that was read before."""
-    return StreamedLayer(index, kept, opened, sample=sample, kept_file=FILE_LIMIT, kept_all=ALL_LIMIT)
+    return StreamedLayer(index, kept, opened, sampling=Sampling, kept_file=FILE_LIMIT, kept_all=ALL_LIMIT)
 
 
 def wanted(name: bytes, size: int) -> bool:
@@ -84,15 +83,22 @@ def sampled(name: bytes, _size: int) -> bool:
     return _SAMPLED.search(name) is not None
 
 
-def sample(_name: bytes, size: int, contents: Stream) -> Mapping[int, bytes]:
-    """What the probe's reader asks for of an ELF file that comes by, by offset.
+class Sampling:
+    """What the probe's reader asks for of the ELF files that come by in one pass, by offset.
 
     What it goes back to and is held no more is left out: reading it fails then, and is a gap.
     """
-    file = _ComingBy(size, contents)
-    with suppress(_GoneBy):
-        collect.Elf(file.read)
-    return file.asked()
+
+    def __init__(self) -> None:
+        # One for all files: to get and give back so much memory for each takes longer than to copy into it.
+        self._first = mmap(-1, HELD)
+
+    def __call__(self, _name: bytes, size: int, contents: Stream) -> Mapping[int, bytes]:
+        """The parts of one file."""
+        file = _ComingBy(size, contents, self._first)
+        with suppress(_GoneBy):
+            collect.Elf(file.read)
+        return file.asked()
 
 
 class _GoneBy(Exception):  # noqa: N818 - never leaves this module
@@ -102,12 +108,12 @@ class _GoneBy(Exception):  # noqa: N818 - never leaves this module
 class _ComingBy:
     """A file that is read at offsets while it comes by: its first bytes are held, of the others what is asked for."""
 
-    def __init__(self, size: int, contents: Stream) -> None:
+    def __init__(self, size: int, contents: Stream, first: mmap) -> None:
         self._size = size
         self._contents = contents
         self._at = 0
-        self._starts: list[int] = []
-        self._pieces: list[bytes] = []
+        self._first = first
+        self._later: list[tuple[int, bytes]] = []
         self._asked: list[tuple[int, int]] = []
 
     def read(self, length: int, at: int) -> bytes:
@@ -135,41 +141,32 @@ class _ComingBy:
         return {at: _harmless(self._held(at, end)) for at, end in ranges}
 
     def _come_to(self, at: int, end: int) -> None:
+        held = len(self._first)
         while self._at < end:
-            if self._at < HELD:
-                piece = self._next(HELD)
+            if self._at < held:
+                piece = self._contents.read(held - self._at)
+                self._first[self._at : self._at + len(piece)] = piece
             elif self._at < at:
-                piece = self._contents.read(min(_CHUNK, at - self._at))
-                self._at += len(piece)
+                piece = self._contents.read(at - self._at)
             else:
-                piece = self._next(end)
+                piece = b"".join(self._next(end - self._at))
+                self._later.append((self._at, piece))
             if not piece:
                 return
-
-    def _next(self, end: int) -> bytes:
-        """Hold some bytes more."""
-        most = min(_CHUNK, end - self._at)
-        piece = self._contents.read(most)
-        while piece and len(piece) < min(most, _LEAST) and (more := self._contents.read(most - len(piece))):
-            piece += more
-        if piece:
-            self._starts.append(self._at)
-            self._pieces.append(piece)
             self._at += len(piece)
-        return piece
+
+    def _next(self, length: int) -> Iterator[bytes]:
+        while length and (piece := self._contents.read(length)):
+            yield piece
+            length -= len(piece)
 
     def _held(self, at: int, end: int) -> bytes:
-        number = bisect_right(self._starts, at) - 1
-        found = b""
-        while number < len(self._pieces) and at < end:
-            start, piece = self._starts[number], self._pieces[number]
-            if not start <= at < start + len(piece):
-                break
-            part = piece[at - start : end - start]
-            found += part
-            at += len(part)
-            number += 1
-        if at < end:
+        found = self._first[at : min(end, self._at)]
+        for start, piece in self._later:
+            next_one = at + len(found)
+            if start <= next_one < start + len(piece):
+                found += piece[next_one - start : end - start]
+        if at + len(found) < end:
             raise _GoneBy
         return found
 

@@ -416,7 +416,10 @@ def test_contents_of_a_stream_take_one_pass_and_are_not_held() -> None:
 def test_a_part_that_was_kept_is_not_taken_for_the_whole() -> None:
     opened = Opened(file(b"lib.so", b"0123456789" * 100) + END)
     layer = StreamedLayer.open(
-        opened, lambda *_: False, sample=lambda _name, _size, contents: {0: contents.read(10)}, sampled=lambda *_: True
+        opened,
+        lambda *_: False,
+        sampling=lambda: lambda _name, _size, contents: {0: contents.read(10)},
+        sampled=lambda *_: True,
     )
     assert list(layer.kept.values()) == [b"0123456789"]
     assert passed(layer, b"lib.so") == [b"0123456789" * 100]

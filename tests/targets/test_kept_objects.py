@@ -115,7 +115,7 @@ def test_no_more_than_the_limit_is_held(monkeypatch: pytest.MonkeyPatch) -> None
     class Watched(kept._ComingBy):  # noqa: SLF001 - what is held shows nowhere else
         def _come_to(self, at: int, end: int) -> None:
             super()._come_to(at, end)
-            held.append(sum(map(len, self._pieces)))
+            held.append(len(self._first) + sum(len(piece) for _, piece in self._later))
 
     monkeypatch.setattr(kept, "_ComingBy", Watched)
     laid(file(b"libx.so.1", far(LARGE)), piece=1 << 20)
