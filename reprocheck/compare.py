@@ -11,7 +11,7 @@ from pathlib import Path
 from reprocheck import __version__, rules
 from reprocheck.attribution import attribute
 from reprocheck.base import placed, summary
-from reprocheck.diff import behind_mounts, changes, one_sided, pair_environments
+from reprocheck.diff import changes, one_sided, out_of_sight, pair_environments
 from reprocheck.model import codec
 from reprocheck.model.report import Level, MadeBy, Pair, Report, Side, Threshold
 from reprocheck.model.snapshot import Gap, Snapshot
@@ -82,7 +82,7 @@ def compare(
     unjudged, accepted = rules.unjudged(comparison)
     unasked = unasked_machine(before, after, question.level)
     alone = tuple(unpaired(before, after, pairs))
-    hidden = tuple(behind_mounts(before, after, pairs))
+    hidden = tuple(out_of_sight(before, after, pairs))
     gaps = tuple(dict.fromkeys((*after.gaps, *theirs, *alone, *hidden, *unjudged, *unasked)))
     unread = {*(after.gaps if unreadable(after) else ()), *(theirs if unreadable(before) else ()), *alone}
     forgiven = () if question.gate else tuple(gap for gap in gaps if gap not in unread)

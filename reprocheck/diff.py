@@ -19,7 +19,7 @@ from reprocheck.model.report import Pair
 from reprocheck.model.snapshot import FACT_CLASSES, ONE_ENVIRONMENT, Gap, Note
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from reprocheck.model.snapshot import (
         Accelerator,
@@ -54,8 +54,8 @@ def pair_environments(before: Snapshot, after: Snapshot, by_hand: Mapping[str, s
     """Pair the environments of two snapshots, each used once.
 
     In this order: by hand; both on PATH, or named as an interpreter; the same id; the same kind and Python
-    minor version, where that is unique; a lone one on each side. Raises :class:`UsageError` for an id that
-    does not exist.
+    minor version, where that is unique; a lone one on each side. What is on PATH on one side stands for nothing
+    where the other side could not have seen it. Raises :class:`UsageError` for an id that does not exist.
     """
     left = {environment.id: environment for environment in before.environments}
     right = {environment.id: environment for environment in after.environments}
@@ -72,8 +72,11 @@ def pair_environments(before: Snapshot, after: Snapshot, by_hand: Mapping[str, s
     one_on_path = [name for name, environment in left.items() if environment.on_path]
     other_on_path = [name for name, environment in right.items() if environment.on_path]
     if one_on_path and other_on_path:
-        named = {before.subject.kind, after.subject.kind} & ONE_ENVIRONMENT
-        take(one_on_path[0], other_on_path[0], "named" if named else "on PATH")
+        one, other = one_on_path[0], other_on_path[0]
+        if {before.subject.kind, after.subject.kind} & ONE_ENVIRONMENT:
+            take(one, other, "named")
+        elif after.hides(left[one]) is None and before.hides(right[other]) is None:
+            take(one, other, "on PATH")
     for name in [name for name in left if name in right]:
         take(name, name, "same id")
     lefts, rights = Counter(map(_likeness, left.values())), Counter(map(_likeness, right.values()))
@@ -135,19 +138,20 @@ def one_sided(before: Snapshot, after: Snapshot, classes: Iterable[FactClass]) -
     return tuple(notes)
 
 
-def behind_mounts(before: Snapshot, after: Snapshot, pairs: Iterable[Pair]) -> Iterator[Gap]:
-    """A gap for each unpaired environment of one side that would lie in a mount of the other, where nobody looked."""
+def out_of_sight(before: Snapshot, after: Snapshot, pairs: Iterable[Pair]) -> Iterator[Gap]:
+    """A gap for each unpaired environment of one side that would lie where nobody could look on the other."""
     paired = [(pair.before, pair.after) for pair in pairs]
     for found, side, known, whose in (
         (before, after, {one for one, _ in paired}, ""),
         (after, before, {other for _, other in paired}, f"{before.header.target}: "),
     ):
         told = {gap.what for gap in side.gaps}
-        for name in sorted({environment.id for environment in found.environments} - known):
-            what, mount = f"environments[{name}]", side.mount_above(name)
-            if mount is not None and what not in told and side.subject.kind not in ONE_ENVIRONMENT:
-                reason = "mounted from elsewhere, so it is not known whether this environment is there"
-                yield Gap(what=what, where=whose + mount, reason=reason)
+        for environment in sorted(found.environments, key=lambda one: one.id):
+            what, hidden = f"environments[{environment.id}]", side.hides(environment)
+            if environment.id in known or hidden is None or what in told or side.subject.kind in ONE_ENVIRONMENT:
+                continue
+            reason = f"{hidden[1]}, so it is not known whether this environment is there"
+            yield Gap(what=what, where=whose + hidden[0], reason=reason)
 
 
 def _uncompared(before: Snapshot, after: Snapshot) -> Iterator[Note]:
@@ -379,22 +383,21 @@ def _unpaired(before: Snapshot, after: Snapshot, pairing: Pairing) -> Iterator[C
     if not (before.was_read("environments") and after.was_read("environments")):
         return
     if after.subject.kind not in ONE_ENVIRONMENT:
-        for name in _outside_mounts(pairing.before_only, after):
-            value = _summary(before, name)
-            yield Change(path=("environments", name), kind="removed", before=value, after=None)
+        for environment in _in_sight(before, pairing.before_only, after):
+            value = _summary(environment)
+            yield Change(path=("environments", environment.id), kind="removed", before=value, after=None)
     if before.subject.kind not in ONE_ENVIRONMENT:
-        for name in _outside_mounts(pairing.after_only, before):
-            value = _summary(after, name)
-            yield Change(path=("environments", name), kind="added", before=None, after=value)
+        for environment in _in_sight(after, pairing.after_only, before):
+            value = _summary(environment)
+            yield Change(path=("environments", environment.id), kind="added", before=None, after=value)
 
 
-def _outside_mounts(names: Iterable[str], other: Snapshot) -> Iterator[str]:
+def _in_sight(side: Snapshot, names: Collection[str], other: Snapshot) -> Iterator[Environment]:
     """Environments that the other side would have found, had it had them."""
-    return (name for name in names if other.mount_above(name) is None)
+    return (one for one in side.environments if one.id in names and other.hides(one) is None)
 
 
-def _summary(side: Snapshot, name: str) -> _Facts:
-    environment = next(environment for environment in side.environments if environment.id == name)
+def _summary(environment: Environment) -> _Facts:
     return {
         "kind": environment.kind,
         "python": environment.python.version if environment.python is not None else None,

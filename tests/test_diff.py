@@ -5,6 +5,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from reprocheck import diff
 from reprocheck.errors import UsageError
@@ -22,6 +23,7 @@ from reprocheck.model.snapshot import (
     OsPackage,
     OsRelease,
     PathFile,
+    Provenance,
     Snapshot,
     System,
 )
@@ -468,3 +470,46 @@ def test_equal_sides_do_not_pay_for_deepdiff() -> None:
         "comparison(one, one); sys.exit('deepdiff' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+# Where a side could not look.
+
+
+def without_leave(*denied: str) -> Snapshot:
+    """A side that has /usr alone, and may not look there."""
+    return replace(snapshot(environment()), provenance=Provenance(denied=denied))
+
+
+@pytest.mark.parametrize(
+    ("name", "program", "closed"),
+    [
+        ("/srv/app/venv", "/srv/app/venv/bin/python3", "/srv/app"),
+        ("/opt/venv", "/opt/venv/bin/python3", "/opt/venv"),
+        # The prefix may be entered, the directory of the program may not; or the program may not be run.
+        ("/opt/python", "/opt/python/bin/python3.9", "/opt/python/bin"),
+        ("/opt/python", "/opt/python/bin/python3.9", "/opt/python/bin/python3.9"),
+        ("/opt/venv", "/opt/venv/bin/python3", "/"),
+    ],
+)
+def test_an_environment_where_a_side_may_not_look_is_a_gap_and_no_change(name: str, program: str, closed: str) -> None:
+    fuller = snapshot(environment(), environment(name=name, python=python(executable=program)))
+    poorer = without_leave(closed, "/var/private")
+    for before, after, where in ((fuller, poorer, closed), (poorer, fuller, f"{poorer.header.target}: {closed}")):
+        assert changes(before, after) == []
+        (gap,) = diff.out_of_sight(before, after, diff.pair_environments(before, after, {}).pairs)
+        assert (gap.what, gap.where) == (f"environments[{name}]", where)
+        assert gap.reason == "permission denied, so it is not known whether this environment is there"
+
+
+def test_an_environment_beside_a_closed_directory_is_removed() -> None:
+    before = snapshot(environment(), environment(name="/srv/application"))
+    after = without_leave("/srv/app", "/srv/application/data")
+    assert [kind for _, kind, *_ in changes(before, after)] == ["removed"]
+    assert list(diff.out_of_sight(before, after, diff.pair_environments(before, after, {}).pairs)) == []
+
+
+def test_what_is_on_path_out_of_sight_is_compared_with_nothing_else() -> None:
+    before = snapshot(environment(on_path=False), environment(name="/root/venv", on_path=True))
+    after = without_leave("/root")
+    assert pairs(before, after) == pairs(after, before) == [("/usr", "/usr", "same id")]
+    assert ("/root/venv", "/usr", "on PATH") in pairs(before, replace(after, provenance=Provenance()))

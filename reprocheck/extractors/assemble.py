@@ -10,7 +10,7 @@ import msgspec
 
 from reprocheck.extractors import accelerator, environments, image, machine, os_packages, system, variables
 from reprocheck.extractors.base import Extractor, Traces
-from reprocheck.extractors.discovery import mounts
+from reprocheck.extractors.discovery import denied, mounts
 from reprocheck.model.evidence import AnyWant, Evidence, shown
 from reprocheck.model.snapshot import FACT_CLASSES, Coverage, FactClass, Gap, Note, Provenance, Snapshot
 
@@ -93,6 +93,7 @@ def assemble(evidence: Evidence) -> Snapshot:
         removed=traces.removed,
         times=_times(traces, evidence),
         mounts=tuple(map(shown, mounts(evidence))),
+        denied=tuple(map(shown, denied(evidence))),
         notes=tuple(dict.fromkeys(notes)),
     )
     if engine is not None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable
 from typing import Literal
 
-from reprocheck.model.evidence import Evidence, Walk, shown
+from reprocheck.model.evidence import OUT_OF_REACH, Evidence, Walk, shown
 from reprocheck.model.snapshot import IMAGES, ONE_ENVIRONMENT, Gap, Note
 
 SHARED_OBJECT = r"[^/]+\.so(?:\.\d[\w.]*)?$"
@@ -83,6 +84,19 @@ def mounts(evidence: Evidence) -> list[str]:
     return [path for path in evidence.walk.mounts if path not in _KERNEL_MOUNTS] if evidence.walk else []
 
 
+def denied(evidence: Evidence) -> list[str]:
+    """What whoever was asked had no permission to enter or to run; of nested directories the outermost."""
+    closed = set(evidence.walk.denied) if evidence.walk else set()
+    closed |= {told.real for told in evidence.interpreters.values() if told.problem == "EACCES"}
+    marks = (path for path, told in evidence.files.items() if told.problem == "EACCES")
+    closed |= {posixpath.dirname(path) for path in marks if path.endswith("/pyvenv.cfg")}
+    outermost: list[str] = []
+    for path in sorted(closed, key=lambda path: f"{path}/"):
+        if not outermost or not f"{path}/".startswith(f"{outermost[-1]}/"):
+            outermost.append(path)
+    return outermost
+
+
 def remarks(what: str, evidence: Evidence, known: Iterable[Gap]) -> tuple[list[Gap], list[Note]]:
     """How far the search came: what could not be read, and what was left aside on purpose.
 
@@ -92,10 +106,11 @@ def remarks(what: str, evidence: Evidence, known: Iterable[Gap]) -> tuple[list[G
     notes: list[Note] = []
     target = evidence.document.header.target
     walk = evidence.walk
+    places = [gap.where for gap in known]
     for path, told in sorted(evidence.interpreters.items()):
         if told.facts is None and (told.problem or "").startswith("no answer"):
             gaps.append(Gap(what=what, where=shown(path), reason=f"its Python gave {told.problem}"))
-        elif told.facts is None and told.problem not in {"not a program but a script", "EXDEV"}:
+        elif told.facts is None and told.problem not in {"not a program but a script", "EXDEV", OUT_OF_REACH}:
             notes.append(Note(what=what, where=shown(path), reason=f"not an interpreter that runs ({told.problem})"))
     if walk is None:
         return gaps, notes
@@ -104,16 +119,15 @@ def remarks(what: str, evidence: Evidence, known: Iterable[Gap]) -> tuple[list[G
     if elsewhere := mounts(evidence):
         listed = ", ".join(map(shown, elsewhere))
         notes.append(Note(what=what, where=listed, reason="mounted from elsewhere, so not searched"))
-    places = [gap.where for gap in known]
-    denied = [
+    closed = [
         path for path in map(shown, walk.denied) if not any(f"{where}/".startswith(f"{path}/") for where in places)
     ]
-    if denied:
-        some = ", ".join(denied[:_NAMED])
-        more = f" and {len(denied) - _NAMED} more" if len(denied) > _NAMED else ""
+    if closed:
+        some = ", ".join(closed[:_NAMED])
+        more = f" and {len(closed) - _NAMED} more" if len(closed) > _NAMED else ""
         if evidence.document.header.executed:
-            # Whoever is asked may not enter what its own Python can't either.
-            reason = "can't be entered, on no search path, so not searched"
+            # Most often nothing is there; a comparison with a side that has an environment there says so.
+            reason = "can't be entered by whom the probe runs as, and is on no search path, so not searched"
             notes.append(Note(what=what, where=some + more, reason=reason))
         else:
             gaps.append(Gap(what=what, where=some + more, reason="can't be entered, so not searched for environments"))

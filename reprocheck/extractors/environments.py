@@ -21,7 +21,7 @@ from reprocheck.extractors.packages import packages
 from reprocheck.extractors.places import (
     Place,
     configurations_on_path,
-    mounted_on_path,
+    hidden_on_path,
     on_path,
     path_candidates,
     places,
@@ -107,10 +107,11 @@ def read(evidence: Evidence) -> Facts:
     notes: list[Note] = []
     found = places(evidence)
     active = on_path(found, evidence)
-    hidden = mounted_on_path(found, evidence)
+    hidden = hidden_on_path(found, evidence)
     if hidden is not None:
         what = f"{CLASS}[{shown(posixpath.dirname(posixpath.dirname(hidden)))}]"
-        reason = "is what python3 may start, and is mounted from elsewhere, so nothing is known of its environment"
+        why = in_words(evidence.interpreters[hidden].problem)
+        reason = f"is what python3 may start, and can't be looked at ({why}), so nothing is known of its environment"
         gaps.append(Gap(what=what, where=shown(hidden), reason=reason))
     traces = Traces()
     environments = [_environment(place, evidence, place.id == active, gaps, notes, traces) for place in found]

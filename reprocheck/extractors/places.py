@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 from reprocheck.extractors import conda, home
 from reprocheck.extractors.configuration import path_variable
-from reprocheck.model.evidence import Evidence, InterpreterEvidence, InterpreterFacts, shown
+from reprocheck.model.evidence import OUT_OF_REACH, Evidence, InterpreterEvidence, InterpreterFacts, shown
 from reprocheck.model.snapshot import IMAGES, ONE_ENVIRONMENT, EnvironmentKind
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _NAMES = ("python3", "python")
 """What is looked for on ``PATH``, in this order."""
+_HIDDEN = frozenset({"EXDEV", OUT_OF_REACH})
+"""Problems of a program that is there, and of which nothing else is known."""
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
 
@@ -196,10 +198,10 @@ def on_path(found: Sequence[Place], evidence: Evidence) -> str | None:
     return next((identity for _, identity in _started(found, evidence)), None)
 
 
-def mounted_on_path(found: Sequence[Place], evidence: Evidence) -> str | None:
-    """The program that may be what ``python3`` starts, if it lies in a mount that was not read."""
+def hidden_on_path(found: Sequence[Place], evidence: Evidence) -> str | None:
+    """The program that may be what ``python3`` starts, if it lies in a mount that was not read, or may not be run."""
     for program, _ in _started(found, evidence):
-        return program if evidence.interpreters[program].problem == "EXDEV" else None
+        return program if evidence.interpreters[program].problem in _HIDDEN else None
     return None
 
 
@@ -209,16 +211,26 @@ def _started(found: Sequence[Place], evidence: Evidence) -> Iterator[tuple[str, 
     process = evidence.process
     if process is not None and (evidence.engine is None or process.started_as in _NAMES):
         # It was named, or PATH led to it, perhaps by way of a wrapper script.
-        candidates = [process.executable]
+        candidates = [*_passed_over(process.executable, candidates, evidence), process.executable]
     for candidate in candidates:
         told = evidence.interpreters.get(candidate)
         if told is None:
             continue
         identity = _environment_of(candidate, evidence)
-        # A script starts what it likes, and of what is mounted nothing is known.
-        if told.problem in {"not a program but a script", "EXDEV"}:
+        # A script starts what it likes, and of what is hidden nothing is known.
+        if told.problem == "not a program but a script" or told.problem in _HIDDEN:
             yield candidate, None
             return
         if any(place.id == identity for place in found):
             yield candidate, identity
             return
+
+
+def _passed_over(program: str, candidates: Sequence[str], evidence: Evidence) -> Iterator[str]:
+    """What stands on ``PATH`` before the program that was started, and would have been, by the target's own user."""
+    for candidate in candidates:
+        if candidate == program:
+            return
+        told = evidence.interpreters.get(candidate)
+        if told is not None and told.problem == OUT_OF_REACH:
+            yield candidate

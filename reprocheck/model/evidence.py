@@ -290,6 +290,10 @@ class InterpreterFacts(Struct, frozen=True, kw_only=True):
         return next(modules, self.base_prefix)
 
 
+OUT_OF_REACH = "out of reach without capabilities"
+"""The problem of a program that the target's own user could run, and whoever was asked can't."""
+
+
 class InterpreterEvidence(Struct, frozen=True, kw_only=True):
     """One interpreter."""
 

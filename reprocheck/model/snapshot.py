@@ -468,6 +468,8 @@ class Provenance(Model, frozen=True, kw_only=True):
     """SHA-256 of the probe's source, hex; ``None`` where no probe ran."""
     mounts: tuple[str, ...] = ()
     """Where something else than the root file system is seen: no environment was searched for below."""
+    denied: tuple[str, ...] = ()
+    """What whoever read the target had no permission to enter or to run: no environment was found below."""
     notes: tuple[Note, ...] = ()
 
 
@@ -501,9 +503,15 @@ class Snapshot(Model, frozen=True, kw_only=True):
         coverage = self.coverage.get(name)
         return coverage is not None and coverage.state in {"complete", "partial"}
 
-    def mount_above(self, environment: str) -> str | None:
-        """The mount that the environment of an id would lie in; what is there was not searched."""
-        return next((one for one in self.provenance.mounts if f"{environment}/".startswith(f"{one}/")), None)
+    def hides(self, environment: Environment) -> tuple[str, str] | None:
+        """Where an environment of another side would lie that was not looked into on this one, and why not."""
+        paths = [environment.id, *([environment.python.executable] if environment.python else ())]
+        places = [(mount, "mounted from elsewhere") for mount in self.provenance.mounts]
+        places += [(closed, "permission denied") for closed in self.provenance.denied]
+        for place, reason in places:
+            if any(f"{path}/".startswith(f"{place.rstrip('/')}/") for path in paths):
+                return place, reason
+        return None
 
     def reads_less(self, other: Snapshot, name: FactClass) -> bool:
         """Whether an older extractor read a fact class here than on the other side."""

@@ -7,13 +7,16 @@ by this run, or, after a ``kill -9``, by the next.
 
 from __future__ import annotations
 
+import posixpath
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import msgspec
 from docker.errors import APIError
 
 from reprocheck.errors import TargetError
-from reprocheck.model.evidence import Answer, AnyWant, Document
+from reprocheck.model.evidence import OUT_OF_REACH, Answer, AnyWant, Document, Interpreter, InterpreterEvidence
 from reprocheck.targets import probe
 from reprocheck.targets.engine import Engine, attempt, talking
 from reprocheck.targets.interpreters import CLEARED, candidates
@@ -24,6 +27,9 @@ from reprocheck.targets.stream import Stream
 _MEMORY = 1 << 30
 _PROCESSES = 64
 _KILLED = 137
+_ROOT = frozenset({"", "0", "root"})
+_MARK = re.compile(r"\[(.)\]")
+"""A character that would be a wildcard, as :func:`reprocheck.model.evidence.literal` writes it."""
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -96,9 +102,29 @@ class ThrowAwaySession:
         if self._stream is None:
             raise probe.Lost
         talk = probe.Conversation(self._stream, self._name, self._seconds)
-        answer = talk.ask(wants)
+        answer = self._reached(wants, talk.ask(wants))
         self._talk = talk
         return answer
+
+    def _reached(self, wants: Sequence[AnyWant], answer: Answer) -> Answer:
+        """An answer with the named programs that the image's root could run, and who has no capabilities can't.
+
+        Whoever else the image's user is can't enter what the probe can't, and starts the next one on ``PATH``.
+        """
+        user = self.document.engine.user.partition(":")[0] if self.document.engine else ""
+        if user not in _ROOT:
+            return answer
+        closed = {posixpath.dirname(path) for path, told in answer.files.items() if told.problem == "EACCES"}
+        named = (
+            _MARK.sub(r"\1", want.at) for want in wants if isinstance(want, Interpreter) and want.at.startswith("/")
+        )
+        beyond = {
+            path: InterpreterEvidence(real=path, problem=OUT_OF_REACH)
+            for path in named
+            if posixpath.dirname(path) in closed
+            and self._has(path.encode("latin-1").decode("utf-8", "surrogateescape"))
+        }
+        return msgspec.structs.replace(answer, interpreters=answer.interpreters | beyond)
 
     def _start(self, executable: str) -> bool:
         """Make and start a container; ``False`` when the image has no such program."""

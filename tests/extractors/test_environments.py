@@ -7,9 +7,18 @@ from msgspec.structs import replace
 
 from reprocheck.extractors import environments
 from reprocheck.extractors.assemble import assemble
+from reprocheck.extractors.discovery import denied
 from reprocheck.extractors.places import parse_pyvenv
 from reprocheck.model import codec
-from reprocheck.model.evidence import EngineFacts, Evidence, InterpreterFacts, Listing
+from reprocheck.model.evidence import (
+    OUT_OF_REACH,
+    EngineFacts,
+    Evidence,
+    FileEvidence,
+    InterpreterEvidence,
+    InterpreterFacts,
+    Listing,
+)
 from tests.evidence import HEADER, Tree, interpreter, plant, process
 
 METADATA = "Name: six\nVersion: 1.0\n"
@@ -278,3 +287,31 @@ def test_a_denied_directory_is_a_gap_on_a_search_path_and_a_note_elsewhere(tmp_p
     assert note.where == "/var/private"
     evidence.walk = replace(evidence.walk, denied=("/opt/secret",))
     assert not [note for note in environments.read(evidence).notes if "can't be entered" in note.reason]
+
+
+def test_what_may_not_be_entered_or_run_is_told_by_its_outermost_directory(tmp_path: Path) -> None:
+    evidence = Tree(plant(tmp_path, FILES), interpreters=INTERPRETERS, engine=engine()).evidence()
+    assert evidence.walk is not None
+    evidence.walk = replace(evidence.walk, denied=("/srv/app/data", "/srv/app", "/srv/app-data"))
+    evidence.interpreters["/opt/closed/bin/python3"] = InterpreterEvidence(real="/opt/real/python3.9", problem="EACCES")
+    evidence.files["/opt/way/bin/pyvenv.cfg"] = FileEvidence(problem="EACCES")
+    evidence.files["/opt/way/pyvenv.cfg"] = FileEvidence(problem="EACCES")
+    evidence.files["/opt/other/pyvenv.cfg"] = FileEvidence(problem="ENOENT")
+    assert denied(evidence) == ["/opt/real/python3.9", "/opt/way", "/srv/app-data", "/srv/app"]
+
+
+def test_a_program_on_path_that_the_probe_may_not_run_is_not_passed_over(tmp_path: Path) -> None:
+    """Where the target's own user could; behind the one that was started it makes no difference."""
+    for path, known in (("/srv/venv/bin:/usr/bin", []), ("/usr/bin:/srv/venv/bin", ["/usr"])):
+        started = replace(process(), executable="/usr/bin/python3", started_as="python3")
+        told = {"/usr/bin/python3": interpreter(base="/usr")}
+        files: dict[str, str | bytes] = {"/usr/bin/python3": "", "/usr/lib/python3.9/os.py": ""}
+        tree = Tree(plant(tmp_path, files), interpreters=told, engine=engine(PATH=path), running=started)
+        evidence = tree.evidence()
+        evidence.interpreters["/srv/venv/bin/python3"] = InterpreterEvidence(
+            real="/srv/venv/bin/python3", problem=OUT_OF_REACH
+        )
+        facts = environments.read(evidence)
+        assert [one.id for one in facts.fields["environments"] if one.on_path] == known
+        assert [gap.what for gap in facts.gaps] == ([] if known else ["environments[/srv/venv]"])
+        assert not [note for note in facts.notes if "/srv/venv" in note.where]
