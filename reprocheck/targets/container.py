@@ -21,6 +21,7 @@ from reprocheck.targets.archive_endpoint import ArchiveSession
 from reprocheck.targets.configuration import variable
 from reprocheck.targets.engine import Engine
 from reprocheck.targets.exec import ExecSession
+from reprocheck.targets.mounts import Mounts
 from reprocheck.targets.session import SECONDS, Session, header, routed
 from reprocheck.targets.static import StaticSession
 from reprocheck.targets.storage import Unreadable, open_storage, refused
@@ -51,7 +52,7 @@ def open_container(
     )
     with ExitStack() as stack:
         tree = _storage(inspected, engine, stack, name, asked=route == "storage")
-        mounts = _mounts(inspected)
+        mounts = None if tree is None else Mounts(tree, _mounts(inspected))
         session: Session
         if facts.state == "running" and not no_exec and route in {None, "exec"}:
             session = stack.enter_context(ExecSession.open(document, engine, inspected["Id"], seconds))

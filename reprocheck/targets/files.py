@@ -20,8 +20,8 @@ _TYPES = {"file": stat.S_IFREG, "dir": stat.S_IFDIR, "link": stat.S_IFLNK, "othe
 class TreeFiles:
     """What :class:`reprocheck.probe.collect.Disk` is to the probe. Paths are absolute bytes."""
 
-    def __init__(self, tree: Tree, mounts: frozenset[bytes] = frozenset()) -> None:
-        self._mounts = Mounts(tree, mounts)
+    def __init__(self, tree: Tree, mounts: Mounts | None = None) -> None:
+        self._mounts = Mounts(tree, ()) if mounts is None else mounts
         self.tree = self._mounts.tree
 
     def mounts(self) -> frozenset[bytes]:

@@ -16,8 +16,8 @@ from reprocheck.layers.tree import LINKS, Tree
 class Mounts:
     """The mount points of a container, each where the links of its layers lead: so an engine mounts it."""
 
-    def __init__(self, tree: Tree, paths: Iterable[bytes]) -> None:
-        found = frozenset(_leads_to(tree, path) for path in paths)
+    def __init__(self, tree: Tree, paths: Iterable[str]) -> None:
+        found = frozenset(_leads_to(tree, path.encode("utf-8", "surrogateescape")) for path in paths)
         self.points = frozenset(b"/" + path for path in found)
         """Absolute paths without links."""
         self._covered = tuple(path + b"/" for path in found)

@@ -13,6 +13,7 @@ from reprocheck.layers.tree import Tree
 from reprocheck.model.evidence import Document
 from reprocheck.model.snapshot import Subject
 from reprocheck.targets.address import Address
+from reprocheck.targets.mounts import Mounts
 from reprocheck.targets.session import header
 from reprocheck.targets.static import StaticSession
 
@@ -37,4 +38,5 @@ def open_rootfs(address: Address) -> Iterator[StaticSession]:
             header=header(str(address), "root file system", executed=False),
             subject=Subject(kind="rootfs", name=address.value),
         )
-        yield StaticSession(document, Tree([root]), mounts=_KERNEL)
+        tree = Tree([root])
+        yield StaticSession(document, tree, mounts=Mounts(tree, _KERNEL))

@@ -16,17 +16,17 @@ from reprocheck.model.evidence import Answer, AnyWant, Command, Document, Find, 
 from reprocheck.probe import collect
 from reprocheck.targets import interpreter_files
 from reprocheck.targets.files import MOUNTED, TreeFiles
+from reprocheck.targets.mounts import Mounts
 
 
 class StaticSession:
     """Answers wants about files by the probe's own code, and wants about interpreters from their files."""
 
     def __init__(
-        self, document: Document, tree: Tree, *, user: str = "", home: str | None = None, mounts: Sequence[str] = ()
+        self, document: Document, tree: Tree, *, user: str = "", home: str | None = None, mounts: Mounts | None = None
     ) -> None:
         self.document = document
-        files = TreeFiles(tree, frozenset(mount.encode("utf-8", "surrogateescape") for mount in mounts))
-        self._answers = _Answers(files, (home or home_of(tree, user)).encode("latin-1"))
+        self._answers = _Answers(TreeFiles(tree, mounts), (home or home_of(tree, user)).encode("latin-1"))
 
     def answer(self, wants: Sequence[AnyWant]) -> Answer | None:
         """Answer what files can tell; there is no process to ask and no program is run.

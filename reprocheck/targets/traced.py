@@ -38,9 +38,9 @@ _READ = frozenset({None, "ENOENT", "ENOTDIR"})
 class Traced:
     """A session whose answers name layers: the files are the session's, their layers are read from a tree of them."""
 
-    def __init__(self, session: Session, tree: Tree, *, mounts: Sequence[str] = ()) -> None:
+    def __init__(self, session: Session, tree: Tree, *, mounts: Mounts | None = None) -> None:
         self._session = session
-        self._mounts = Mounts(tree, (mount.encode("utf-8", "surrogateescape") for mount in mounts))
+        self._mounts = Mounts(tree, ()) if mounts is None else mounts
         self._tree = self._mounts.tree
         self._gone: dict[str, dict[str, int]] = {}
         """What was taken out of directories, as far as it was asked for."""

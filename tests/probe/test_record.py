@@ -34,6 +34,7 @@ from reprocheck.probe import collect, record
 from reprocheck.targets import kept
 from reprocheck.targets.address import Address
 from reprocheck.targets.files import TreeFiles
+from reprocheck.targets.mounts import Mounts
 from reprocheck.targets.resolve import Access
 from reprocheck.targets.static import StaticSession
 from tests import interpreters
@@ -654,7 +655,8 @@ def test_below_a_mount_nothing_is_missing() -> None:
         file(f"{SITE}/mod-1.0.dist-info/RECORD".encode(), rows.encode()), file(f"{SITE}/mod.py".encode(), b"below")
     )
     for mounts, seen in (((f"{SITE}/pkg", f"{SITE}/mod.py"), ((), ("gone.py",), 3)), ((), (("mod.py",), 3, 0))):
-        session = StaticSession(DOCUMENT, Tree([layers]), mounts=mounts)
+        tree = Tree([layers])
+        session = StaticSession(DOCUMENT, tree, mounts=Mounts(tree, mounts))
         answer = session.answer([Record(at=f"{SITE}/*.dist-info/RECORD")])
         assert answer is not None
         (told,) = answer.records.values()

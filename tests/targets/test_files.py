@@ -16,6 +16,7 @@ from reprocheck.layers.tree import Tree
 from reprocheck.model.evidence import AnyWant, List, Read, Walk
 from reprocheck.probe import collect
 from reprocheck.targets.files import TreeFiles
+from reprocheck.targets.mounts import Mounts
 from tests.evidence import plant
 from tests.layers.archives import directory, entry, file, link, plain
 
@@ -91,7 +92,7 @@ def test_mounts_are_named_and_not_looked_into() -> None:
     """What the layers have there is hidden by what is mounted, which is not known here."""
     tree = Tree([plain(file(b"data/x1", b"hidden"), file(b"x2"), link(b"way", b"data/x1"), directory(b"data/x3"))])
     told = asked(
-        TreeFiles(tree, frozenset({b"/data"})),
+        TreeFiles(tree, Mounts(tree, ["/data"])),
         FIND,
         Read(at="/data/x1"),
         Read(at="/way"),
@@ -107,7 +108,7 @@ def test_mounts_are_named_and_not_looked_into() -> None:
 
 def test_a_mount_point_is_there_for_who_lists_the_directory_around_it() -> None:
     tree = Tree([plain(file(b"site/pkg/a"), file(b"site/one"), link(b"site/way", b"pkg"))])
-    listing = asked(TreeFiles(tree, frozenset({b"/site/pkg"})), List(at="/site"))["listings"]["/site"]
+    listing = asked(TreeFiles(tree, Mounts(tree, ["/site/pkg"])), List(at="/site"))["listings"]["/site"]
     assert listing["problem"] is None
     assert [(name, kind, is_dir) for name, kind, _, is_dir, _ in listing["entries"]] == [
         ("one", "file", False),
@@ -116,18 +117,21 @@ def test_a_mount_point_is_there_for_who_lists_the_directory_around_it() -> None:
     ]
 
 
-@pytest.mark.parametrize("mount", [b"/lib/python3", b"/usr/lib/python3", b"/usr//lib/python3/"])
-def test_a_mount_is_where_the_links_of_the_layers_lead(mount: bytes) -> None:
+@pytest.mark.parametrize("mount", ["/lib/python3", "/usr/lib/python3", "/usr//lib/python3/"])
+def test_a_mount_is_where_the_links_of_the_layers_lead(mount: str) -> None:
     """An engine follows them when it mounts."""
     tree = Tree([plain(file(b"usr/lib/python3/x1", b"hidden"), link(b"lib", b"usr/lib"))])
-    told = asked(TreeFiles(tree, frozenset({mount})), FIND, Read(at="/usr/lib/python3/x1"), Read(at="/lib/python3/x1"))
+    told = asked(
+        TreeFiles(tree, Mounts(tree, [mount])), FIND, Read(at="/usr/lib/python3/x1"), Read(at="/lib/python3/x1")
+    )
     assert {file["problem"] for file in told["files"].values()} == {"EXDEV"}
     assert told["walk"]["mounts"] == ["/usr/lib/python3"]
 
 
 def test_a_link_below_a_mount_leads_nowhere() -> None:
     """Nobody knows what is there, least of all that it is still this link."""
-    files = TreeFiles(Tree([plain(file(b"x2"), link(b"data/way", b"/x2"), file(b"data/x1"))]), frozenset({b"/data"}))
+    tree = Tree([plain(file(b"x2"), link(b"data/way", b"/x2"), file(b"data/x1"))])
+    files = TreeFiles(tree, Mounts(tree, ["/data"]))
     told = asked(files, Read(at="/data/way"), Read(at="/data/x1"))
     assert {file["problem"] for file in told["files"].values()} == {"EXDEV"}
     assert files.real(b"/data/way") == b"/data/way"
@@ -137,7 +141,8 @@ def test_a_link_below_a_mount_leads_nowhere() -> None:
 
 def test_a_mount_point_that_no_layer_has_is_not_known_either() -> None:
     """The engine makes it when the container starts for the first time."""
-    files = TreeFiles(Tree([plain(file(b"x2"), link(b"way", b"data/deep"))]), frozenset({b"/data"}))
+    tree = Tree([plain(file(b"x2"), link(b"way", b"data/deep"))])
+    files = TreeFiles(tree, Mounts(tree, ["/data"]))
     told = asked(files, List(at="/data"), List(at="/data/deep"), List(at="/way"), List(at="/none"))
     problems = {path: listing["problem"] for path, listing in told["listings"].items()}
     assert problems == {"/data": "EXDEV", "/data/deep": "EXDEV", "/way": "EXDEV", "/none": "ENOENT"}

@@ -7,6 +7,7 @@ import pytest
 from reprocheck.layers.entry import Layer
 from reprocheck.layers.tree import Tree
 from reprocheck.model.evidence import Answer, AnyWant, Elf, FileVersion, List, Process, Read, Record
+from reprocheck.targets.mounts import Mounts
 from reprocheck.targets.static import StaticSession
 from reprocheck.targets.traced import Traced
 from tests.elf import shared_object
@@ -16,7 +17,8 @@ from tests.targets.test_static import DOCUMENT
 
 def traced(*layers: Layer, mounts: tuple[str, ...] = ()) -> Traced:
     tree = Tree(layers)
-    return Traced(StaticSession(DOCUMENT, tree, mounts=mounts), tree, mounts=mounts)
+    seen = Mounts(tree, mounts)
+    return Traced(StaticSession(DOCUMENT, tree, mounts=seen), tree, mounts=seen)
 
 
 def answer(session: Traced, *wants: AnyWant) -> Answer:
