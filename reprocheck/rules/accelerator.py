@@ -187,9 +187,10 @@ def framework_library_changed(comparison: Comparison) -> Iterator[Finding]:
     for change in comparison.at("accelerator", "frameworks"):
         match change.path[3:]:
             case ("loads", component):
-                environment, name = change.path[2].split("\0")
-                before = _loaded(comparison.before, change.before)
-                after = _loaded(comparison.after, change.after)
+                key, name = change.path[2].split("\0")
+                environment = _environment(comparison, key)
+                before = _loaded(comparison.before, change.before, key)
+                after = _loaded(comparison.after, change.after, environment)
                 same = (
                     change.before and change.after and before[1] is not None and _major(before[1]) == _major(after[1])
                 )
@@ -198,7 +199,7 @@ def framework_library_changed(comparison: Comparison) -> Iterator[Finding]:
                     f"{component} of {name}",
                     "minor" if same or not change.before else "major",
                     f"{name} would load {component} from {after[0]}, not from {before[0]}",
-                    environment=_environment(comparison, environment),
+                    environment=environment,
                     before=before[0],
                     after=after[0],
                 )
@@ -259,11 +260,15 @@ def _build(framework: Framework) -> str:
     return f"{words} for {' '.join(framework.gpu_targets)}" if framework.gpu_targets else words
 
 
-def _loaded(side: Snapshot, path: str) -> tuple[str, str | None]:
-    """What is loaded, in words, and its version."""
+def _loaded(side: Snapshot, path: str, environment: str | None) -> tuple[str, str | None]:
+    """What is loaded, in words, and its version.
+
+    The framework's own environment comes first: others may have a copy at the same place below their prefix.
+    """
     if not path:
         return "nowhere", None
-    version = next((one.version for one in side.accelerator.cuda if one.path == path), None)
+    copies = [one for one in side.accelerator.cuda if one.path == path]
+    version = next((one.version for one in sorted(copies, key=lambda one: one.environment != environment)), None)
     return f"{path} ({version})" if version else path, version
 
 

@@ -187,6 +187,19 @@ def test_loads_in_words() -> None:
     assert found.message == f"tensorflow would load cudnn from nowhere, not from {LOADED} (8.1.0)"
 
 
+def test_of_two_copies_at_one_place_the_environments_own_is_loaded() -> None:
+    """Each environment has its own root, and the same path below it."""
+    own = "{prefix}/lib/python3.9/site-packages/nvidia/cudnn/lib/libcudnn.so.8"
+    copies = (cudnn("7.6.5", own, environment="/a"), cudnn("8.9.2", own, environment="/b"), cudnn("8.9.1"))
+    torch = {"name": "torch", "environment": "/b"}
+    before = having(environment(name="/b"), cuda=copies, frameworks=(framework(**torch),))
+    after = having(environment(name="/b"), cuda=copies, frameworks=(framework(own, **torch),))
+    found = finding(before, after, "RC703")
+    assert (found.severity, found.after) == ("minor", f"{own} (8.9.2)")
+    found = finding(after, before, "RC703")
+    assert (found.severity, found.before, found.after) == ("minor", f"{own} (8.9.2)", f"{LOADED} (8.9.1)")
+
+
 def test_what_can_not_be_told_is_no_change() -> None:
     before = having(TF, frameworks=(framework(),))
     assert findings(before, having(TF, frameworks=(framework(None, "unknown"),)), "RC703") == ()
