@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from reprocheck.model.snapshot import (
         Accelerator,
         CondaPackage,
+        CudaLibrary,
         Environment,
         FactClass,
         Image,
@@ -139,7 +140,10 @@ def one_sided(before: Snapshot, after: Snapshot, classes: Iterable[FactClass]) -
 
 
 def out_of_sight(before: Snapshot, after: Snapshot, pairs: Iterable[Pair]) -> Iterator[Gap]:
-    """A gap for each unpaired environment of one side that would lie where nobody could look on the other."""
+    """A gap for what one side has, and would lie where nobody could look on the other.
+
+    That is each unpaired environment, and each CUDA library of none.
+    """
     paired = [(pair.before, pair.after) for pair in pairs]
     for found, side, known, whose in (
         (before, after, {one for one, _ in paired}, ""),
@@ -152,6 +156,10 @@ def out_of_sight(before: Snapshot, after: Snapshot, pairs: Iterable[Pair]) -> It
                 continue
             reason = f"{hidden[1]}, so it is not known whether this environment is there"
             yield Gap(what=what, where=whose + hidden[0], reason=reason)
+        unseen = _unseen_libraries(found, side) if side.was_read("accelerator") else {}
+        for library, (place, why) in unseen.items():
+            reason = f"{why}, so it is not known whether {library.component} ({library.path}) is there"
+            yield Gap(what="accelerator.cuda", where=whose + place, reason=reason)
 
 
 def _uncompared(before: Snapshot, after: Snapshot) -> Iterator[Note]:
@@ -199,7 +207,7 @@ def _facts(side: Snapshot, opposite: Snapshot, keys: Mapping[str, str]) -> _Fact
             if environment.id in keys
         },
         "os_packages": lambda: _os_packages(side.os_packages),
-        "accelerator": lambda: _accelerator(side.accelerator, keys),
+        "accelerator": lambda: _accelerator(side.accelerator, keys, _unseen_libraries(side, opposite)),
         "machine": lambda: _machine(side.machine),
         "variables": lambda: {name: {"value": value} for name, value in side.variables.items()},
         "image": lambda: _image(side.image),
@@ -274,7 +282,17 @@ def _os_packages(packages: Iterable[OsPackage]) -> _Facts:
     return {key: {"version": ", ".join(sorted(found))} for key, found in versions.items()}
 
 
-def _accelerator(accelerator: Accelerator, keys: Mapping[str, str]) -> _Facts:
+def _unseen_libraries(side: Snapshot, opposite: Snapshot) -> dict[CudaLibrary, tuple[str, str]]:
+    """CUDA libraries that the other side does not know of, and would not if it had them; each with where, and why."""
+    known = {(one.component, one.path) for one in opposite.accelerator.cuda}
+    return {
+        one: hidden
+        for one in side.accelerator.cuda
+        if (one.component, one.path) not in known and (hidden := opposite.hides(one)) is not None
+    }
+
+
+def _accelerator(accelerator: Accelerator, keys: Mapping[str, str], unseen: Collection[CudaLibrary]) -> _Facts:
     """Of environments that are paired, and of none. No path has a NUL in it, so that keys can be taken apart."""
     own: dict[str | None, str] = {None: ""} | dict(keys)
     return {
@@ -283,7 +301,7 @@ def _accelerator(accelerator: Accelerator, keys: Mapping[str, str]) -> _Facts:
                 "version": one.version
             }
             for one in accelerator.cuda
-            if one.environment in own
+            if one.environment in own and one not in unseen
         },
         "frameworks": {
             f"{own[one.environment]}\0{one.name}": {

@@ -10,9 +10,11 @@ from msgspec.structs import replace
 from reprocheck import diff
 from reprocheck.errors import UsageError
 from reprocheck.model.snapshot import (
+    Accelerator,
     CondaPackage,
     Coverage,
     Cpu,
+    CudaLibrary,
     Device,
     Driver,
     FactClass,
@@ -474,6 +476,8 @@ def test_equal_sides_do_not_pay_for_deepdiff() -> None:
 
 # Where a side could not look.
 
+UNOWNED: dict[str, Any] = {"source": "file name", "owner": "none"}
+
 
 def without_leave(*denied: str) -> Snapshot:
     """A side that has /usr alone, and may not look there."""
@@ -506,6 +510,25 @@ def test_an_environment_beside_a_closed_directory_is_removed() -> None:
     after = without_leave("/srv/app", "/srv/application/data")
     assert [kind for _, kind, *_ in changes(before, after)] == ["removed"]
     assert list(diff.out_of_sight(before, after, diff.pair_environments(before, after, {}).pairs)) == []
+
+
+@pytest.mark.parametrize("hidden", [{"denied": ("/srv",)}, {"mounts": ("/srv/cuda",)}])
+def test_a_cuda_library_where_a_side_may_not_look_is_a_gap_and_no_change(hidden: dict[str, Any]) -> None:
+    def side(*paths: str, **provenance: Any) -> Snapshot:
+        copies = [CudaLibrary(component="cudart", version="11.2", path=path, **UNOWNED) for path in paths]
+        accelerator = Accelerator(cuda=tuple(copies))
+        found = snapshot(environment(), accelerator=accelerator, states={"accelerator": "complete"})
+        return replace(found, provenance=Provenance(**provenance))
+
+    # A link may lead to one of the copies even there.
+    fuller = side("/opt/libcudart.so.11.2", "/srv/cuda/libcudart.so.11.2", "/srv/cuda/seen.so.11.2")
+    poorer = side("/srv/cuda/seen.so.11.2", **hidden)
+    for before, after, gone in ((fuller, poorer, "removed"), (poorer, fuller, "added")):
+        ((name, kind, *_),) = changes(before, after)
+        assert (name.rpartition("\0")[2], kind) == ("/opt/libcudart.so.11.2", gone)
+        (gap,) = diff.out_of_sight(before, after, diff.pair_environments(before, after, {}).pairs)
+        assert gap.what == "accelerator.cuda"
+        assert gap.reason.endswith("so it is not known whether cudart (/srv/cuda/libcudart.so.11.2) is there")
 
 
 def test_what_is_on_path_out_of_sight_is_compared_with_nothing_else() -> None:

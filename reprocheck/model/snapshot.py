@@ -503,9 +503,15 @@ class Snapshot(Model, frozen=True, kw_only=True):
         coverage = self.coverage.get(name)
         return coverage is not None and coverage.state in {"complete", "partial"}
 
-    def hides(self, environment: Environment) -> tuple[str, str] | None:
-        """Where an environment of another side would lie that was not looked into on this one, and why not."""
-        paths = [environment.id, *([environment.python.executable] if environment.python else ())]
+    def hides(self, what: Environment | CudaLibrary) -> tuple[str, str] | None:
+        """Where something of another side would lie that was not looked into on this one, and why not.
+
+        A library of no environment; the others lie where theirs does.
+        """
+        if isinstance(what, CudaLibrary):
+            paths = [what.path] if what.environment is None else []
+        else:
+            paths = [what.id, *([what.python.executable] if what.python else ())]
         places = [(mount, "mounted from elsewhere") for mount in self.provenance.mounts]
         places += [(closed, "permission denied") for closed in self.provenance.denied]
         for place, reason in places:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.elf import shared_object
 from tests.integration.running import Bench, Ran, inside
 
 pytestmark = [
@@ -117,3 +118,16 @@ def test_a_user_who_may_not_enter_what_is_on_path(
             "image-config"
         }  # the command of the container
         assert set(told(report)) == {"environments[/srv/secret/venv]"}
+
+
+def test_a_cuda_library_that_the_probe_may_not_reach_is_not_removed(
+    run_reprocheck: Run, image: Image, own_bench: Bench, tmp_path: Path
+) -> None:
+    laid = "COPY libcudart.so.11.2.152 /srv/secret/\nRUN chmod 700 /srv/secret\n"
+    library = {"libcudart.so.11.2.152": shared_object(soname="libcudart.so.11.0")}
+    built = own_bench.build(f"FROM {image('base')}\n{USER}{laid}USER app\n", library)
+    run_reprocheck("lock", f"image:{built}", "-o", tmp_path / "b").ended(0)
+    words = ("verify", f"image:{built}", "--route", "container", "--baseline", tmp_path / "b", "--format", "json")
+    report = run_reprocheck(*words).ended(2).json
+    assert report["findings"] == []
+    assert [(gap["what"], gap["where"]) for gap in report["gaps"]] == [("accelerator.cuda", "/srv/secret")]
