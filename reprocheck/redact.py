@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 
 MASK = "***"
 
@@ -85,22 +86,26 @@ def _url_rules(end: str, instead: Iterable[_Instead]) -> list[tuple[re.Pattern[s
     return [(re.compile(rule.replace("END", end), flags), put) for rule, put in zip(_SECRETS, instead, strict=True)]
 
 
-_TEXT = _url_rules(r"\s'\"", (r"\1", rf"\1{MASK}", rf"\1{MASK}", r"\1"))
-# What holds a NUL byte is no text: offsets in it have to stay, and a control character ends a URL.
-_BINARY = _url_rules(r"\s'\"\x00-\x1f\x7f", [_overwritten] * len(_SECRETS))
+@cache
+def _url_rules_of(*, binary: bool) -> list[tuple[re.Pattern[str], _Instead]]:
+    """Compiled when they are needed first; hardly anything that is read is no text."""
+    # What holds a NUL byte is no text: offsets in it have to stay, and a control character ends a URL.
+    if binary:
+        return _url_rules(r"\s'\"\x00-\x1f\x7f", [_overwritten] * len(_SECRETS))
+    return _url_rules(r"\s'\"", (r"\1", rf"\1{MASK}", rf"\1{MASK}", r"\1"))
 
 
 def url(text: str) -> str:
     """Take credentials out of every URL in a text; a bare ``git@`` stays."""
     if ":/" in text or ":\\" in text or "\\u003" in text:
-        for rule, instead in (_BINARY if "\0" in text else _TEXT)[:-1]:
+        for rule, instead in _url_rules_of(binary="\0" in text)[:-1]:
             text = rule.sub(instead, text)
     return text
 
 
 def cut_url(text: str) -> str:
     """Take out the end of a text that was cut, if it lies in a URL: the ``@`` that tells what is secret may be gone."""
-    rule, instead = (_BINARY if "\0" in text else _TEXT)[-1]
+    rule, instead = _url_rules_of(binary="\0" in text)[-1]
     return rule.sub(instead, text)
 
 

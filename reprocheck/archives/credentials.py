@@ -29,20 +29,17 @@ _OPTION_WITH_VALUE = re.compile(rf"--?[\w.-]{{0,80}}?{_NAMED}(?:-[\w-]{{0,60}})?
 _BEGINS = r"(?:(?<![\w-])|(?<=\\[nrt]))"
 _SCHEME = r"(?:(?:Bearer|Basic|Token|Digest|ApiKey)[ \t]{1,20})?"
 _PROSE = r"[=:]|(?:for|is|required|requisite|sufficient)\b"
-_BEFORE_VALUES = tuple(
-    re.compile(rule, re.IGNORECASE)
-    for rule in (
-        # Assignments of any language: name=value, name = value, "name": value, environ['name'] = value.
-        rf"{_NAMED}(?:\\?[\"'])?\]?(?:=(?!=)|[ \t]{{1,20}}=(?!=)[ \t]{{0,20}})",
-        rf"{_NAMED}(?:\\?[\"'])?[ \t]{{0,20}}:(?!//)[ \t]{{0,20}}{_SCHEME}",
-        r"\bBearer[ \t]{1,20}",
-        r"\bBasic[ \t]{1,20}(?=[^\s\"']{0,200}[\d=])",
-        # .netrc, settings of servers, SQL.
-        rf"{_BEGINS}(?:password|requirepass|masterauth)[ \t]{{0,20}}[ \t(](?!{_PROSE})",
-        rf"{_BEGINS}login[ \t]{{1,20}}[^\s\"']{{1,200}}\s{{1,20}}passwd[ \t]{{1,20}}",
-        rf"{_BEGINS}IDENTIFIED[ \t]{{1,20}}BY[ \t]{{1,20}}",
-        r"\blogin\([ \t]{0,20}(?=[\"'])",
-    )
+_BEFORE_VALUES = (
+    # Assignments of any language: name=value, name = value, "name": value, environ['name'] = value.
+    rf"{_NAMED}(?:\\?[\"'])?\]?(?:=(?!=)|[ \t]{{1,20}}=(?!=)[ \t]{{0,20}})",
+    rf"{_NAMED}(?:\\?[\"'])?[ \t]{{0,20}}:(?!//)[ \t]{{0,20}}{_SCHEME}",
+    r"\bBearer[ \t]{1,20}",
+    r"\bBasic[ \t]{1,20}(?=[^\s\"']{0,200}[\d=])",
+    # .netrc, settings of servers, SQL.
+    rf"{_BEGINS}(?:password|requirepass|masterauth)[ \t]{{0,20}}[ \t(](?!{_PROSE})",
+    rf"{_BEGINS}login[ \t]{{1,20}}[^\s\"']{{1,200}}\s{{1,20}}passwd[ \t]{{1,20}}",
+    rf"{_BEGINS}IDENTIFIED[ \t]{{1,20}}BY[ \t]{{1,20}}",
+    r"\blogin\([ \t]{0,20}(?=[\"'])",
 )
 _TELLING = re.compile(r"key|token|secret|pass|pwd|credential|signature|auth|bearer|basic|by|login", re.IGNORECASE)
 """What any of these rules needs."""
@@ -102,7 +99,8 @@ def _of_commands(found: Iterable[Command], depth: int) -> Iterator[_Span]:
 
 def _of_data(text: Text) -> Iterator[_Span]:
     """Values behind names, in any kind of text."""
-    for rule in _BEFORE_VALUES:
+    for pattern in _BEFORE_VALUES:
+        rule = re.compile(pattern, re.IGNORECASE)  # here, and kept by re: few texts have anything that tells
         position = 0
         while before := rule.search(text.chars, position):
             start, position = _value(text.chars, before.end())

@@ -31,7 +31,6 @@ _HEADER = Layout("100s8s16x12s12s8sc100s8s80x155s12x")
 _ZERO = bytes(BLOCK)
 _SPACES = 8 * 0x20
 """The checksum is taken as if its own eight bytes were spaces."""
-_HALF = BLOCK // 2
 _LOW = 0xFFFF
 _POSIX = b"ustar\x0000"
 _STAR_MARK, _STAR_PREFIX = 508, 131
@@ -318,21 +317,15 @@ def _members(  # noqa: C901, PLR0912, PLR0915 - one loop, hardly a call a header
                     _ended(cursor, data, offset, report)
                     return
             name, mode_field, size_field, time_field, sum_field, kind, link, magic, prefix = unpack(data, at)
-            # Adler-32 counts from 1, modulo 65521: the sum of half a block, at most 65280, is its low half, exactly.
-            total = (
-                (adler32(data[at : at + _HALF]) & _LOW)
-                + (adler32(data[at + _HALF : at + BLOCK]) & _LOW)
-                - (adler32(sum_field) & _LOW)
-                - 1
-                + _SPACES
-            )
+            block = data[at : at + BLOCK]
+            # The sum of 512 ASCII characters is 65024 at most; Adler-32 has it in its low half, modulo 65521, plus 1.
+            total = (adler32(block) & _LOW) - (adler32(sum_field) & _LOW) + _SPACES
             # As POSIX spells it; other spellings are for the slow way.
-            if b"%06o\x00 " % total != sum_field:
-                block = data[at : at + BLOCK]
+            if b"%06o\x00 " % total != sum_field or not block.isascii():
                 if block == _ZERO:
                     _stopped(cursor, offset, report)
                     return
-                _check_sum(block, total, sum_field, offset)
+                _check_sum(block, sum_field, offset)
             contents = offset + BLOCK
             size = int(size_field[:11], 8) if _PLAIN_SIZE(size_field) else _size(size_field, offset)
             if kind in _EXTENSIONS:
@@ -406,12 +399,13 @@ def _stopped(cursor: _Cursor, offset: int, report: Report) -> None:
         report(Problem(f"byte {offset}", "the archive has half an end mark (one zero block of two)", lost=False))
 
 
-def _check_sum(block: bytes, total: int, field: bytes, offset: int) -> None:
-    """Old writers summed up signed bytes: such a sum is right as well."""
+def _check_sum(block: bytes, field: bytes, offset: int) -> None:
     found = _OCTAL.match(field)
     stated = int(found[1] or b"0", 8) if found else -1
     rest = block[:148] + block[156:]
-    if stated not in {total, total - 256 * sum(byte >= 0x80 for byte in rest)}:  # noqa: PLR2004 - the sign bit
+    total = sum(rest) + _SPACES
+    # Old writers summed up signed bytes: such a sum is right as well.
+    if stated != total and stated != total - 256 * sum(byte >= 0x80 for byte in rest):  # noqa: PLR2004 - the sign bit
         raise _Violation(f"bad header checksum at byte {offset}", where=f"byte {offset}")
 
 

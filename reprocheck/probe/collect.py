@@ -25,6 +25,7 @@ if sys.version_info < (3, 6):
 import base64
 import errno
 import fnmatch
+import functools
 import gc
 import hashlib
 import json
@@ -95,9 +96,13 @@ def url_rules(end, instead):
     return [(re.compile(rule.replace(b"END", end), re.I), put) for rule, put in zip(SECRETS, instead)]
 
 
-TEXT = url_rules(br"\s'\"", (br"\1", br"\1***", br"\1***", br"\1"))
-# What holds a NUL byte is no text: offsets in it have to stay, and a control character ends a URL.
-BINARY = url_rules(br"\s'\"\x00-\x1f\x7f", [overwritten] * len(SECRETS))
+@functools.lru_cache(maxsize=None)
+def url_rules_of(binary):
+    """Compiled when they are needed first; hardly anything that is read is no text."""
+    # What holds a NUL byte is no text: offsets in it have to stay, and a control character ends a URL.
+    if binary:
+        return url_rules(br"\s'\"\x00-\x1f\x7f", [overwritten] * len(SECRETS))
+    return url_rules(br"\s'\"", (br"\1", br"\1***", br"\1***", br"\1"))
 
 
 def text(raw):
@@ -108,14 +113,14 @@ def text(raw):
 def scrub(raw):
     """Take credentials out of URLs (userinfo, conda's tokens, query values named like a secret); a bare `git@` stays."""
     if b":/" in raw or b":\\" in raw or b"\\u003" in raw:
-        for rule, instead in (BINARY if b"\0" in raw else TEXT)[:-1]:
+        for rule, instead in url_rules_of(b"\0" in raw)[:-1]:
             raw = rule.sub(instead, raw)
     return raw
 
 
 def cut_url(raw):
     """Take out the end of what was cut, if it lies in a URL: the `@` that tells what is secret may be gone."""
-    rule, instead = (BINARY if b"\0" in raw else TEXT)[-1]
+    rule, instead = url_rules_of(b"\0" in raw)[-1]
     return rule.sub(instead, raw)
 
 

@@ -51,7 +51,7 @@ def of_file(names: Sequence[bytes], content: bytes) -> bytes | None:
     end, allowed = ways.pop()
     seen, rest = _parted(content, end(content))
     if _NEEDED.search(seen):
-        for rule, instead in (collect.BINARY if b"\0" in seen else _URLS)[:-1]:
+        for rule, instead in (collect.url_rules_of(True) if b"\0" in seen else _URLS)[:-1]:
             seen = rule.sub(instead, seen)
     left = allowed(seen)
     return None if left is None else left + rest.translate(_BLOT)
