@@ -13,12 +13,17 @@ from typing import Any
 import docker
 import docker.errors
 import pytest
+from hypothesis import settings
 
 from reprocheck.cli.main import main
 from tests.images.build import BuildError, ensure
 from tests.integration.running import Bench, Ran, run
 
 pytest_plugins = ("tests.unskipped",)
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
