@@ -161,13 +161,17 @@ def _version(raw: bytes) -> str | None:
     return metadata.parse_metadata(raw).version
 
 
-def removed(directory: str, evidence: Evidence) -> Iterator[tuple[str, int]]:
-    """Normalised names of distributions that a layer took out of a directory, and that layer."""
+def removed(directory: str, evidence: Evidence) -> Iterator[tuple[str, str, int]]:
+    """Normalised names of distributions that a layer took out of a directory, with version and layer.
+
+    The version is empty where the name of what is gone did not tell it.
+    """
     listing = evidence.listings.get(directory)
     for entry, layer in (listing.removed if listing else {}).items():
         stem, dot, suffix = entry.rpartition(".")
         if dot and suffix.lower() in {"dist-info", "egg-info", "egg", "egg-link"}:
-            yield canonicalize_name(metadata.name_from_directory(shown(stem))[0]), layer
+            name, version = metadata.name_from_directory(shown(stem))
+            yield canonicalize_name(name), version, layer
 
 
 def egg_link_targets(directory: str, evidence: Evidence) -> Iterator[tuple[str, str]]:

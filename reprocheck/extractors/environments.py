@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -26,6 +26,7 @@ from reprocheck.extractors.places import (
     path_candidates,
     places,
 )
+from reprocheck.extractors.uncovered import Searched, taken_since
 from reprocheck.model.evidence import AnyWant, Evidence, Interpreter, InterpreterEvidence, List, Read, literal, shown
 from reprocheck.model.snapshot import Coverage, Environment, FactClass, Gap, Note, Package, PathFile, Python, copy_of
 
@@ -184,9 +185,8 @@ def _environment(
     rooted = partial(place.rooted, home=evidence.home)
     listed, unknown = packages(what, copies, rooted)
     gaps += unknown
-    # A site directory that is gone is on no search path.
-    searched = dict.fromkeys((*path, *pythonpath.site_directories(layout)))
-    _trace(place, listed, [(rooted(directory), one) for directory, one in copies], searched, evidence, traces)
+    searched = Searched(path=path, sites=pythonpath.site_directories(layout))
+    _trace(place, listed, copies, searched, evidence, traces)
     for file in _paths_of_pth(layout, evidence):
         traces.of(place.id, rooted(file), stated_since(evidence.files[file], bytes))
     return Environment(
@@ -205,7 +205,7 @@ def _trace(
     place: Place,
     listed: Sequence[Package],
     copies: Sequence[tuple[str, Distribution]],
-    searched: Iterable[str],
+    searched: Searched,
     evidence: Evidence,
     traces: Traces,
 ) -> None:
@@ -217,15 +217,17 @@ def _trace(
         traces.of(f"environments[{place.id}].python", "python", version)
     there = {package.name for package in listed}
     active = {(package.name, package.location, package.version) for package in listed if package.active}
-    for location, one in copies:
+    for directory, one in copies:
         name: str = canonicalize_name(one.name)
-        if (name, location, one.version) in active:
-            traces.of(place.id, name, distributions.metadata_file(one, evidence))
+        if (name, place.rooted(directory, evidence.home), one.version) in active:
+            file = distributions.metadata_file(one, evidence)
+            if file is not None:
+                traces.of(place.id, name, taken_since(file, one, directory, searched, evidence))
             if one.edited_by is not None:
                 traces.edited.setdefault(place.id, {})[name] = one.edited_by
     _trace_copies(place, copies, evidence, traces)
     for directory in searched:
-        for gone, layer in distributions.removed(directory, evidence):
+        for gone, _, layer in distributions.removed(directory, evidence):
             if gone not in there:
                 traces.gone(place.id, gone, layer)
 
@@ -233,9 +235,10 @@ def _trace(
 def _trace_copies(place: Place, copies: Sequence[tuple[str, Distribution]], evidence: Evidence, traces: Traces) -> None:
     """Of packages of which there are several copies, the layer of each."""
     counts: Counter[str] = Counter(canonicalize_name(one.name) for _, one in copies)
-    for location, one in copies:
+    for directory, one in copies:
         name: str = canonicalize_name(one.name)
         file = distributions.metadata_file(one, evidence) if counts[name] > 1 else None
+        location = place.rooted(directory, evidence.home)
         group, copy = f"environments[{place.id}].copies", copy_of(name, one.version, location)
         # Two in one directory may be of one version; the later one makes it two.
         if file is not None and traces.authors.get(group, {}).get(copy, 0) <= (file.since or 0):

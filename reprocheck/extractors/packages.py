@@ -69,11 +69,12 @@ def _chosen(group: Sequence[tuple[str, Distribution]]) -> Distribution:
     first = group[0][0]
     return max(
         (one for directory, one in group if directory == first),
-        key=lambda one: (_sortable(one.version), one.metadata_path),
+        key=lambda one: (sortable(one.version), one.metadata_path),
     )
 
 
-def _sortable(version: str) -> tuple[bool, Version, str]:
+def sortable(version: str) -> tuple[bool, Version, str]:
+    """What orders the versions of copies in one directory, of which the newest is taken."""
     try:
         return True, Version(version), version
     except ValueError:  # no version, or one of more digits than Python counts

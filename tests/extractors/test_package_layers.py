@@ -236,9 +236,35 @@ def test_a_path_file_is_of_the_layer_that_gave_it_its_contents() -> None:
     assert author(b"x" * ((1 << 20) + 1), b"import a\n") == (None, None), "it is not known what it was"
 
 
+USER_SITE = b"root/.local/lib/python3.9/site-packages"
+
+
+def test_a_copy_that_was_hidden_is_taken_since_what_hid_it_is_gone() -> None:
+    def author(*layers: PlainLayer) -> int | None:
+        provenance = told(*layers)
+        assert "x" not in provenance.rewritten.get("/usr/local", {})
+        return provenance.authors["/usr/local"].get("x")
+
+    seen, hidden = installed("x", "1.0"), installed("x", "2.0", site=USER_SITE)
+    again = uninstalled("x", "2.0", site=USER_SITE)
+    assert author(seen, hidden) == 2
+    assert author(seen, hidden, again) == 3
+    assert author(hidden, seen, again) == 3
+    assert author(hidden, again, seen) == 3
+    assert author(seen, hidden, plain(file(b"root/.wh..local"))) == 3, "with the directory above it"
+    same = installed("x", "1.0", site=USER_SITE)
+    assert author(seen, same, uninstalled("x", "1.0", site=USER_SITE)) == 1, "it was this version all the time"
+    assert author(hidden, seen, uninstalled("x", "1.0")) == 1, "what was hidden hid nothing"
+    newer = installed("x", "1.10")
+    assert author(seen, newer, uninstalled("x", "1.10")) == 3, "of two in one directory the newer is taken"
+    assert author(seen, newer, uninstalled("x", "1.0")) == 2
+    unknown = plain(file(USER_SITE + b"/x.egg-info", b"Name: x\nVersion: 3\n"))
+    assert author(seen, unknown, plain(file(USER_SITE + b"/.wh.x.egg-info"))) is None
+
+
 def test_each_copy_of_a_package_has_its_layer() -> None:
-    user = b"root/.local/lib/python3.9/site-packages"
-    provenance = told(installed("x", "2.0"), installed("x", "1.0"), installed("y", "1"), installed("x", "3", site=user))
+    other = installed("x", "3", site=USER_SITE)
+    provenance = told(installed("x", "2.0"), installed("x", "1.0"), installed("y", "1"), other)
     site = "{prefix}/lib/python3.9/site-packages"
     assert provenance.authors["environments[/usr/local].copies"] == {
         f"x 2.0 {site}": 1,
