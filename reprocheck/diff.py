@@ -315,12 +315,6 @@ def _accelerator(accelerator: Accelerator, keys: Mapping[str, str], unseen: Coll
             for one in accelerator.frameworks
             if one.environment in own
         },
-        # A file that lacks a library names its owner with the version, which is a change of its own.
-        "missing": {
-            "\0".join((own[one.environment], one.owner.partition(" ")[0], one.library)): {"module": one.module or ""}
-            for one in accelerator.missing
-            if one.environment in own
-        },
     }
 
 
