@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reprocheck.cli.options import access_options
+from reprocheck.cli.options import access_options, engine_option
 from reprocheck.cli.say import color, width
 from reprocheck.errors import UsageError
 
@@ -49,7 +49,7 @@ def schema(name: str) -> None:
 
 
 @click.command()
-@access_options
+@engine_option
 def doctor(access: Access) -> None:
     """Tell by which routes targets can be read on this machine, and why not by others."""
     from reprocheck.doctor import examine

@@ -23,8 +23,11 @@ _THRESHOLDS = ("breaking", "major", "minor", "info", "never")
 
 _ROUTES = ("storage", "cache", "container", "save", "exec", "archive")
 
+_ENGINE = click.option("--engine", metavar="ADDRESS", help="Container engine, as in unix:///run/docker.sock.")
+_DEBUG = click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+
 _ACCESS = (
-    click.option("--engine", metavar="ADDRESS", help="Container engine, as in unix:///run/docker.sock."),
+    _ENGINE,
     click.option(
         "--python", type=click.Path(path_type=Path), metavar="PATH", help="The interpreter that host: shall mean."
     ),
@@ -49,7 +52,7 @@ _ACCESS = (
     ),
     click.option("--no-verify", is_flag=True, help="Compare nothing stored with its digests."),
     click.option("--no-exec", is_flag=True, help="Run nothing of the target, whatever it costs."),
-    click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."),
+    _DEBUG,
 )
 
 _REPORT = (
@@ -91,6 +94,18 @@ def access_options(function: Function) -> Function:
         return function(access=access, **words)
 
     return _with(_ACCESS, command)
+
+
+def engine_option(function: Function) -> Function:
+    """Which engine is looked at, and no target; the command takes ``access``."""
+
+    @functools.wraps(function)
+    def command(*, engine: str | None) -> Any:
+        from reprocheck.targets.resolve import Access
+
+        return function(access=Access(engine_address=engine, tell=say))
+
+    return _with((_ENGINE, _DEBUG), command)
 
 
 def report_options(*, gate: bool) -> Callable[[Function], Function]:

@@ -35,3 +35,8 @@ def test_without_an_engine_what_needs_none_is_told(run_reprocheck: Run, tmp_path
     assert "image:" not in told
     assert "gzip is unpacked by" in told
     assert str(tmp_path / "cache" / "reprocheck") in told
+
+
+def test_it_takes_no_options_that_tell_it_nothing(run_reprocheck: Run) -> None:
+    """It reads no target, so how one would be read is no question."""
+    assert "No such option" in run_reprocheck("doctor", "--route", "save").ended(2).stderr
