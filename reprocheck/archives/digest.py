@@ -10,6 +10,8 @@ from reprocheck.layers.blob import Pieces, Reader
 from reprocheck.model.text import printable
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
+ALGORITHMS = ("sha256", "sha512")
+"""The registered ones, the usual one first."""
 _QUOTED = 160
 
 
@@ -63,26 +65,23 @@ def mismatch(what: str, want: str, got: str) -> DigestError:
 
 
 class Hashing:
-    """A reader that hashes what goes by."""
+    """A reader that hashes what goes by, in as many ways as are named."""
 
-    def __init__(self, source: Reader, algorithm: str) -> None:
+    def __init__(self, source: Reader, *algorithms: str) -> None:
         self._source = source
-        self._algorithm = algorithm
-        self._hash = hashlib.new(algorithm, usedforsecurity=False)
-        self.size = 0
-        """Bytes that went by."""
+        self._hashes = {algorithm: hashlib.new(algorithm, usedforsecurity=False) for algorithm in algorithms}
 
     def read(self, length: int, /) -> bytes:
         """The next bytes."""
         piece = self._source.read(length)
-        self._hash.update(piece)
-        self.size += len(piece)
+        for one in self._hashes.values():
+            one.update(piece)
         return piece
 
     @property
-    def digest(self) -> str:
-        """The digest of what went by so far."""
-        return f"{self._algorithm}:{self._hash.hexdigest()}"
+    def digests(self) -> tuple[str, ...]:
+        """The digests of what went by so far."""
+        return tuple(f"{algorithm}:{one.hexdigest()}" for algorithm, one in self._hashes.items())
 
 
 def checking(source: Reader, want: str, what: str) -> Reader:
@@ -94,8 +93,8 @@ def checking(source: Reader, want: str, what: str) -> Reader:
 
     def following() -> bytes:
         piece = hashing.read(1 << 20)
-        if not piece and hashing.digest != want:
-            raise mismatch(what, want, hashing.digest)
+        if not piece and hashing.digests != (want,):
+            raise mismatch(what, want, *hashing.digests)
         return piece
 
     return Pieces(following)

@@ -82,7 +82,8 @@ class Layer:
     @property
     def hashed(self) -> str | None:
         """Digest of the uncompressed bytes, where they were hashed when the layer came by."""
-        return self._blob.visited.diff if self._blob is not None and self._blob.visited is not None else None
+        visited = self._blob.visited if self._blob is not None else None
+        return visited.diff[0] if visited is not None and visited.diff else None
 
     @property
     def tolerated(self) -> tuple[str, ...]:
@@ -163,10 +164,10 @@ class Layer:
         )
 
     def _check_passed(self, visited: Visited) -> None:
-        for want, got in ((self.digest, visited.stored), (self.diff_id, visited.diff)):
-            # Bytes that come by before their digest is known are hashed with the usual algorithm.
-            same = want is not None and got is not None and want.partition(":")[0] == got.partition(":")[0]
-            if want is not None and got is not None and same and want != got:
+        for want, taken in ((self.digest, visited.stored), (self.diff_id, visited.diff)):
+            if want is not None and taken and want not in taken:
+                algorithm = want.partition(":")[0]
+                got = next((one for one in taken if one.startswith(f"{algorithm}:")), taken[0])
                 raise digests.mismatch(self._mismatch, want, got)
 
     def _problem(self) -> str | None:

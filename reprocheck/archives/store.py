@@ -23,10 +23,10 @@ class Visited:
     result: object
     """What the visit gave back; ``None`` where the layer has a problem."""
     problem: str | None
-    stored: str | None
-    """Digest of the bytes as stored, where they were hashed."""
-    diff: str | None
-    """Digest of the uncompressed bytes, where they were hashed."""
+    stored: tuple[str, ...]
+    """Digests of the bytes as stored, where they were hashed."""
+    diff: tuple[str, ...]
+    """Digests of the uncompressed bytes, where they were hashed; that by sha256 first."""
     tolerated: tuple[str, ...]
     """What its compressed bytes have that does no harm."""
 

@@ -142,17 +142,19 @@ class StreamedArchive:
         try:
             shown = decompressed(stored, compression, tolerated.append)
             if self.deep or (self.verify and compression != "none" and named is None):
-                plain = shown = Hashing(shown, "sha256")
+                # What to compare with may come later: only then it is known which of them was meant.
+                plain = shown = Hashing(shown, *(digests.ALGORITHMS if self.verify else digests.ALGORITHMS[:1]))
             result = visit(Pieces(partial(shown.read, CHUNK)))  # closing it leaves the archive open
             drain(shown)
         except BlobError as error:
             result, problem, plain = None, str(error), None
             drain(stored)
+        diff = plain.digests if plain else ()
         return Visited(
             result=result,
             problem=problem,
-            stored=raw.digest if raw else None,
-            diff=plain.digest if plain else None,
+            stored=raw.digests if raw else diff if compression == "none" else (),
+            diff=diff,
             tolerated=tuple(tolerated),
         )
 

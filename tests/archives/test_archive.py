@@ -20,6 +20,7 @@ from reprocheck.errors import TargetError
 from reprocheck.layers.blob import BlobError, Reader, drain
 from tests.archives.make import (
     LOWER,
+    OCI_LAYER,
     UPPER,
     Layout,
     as_json,
@@ -473,6 +474,39 @@ def test_compressed_layers_without_a_digest_are_checked_against_the_diff_id(tmp_
         if packing == "gz":
             with pytest.raises(DigestError, match="digest mismatch layer 2"):
                 _ = image.layers[1].visited
+
+
+def test_a_layer_behind_a_link_is_checked_against_its_own_digest(tmp_path: Path) -> None:
+    """It came by under another name, and was hashed as this one says."""
+    layout = Layout()
+    stored = gzip.compress(LOWER)
+    layout.blob(stored, OCI_LAYER + "+gzip")
+    claimed = sha(b"another", "sha512")
+    layer = {"mediaType": OCI_LAYER + "+gzip", "digest": claimed, "size": len(stored)}
+    layout.add(layout.manifest([LOWER], descriptors=[layer]))
+    link = {blob_path(claimed): f"../sha256/{sha(stored).partition(':')[2]}"}
+    path = tmp_path / "i"
+    path.write_bytes(gzip.compress(tar(layout.files, links=link)))
+    with (
+        open_archive(path, visit=everything) as image,
+        pytest.raises(DigestError, match=f"digest mismatch layer 1: want {claimed} got {sha(stored)}; "),
+    ):
+        _ = image.layers[0].visited
+
+
+def test_both_digests_of_a_plain_layer_are_compared(tmp_path: Path) -> None:
+    """Its manifest and its configuration may name it in two ways."""
+    layout = simple(packing="")
+    changed = UPPER.replace(b"bbbb", b"bbBb", 1)
+    settings = config((LOWER, changed))
+    layout.add(layout.manifest(packing="", settings=settings))
+    layout.manifests = layout.manifests[1:]
+    layout.add()
+    files = {name: changed if content == UPPER else content for name, content in layout.files.items()}
+    message = f"digest mismatch layer 2: want {sha(UPPER)} got {sha(changed)}; "
+    path = write(tmp_path / "i", files, "gz")
+    with open_archive(path, deep=True, visit=everything) as image, pytest.raises(DigestError, match=message):
+        _ = image.layers[1].visited
 
 
 @pytest.mark.parametrize("packing", ["plain", "gz"])

@@ -40,12 +40,12 @@ def test_other_paths_stand_for_no_digest(name: str) -> None:
     assert digests.from_path(name) is None
 
 
-def test_what_goes_by_is_counted_and_hashed() -> None:
-    hashing = Hashing(BytesIO(CONTENT), "sha256")
+def test_what_goes_by_is_hashed() -> None:
+    hashing = Hashing(BytesIO(CONTENT), "sha256", "sha512")
     assert hashing.read(7) == CONTENT[:7]
-    assert (hashing.size, hashing.digest) == (7, digests.of(CONTENT[:7]))
+    assert hashing.digests == (digests.of(CONTENT[:7]), digests.of(CONTENT[:7], "sha512"))
     drain(hashing)
-    assert (hashing.size, hashing.digest) == (len(CONTENT), GOOD)
+    assert hashing.digests == (GOOD, digests.of(CONTENT, "sha512"))
 
 
 def test_a_mismatch_comes_in_place_of_the_end() -> None:

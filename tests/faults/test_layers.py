@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.archives.make import OCI_LAYER, PACKED, Layout, blob_path, named, sha
+from tests.archives.make import OCI_LAYER, PACKED, Layout, blob_path, named, saved, sha, tar
 from tests.faults.made import (
     APPS,
     BASE,
@@ -420,8 +420,20 @@ def test_unchecked_only_if_that_is_asked_for(command: Command, tmp_path: Path) -
 
 def test_the_report_says_what_was_checked(command: Command, tmp_path: Path) -> None:
     plain, packed = archive(tmp_path / "a.tar", BASE, APPS), layout(tmp_path / "i", BASE, APPS)
+    # The layers of the first are not compressed themselves; of the second one is.
+    as_a_whole, mixed = (f"archive:{tmp_path / name}.gz" for name in ("a", "m"))
+    (tmp_path / "a.gz").write_bytes(gzip.compress((tmp_path / "a.tar").read_bytes()))
+    made = Layout()
+    stored = [made.blob(BASE, OCI_LAYER), made.blob(gzip.compress(APPS), OCI_LAYER + "+gzip")]
+    made.add(made.manifest((BASE, APPS), settings=settings((BASE, APPS)), descriptors=stored, **named("one")))
+    (tmp_path / "m.gz").write_bytes(gzip.compress(made.archive(tmp_path / "m.tar").read_bytes()))
     for target, options, checked in (
         (plain, (), "headers"),
+        (as_a_whole, (), "headers"),
+        (as_a_whole, ("--deep",), "digests"),
+        (as_a_whole, ("--no-verify",), "none"),
+        (mixed, (), "headers"),
+        (mixed, ("--deep",), "digests"),
         (plain, ("--deep",), "digests"),
         (plain, ("--no-verify",), "none"),
         (packed, (), "digests"),
@@ -438,6 +450,24 @@ def test_a_plain_layer_that_was_changed_is_found_with_deep(command: Command, tmp
     blob.write_bytes(APPS.replace(b"Version: 2.0\n", b"Version: 6.6\n"))
     assert found(command("capture", target, "--format", "json").ended(0).json)["beta"] == "6.6"
     assert "digest mismatch layer 2" in command("capture", target, "--deep").refused()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_diff_id_of_another_algorithm_is_compared_too(command: Command, tmp_path: Path, packed: bool) -> None:
+    """Layers of an archive that is compressed as a whole come by before anything says how to hash them."""
+    layers = (BASE, APPS)
+    for name, claimed in (("right", layers), ("wrong", (BASE, BASE))):
+        config = settings(layers)
+        config["rootfs"]["diff_ids"] = [sha(one, "sha512") for one in claimed]
+        files = saved({"made:one": layers}, settings=config)
+        if packed:
+            files = {path: gzip.compress(one) if one in layers else one for path, one in files.items()}
+        (tmp_path / name).write_bytes(gzip.compress(tar(files)))
+    options = () if packed else ("--deep",)
+    command("capture", f"archive:{tmp_path / 'right'}", *options).ended(0)
+    line = command("capture", f"archive:{tmp_path / 'wrong'}", *options).refused()
+    want, got = sha(BASE, "sha512"), sha(APPS, "sha512")
+    assert f"digest mismatch layer 2: want {want} got {got}; " in line
 
 
 # Names that would write to the terminal.
