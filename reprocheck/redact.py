@@ -109,7 +109,7 @@ def cut_url(text: str) -> str:
     return rule.sub(instead, text)
 
 
-def shown(text: str) -> str:
+def scrubbed(text: str) -> str:
     """Take out of a value that is shown what is a credential nevertheless."""
     return tokens(url(text))
 
@@ -129,18 +129,18 @@ def variables(assignments: Iterable[str]) -> dict[str, str | None]:
     known: dict[str, str | None] = {}
     for assignment in assignments:
         name, _, value = assignment.partition("=")
-        known[name] = shown(value) if is_shown(name) else None
+        known[name] = scrubbed(value) if is_shown(name) else None
     return known
 
 
 def labels(given: Mapping[str, str]) -> dict[str, str | None]:
     """Labels, values of names that are not allow-listed withheld."""
-    return {name: shown(value) if _ALLOWED_LABELS.match(name) else None for name, value in given.items()}
+    return {name: scrubbed(value) if _ALLOWED_LABELS.match(name) else None for name, value in given.items()}
 
 
 def command(argv: Sequence[str]) -> tuple[str, ...]:
     """A command line: the program, option names, paths and numbers; every other argument is masked."""
-    return tuple(shown(word) if position == 0 else _argument(word) for position, word in enumerate(argv))
+    return tuple(scrubbed(word) if position == 0 else _argument(word) for position, word in enumerate(argv))
 
 
 def _argument(word: str) -> str:

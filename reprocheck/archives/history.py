@@ -117,7 +117,7 @@ def _names(rest: str, word: str) -> str:
     if value is None:
         return name if word == "ARG" else f"{name} {redact.MASK}"
     if word == "ENV" and redact.is_shown(name) and not re.search(r"\s\S+=", value):
-        return f"{name}={redact.shown(value)}"
+        return f"{name}={redact.scrubbed(value)}"
     return f"{name}={redact.MASK}"
 
 

@@ -109,7 +109,7 @@ def parse(raw: bytes) -> CondaPackage:
         if not getattr(record, field).strip():
             raise ValueError(f"no record of conda's (its {field} is empty)")
     subdir = record.subdir or ""
-    channel = _TOKEN.sub("", redact.shown(record.channel or "")).rstrip("/")
+    channel = _TOKEN.sub("", redact.scrubbed(record.channel or "")).rstrip("/")
     if subdir:
         channel = channel.removesuffix(f"/{subdir}")
     return CondaPackage(

@@ -296,7 +296,7 @@ def _origin(path: str, installer: str | None, evidence: Evidence) -> tuple[str, 
         try:
             origin, editable = metadata.parse_direct_url(content)
             # Once more: in the file a credential may be written in escapes that no pattern knows.
-            origin = redact.shown(origin)
+            origin = redact.scrubbed(origin)
         except (ValueError, RecursionError) as error:
             return "unreadable", False, (f"direct_url.json is malformed ({str(error)[:80]})",)
         return origin, editable, ()

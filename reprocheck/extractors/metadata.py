@@ -150,7 +150,7 @@ def parse_requires_txt(raw: bytes) -> tuple[str, ...]:
 
 def _shown(requirement: str) -> str:
     """A requirement without credentials: the rules for bytes know none in UTF-16, and no token in a path."""
-    return redact.shown(requirement) if "://" in requirement else requirement
+    return redact.scrubbed(requirement) if "://" in requirement else requirement
 
 
 def name_from_directory(stem: str) -> tuple[str, str]:
