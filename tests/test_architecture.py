@@ -19,7 +19,7 @@ import pytest
 from reprocheck.cli.main import cli
 from reprocheck.extractors.assemble import EXTRACTORS
 from reprocheck.formats import FORMATS
-from reprocheck.model.report import LEVELS, Level, Threshold
+from reprocheck.model.report import LEVELS, Level, SubjectKind, Threshold
 from reprocheck.model.snapshot import FACT_CLASSES, TargetKind
 from reprocheck.rules import RULES
 from reprocheck.targets.address import KINDS
@@ -251,6 +251,19 @@ def test_codes_and_names_of_rules_are_unique_and_well_formed() -> None:
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"RC[1-9]\d\d", code) for code in codes)
     assert all(re.fullmatch(r"[a-z]+(-[a-z]+)+", name) for name in names)
+
+
+def test_names_of_rules_elsewhere_are_rules() -> None:
+    """Who asks for the name of a finding, and has a name that no rule has (any more), is never answered."""
+    names = {rule.name for rule in RULES}
+    askers = [path for path in MODULES.values() if "finding.name" in path.read_text() and path.parent.name != "rules"]
+    assert {path.name for path in askers} >= {"attribution.py", "stories.py"}
+    for path in askers:
+        texts = {one.value for one in ast.walk(ast.parse(path.read_text())) if isinstance(one, ast.Constant)}
+        written = {text for text in texts if isinstance(text, str) and re.fullmatch(r"[a-z]+(-[a-z]+)*-[a-z]*", text)}
+        whole = {text for text in written if not text.endswith("-")}
+        assert whole <= names | set(get_args(SubjectKind)), path
+        assert all(any(name.startswith(text) for name in names) for text in written - whole), path
 
 
 def test_each_format_is_registered() -> None:
