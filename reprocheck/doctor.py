@@ -44,12 +44,9 @@ def examine(access: Access) -> Iterator[Row]:
 
 
 def _with_engine(engine: Engine) -> Iterator[Row]:
-    # Only now: the SDK is loaded, and so are the modules that need it.
-    from reprocheck.targets.engine import talking
     from reprocheck.targets.storage import readable
 
-    with talking("the engine"):
-        told = engine.client.info()
+    told = engine.info()
     version = told.get("ServerVersion") or "of unknown version"
     yield "engine", (f"{version} at {engine.address or 'the default socket'}",)
     storage = readable(told, local=engine.local) or "can be read here: nothing is run"

@@ -159,6 +159,11 @@ def test_heavy_libraries_wait_until_they_are_needed(module: str) -> None:
     assert not heavy
 
 
+@pytest.mark.parametrize("module", ["reprocheck.targets.image", "reprocheck.targets.container", "reprocheck.doctor"])
+def test_the_sdk_waits_for_what_streams(module: str) -> None:
+    assert not loaded_by(module) & {"docker", "requests", "urllib3"}
+
+
 def test_help_needs_click_alone() -> None:
     loaded = {name.partition(".")[0] for name in loaded_by("reprocheck.cli.main")}
     assert not loaded & {"msgspec", "packaging", *HEAVY}

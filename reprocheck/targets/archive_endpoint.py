@@ -11,7 +11,8 @@ from docker.errors import NotFound
 
 from reprocheck import redact
 from reprocheck.model.evidence import Answer, AnyWant, Document, FileEvidence, Read
-from reprocheck.targets.engine import Engine, talking
+from reprocheck.targets.engine import Engine
+from reprocheck.targets.sdk import talking
 
 _LINKS = 40
 """As many links as the kernel follows (path_resolution(7))."""

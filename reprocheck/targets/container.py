@@ -17,10 +17,8 @@ from reprocheck.layers.tree import Tree
 from reprocheck.model.evidence import Document
 from reprocheck.model.snapshot import Subject
 from reprocheck.targets.address import Address
-from reprocheck.targets.archive_endpoint import ArchiveSession
 from reprocheck.targets.configuration import variable
 from reprocheck.targets.engine import Engine
-from reprocheck.targets.exec import ExecSession
 from reprocheck.targets.mounts import Mounts
 from reprocheck.targets.session import SECONDS, Session, header, routed
 from reprocheck.targets.static import StaticSession
@@ -55,6 +53,8 @@ def open_container(
         mounts = None if tree is None else Mounts(tree, _mounts(inspected))
         session: Session
         if facts.state == "running" and not no_exec and route in {None, "exec"}:
+            from reprocheck.targets.exec import ExecSession
+
             session = stack.enter_context(ExecSession.open(document, engine, inspected["Id"], seconds))
         elif route == "exec":
             why = "nothing of it may be run" if no_exec else f"it is {facts.state}"
@@ -63,6 +63,8 @@ def open_container(
             home = variable((inspected.get("Config") or {}).get("Env"), "HOME")
             session = StaticSession(routed(document, "engine storage"), tree, user=facts.user, home=home, mounts=mounts)
         else:
+            from reprocheck.targets.archive_endpoint import ArchiveSession
+
             session = ArchiveSession(document, engine, inspected["Id"])
         yield session if tree is None else Traced(session, tree, mounts=mounts)
 

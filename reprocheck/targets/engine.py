@@ -1,24 +1,13 @@
 """The container engine: which one answers, and what it says of images and containers.
 
-This module and the routes that use it are imported only when an engine is needed: the Docker SDK costs
-about 190 ms.
+This module and the routes that use it are imported only when an engine is needed.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, TypeVar
-
-import requests
-import urllib3
-from docker import APIClient
-from docker.context import ContextAPI
-from docker.context.config import get_current_context_name
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
-from docker.tls import TLSConfig
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from reprocheck import redact
 from reprocheck.archives.history import instructions
@@ -26,22 +15,40 @@ from reprocheck.errors import EngineError, TargetError
 from reprocheck.model.evidence import EngineFacts
 from reprocheck.model.snapshot import Layer
 from reprocheck.targets.configuration import settings
+from reprocheck.targets.engine_address import DEFAULT_SOCKET, candidates, reason, socket_path
+from reprocheck.targets.engine_socket import EngineSocket
+from reprocheck.targets.questions import Missing, Questions, about
 
-T = TypeVar("T")
-
-_DEFAULT_SOCKET = "unix:///var/run/docker.sock"
-_ANSWER_SECONDS = 60
+if TYPE_CHECKING:
+    from docker import APIClient
 
 
 class Engine:
     """A container engine that answers (Docker Engine API; Podman speaks it too)."""
 
-    def __init__(self, client: APIClient, address: str | None, *, local: bool) -> None:
-        self.client = client
-        self.address = address
+    def __init__(self, where: str, asked: Questions) -> None:
+        self._where = where
+        self._asked = asked
+        self.address = None if where == DEFAULT_SOCKET else redact.url(where)
         """``None`` for the default one."""
-        self.local = local
+        self.local = where.startswith(("unix://", "/"))
         """Whether it is reached by a socket of this machine: its files may be here."""
+
+    @cached_property
+    def client(self) -> APIClient:
+        """The SDK's client, for what streams; made when it is first needed.
+
+        Raises:
+            EngineError: the SDK does not take this engine.
+        """
+        from reprocheck.targets import sdk
+
+        if isinstance(self._asked, sdk.SdkQuestions):
+            return self._asked.client
+        try:
+            return sdk.client(self._where, self._asked.version)
+        except Exception as error:  # the SDK raises its own, and plain ones
+            raise EngineError(f"the engine at {self.address or self._where} can't be used ({reason(error)})") from error
 
     def image(self, reference: str) -> dict[str, Any]:
         """What the engine says of an image, by tag, id or digest; nothing is ever pulled.
@@ -49,14 +56,13 @@ class Engine:
         Raises:
             TargetError: there is none, or the id is ambiguous.
         """
-        with talking(f"image:{reference}"):
+        with about(f"image:{reference}"):
             try:
-                inspected: dict[str, Any] = self.client.inspect_image(reference)  # type: ignore[no-untyped-call]
-            except (ImageNotFound, NotFound):
+                return self._asked.image(reference)
+            except Missing:
                 raise TargetError(
                     f"image:{reference}: the engine has no such image; get it with: docker pull {reference}"
                 ) from None
-        return inspected
 
     def container(self, name: str) -> dict[str, Any]:
         """What the engine says of a container.
@@ -64,14 +70,18 @@ class Engine:
         Raises:
             TargetError: there is none, or the id is ambiguous.
         """
-        with talking(f"container:{name}"):
+        with about(f"container:{name}"):
             try:
-                inspected: dict[str, Any] = self.client.inspect_container(name)
-            except NotFound:
+                return self._asked.container(name)
+            except Missing:
                 raise TargetError(
                     f"container:{name}: the engine has no such container; docker ps -a lists those it has"
                 ) from None
-        return inspected
+
+    def info(self) -> dict[str, Any]:
+        """What the engine says of itself (Engine API, system information)."""
+        with about("the engine"):
+            return self._asked.info()
 
     def image_facts(self, inspected: Mapping[str, Any]) -> EngineFacts:
         """The facts of an image, secrets withheld."""
@@ -122,8 +132,8 @@ class Engine:
         diff_ids = (image.get("RootFS") or {}).get("Layers") or []
         if not diff_ids:
             return ()
-        with talking(f"image:{image['Id']}"):
-            history = self.client.history(image["Id"])  # type: ignore[no-untyped-call]
+        with about(f"image:{image['Id']}"):
+            history = self._asked.history(image["Id"])
         made = instructions([(entry["CreatedBy"], entry["Size"]) for entry in reversed(history)], len(diff_ids))
         return tuple(
             Layer(index=index, diff_id=diff_id, instruction=text, bytes=size)
@@ -135,26 +145,6 @@ def _words(value: str | list[str] | None) -> list[str]:
     return [value] if isinstance(value, str) else list(value or [])
 
 
-@contextmanager
-def talking(what: str) -> Iterator[None]:
-    """Turn what the SDK raises into one line.
-
-    Raises:
-        EngineError: the engine was lost, or refused.
-    """
-    try:
-        yield
-    except APIError as error:
-        said = str(error.explanation or error).strip().splitlines()[0]
-        raise EngineError(f"{what}: the engine refused ({said})") from error
-    except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-        if isinstance(error, TimeoutError):
-            raise
-        raise EngineError(
-            f"{what}: the connection to the engine was lost ({type(error).__name__}); try again"
-        ) from error
-
-
 def connect(address: str | None = None) -> Engine:
     """The engine to use: ``--engine``, ``DOCKER_HOST``, the docker context, the default socket, the user's Podman.
 
@@ -162,87 +152,22 @@ def connect(address: str | None = None) -> Engine:
         EngineError: none answers.
     """
     tried = []
-    for origin, candidate in _candidates(address):
+    for origin, candidate in candidates(address):
         try:
-            client = _client(candidate)
+            asked = _questions(candidate)
         except Exception as error:  # noqa: BLE001 - the SDK raises its own, requests' and the transport's errors
-            tried.append(redact.url(f"{origin} {candidate}: {_reason(error)}"))
+            tried.append(redact.url(f"{origin} {candidate}: {reason(error)}"))
             continue
-        named = None if candidate == _DEFAULT_SOCKET else redact.url(candidate)
-        return Engine(client, named, local=candidate.startswith(("unix://", "/")))
+        return Engine(candidate, asked)
     raise EngineError(
         f"no container engine answers ({'; '.join(tried)}); start one, or name it with --engine unix:///path/to.sock"
     )
 
 
-def _client(address: str) -> APIClient:
-    tls: bool | TLSConfig = False
-    certificates = os.environ.get("DOCKER_CERT_PATH")
-    if os.environ.get("DOCKER_TLS_VERIFY") and certificates:
-        folder = Path(certificates)
-        tls = TLSConfig(
-            client_cert=(str(folder / "cert.pem"), str(folder / "key.pem")), ca_cert=str(folder / "ca.pem"), verify=True
-        )
-    return APIClient(base_url=address, version="auto", timeout=_ANSWER_SECONDS, tls=tls)
+def _questions(address: str) -> Questions:
+    path = socket_path(address)
+    if path is not None:
+        return EngineSocket(path)
+    from reprocheck.targets import sdk
 
-
-def _candidates(address: str | None) -> Iterator[tuple[str, str]]:
-    # A choice that was made is the only one tried: falling through to another engine would answer for the
-    # wrong machine.
-    if address:
-        yield "--engine", address
-        return
-    if host := os.environ.get("DOCKER_HOST"):
-        yield "DOCKER_HOST", host
-        return
-    if context := _context_host():
-        yield "docker context", context
-        return
-    yield "default socket", _DEFAULT_SOCKET
-    runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
-    podman = Path(runtime) / "podman" / "podman.sock"
-    if podman.exists():
-        yield "Podman socket", f"unix://{podman}"
-
-
-def _context_host() -> str | None:
-    """Address of the docker context that was chosen; ``None`` for the default one.
-
-    Raises:
-        EngineError: it does not exist, or can't be read.
-    """
-    origin, name = "DOCKER_CONTEXT", os.environ.get("DOCKER_CONTEXT")  # which the SDK does not know
-    if not name:
-        origin, name = "config.json", get_current_context_name()
-    if name == "default":
-        return None
-    which = f"the docker context {name}, which {origin} names,"
-    try:
-        context = ContextAPI.get_context(name)
-    except Exception as error:  # the SDK raises plain ones
-        raise EngineError(f"{which} can't be read ({_reason(error)}); docker context ls lists them") from error
-    if context is None:
-        raise EngineError(f"{which} does not exist; docker context ls lists those that do")
-    host: str | None = context.Host
-    return host
-
-
-def _reason(error: Exception) -> str:
-    text = str(error)
-    for sign, reason in (
-        ("FileNotFoundError", "no such socket"),
-        ("PermissionError", "permission denied (are you in the docker group?)"),
-        ("ConnectionRefusedError", "nobody listens"),
-        ("Name or service not known", "no such host"),
-    ):
-        if sign in text:
-            return reason
-    return text.splitlines()[0][:120]
-
-
-def attempt(action: Callable[[], T]) -> T | None:
-    """Do something that may fail because the thing is gone already."""
-    try:
-        return action()
-    except (APIError, OSError):
-        return None
+    return sdk.SdkQuestions(sdk.client(address))

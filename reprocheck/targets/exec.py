@@ -14,9 +14,10 @@ from docker.errors import APIError
 from reprocheck.errors import EngineError, TargetError
 from reprocheck.model.evidence import Answer, AnyWant, Document
 from reprocheck.targets import probe
-from reprocheck.targets.engine import Engine, attempt, talking
+from reprocheck.targets.engine import Engine
 from reprocheck.targets.interpreters import CLEARED, candidates
 from reprocheck.targets.owner import undisturbed
+from reprocheck.targets.sdk import attempt, talking
 from reprocheck.targets.session import routed, started_as
 from reprocheck.targets.stream import Stream
 

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 
-from reprocheck.targets.engine import Engine, attempt, talking
+from reprocheck.targets.engine import Engine
+from reprocheck.targets.sdk import attempt, talking
 
 LABEL = "dev.reprocheck.owner"
 _STRANGER_SECONDS = 3600

@@ -15,7 +15,8 @@ from reprocheck.layers.blob import Pieces, Reader
 from reprocheck.layers.cache import LayerCache, directory
 from reprocheck.layers.tree import Tree
 from reprocheck.model.evidence import Document
-from reprocheck.targets.engine import Engine, talking
+from reprocheck.targets.engine import Engine
+from reprocheck.targets.sdk import talking
 from reprocheck.targets.session import Session, routed
 from reprocheck.targets.static import StaticSession
 from reprocheck.targets.stored import indexed, keep, layers_of

@@ -18,9 +18,10 @@ from docker.errors import APIError
 from reprocheck.errors import TargetError
 from reprocheck.model.evidence import OUT_OF_REACH, Answer, AnyWant, Document, Interpreter, InterpreterEvidence
 from reprocheck.targets import probe
-from reprocheck.targets.engine import Engine, attempt, talking
+from reprocheck.targets.engine import Engine
 from reprocheck.targets.interpreters import CLEARED, candidates
 from reprocheck.targets.owner import LABEL, mine, sweep, undisturbed
+from reprocheck.targets.sdk import attempt, talking
 from reprocheck.targets.session import routed, started_as
 from reprocheck.targets.stream import Stream
 

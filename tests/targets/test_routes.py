@@ -13,7 +13,7 @@ import pytest
 from reprocheck.errors import TargetError, UsageError
 from reprocheck.layers.cache import LayerCache, directory
 from reprocheck.model.evidence import EngineFacts, Read
-from reprocheck.targets import container, save, throw_away
+from reprocheck.targets import archive_endpoint, exec, save, throw_away  # noqa: A004 - the module of a route
 from reprocheck.targets.address import Address
 from reprocheck.targets.resolve import Access, open_target
 from tests.evidence import plant
@@ -45,8 +45,8 @@ def access(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     monkeypatch.setattr(throw_away, "ThrowAwaySession", session("container"))
     monkeypatch.setattr(save, "open_saved", session("save").open)
-    monkeypatch.setattr(container, "ExecSession", session("exec"))
-    monkeypatch.setattr(container, "ArchiveSession", single)
+    monkeypatch.setattr(exec, "ExecSession", session("exec"))
+    monkeypatch.setattr(archive_endpoint, "ArchiveSession", single)
 
     def of(
         *, readable: bool = True, known: Sequence[str] = (), state: str = "running", **options: Any
