@@ -112,7 +112,7 @@ def text(raw):
 
 def scrub(raw):
     """Take credentials out of URLs (userinfo, conda's tokens, query values named like a secret); a bare `git@` stays."""
-    if b":/" in raw or b":\\" in raw or b"\\u003" in raw:
+    if (b":" in raw or b"\\" in raw) and (b":/" in raw or b":\\" in raw or b"\\u003" in raw):
         for rule, instead in url_rules_of(b"\0" in raw)[:-1]:
             raw = rule.sub(instead, raw)
     return raw
@@ -163,23 +163,23 @@ class Disk(object):
     def is_dir(self, path):
         return os.path.isdir(path)
 
-    def facts(self, where, names):
-        """Type and size of files of one directory, links followed; of each that can't be told, the error's name."""
+    def sizes(self, where, names):
+        """Sizes of files of one directory, links followed; None: no regular file; where it can't be told, the error's name."""
         try:
             handle = os.open(where, getattr(os, "O_PATH", 0) | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             return [problem(error)] * len(names)
         try:
-            return [self.fact(handle, name) for name in names]
+            return [self.size(handle, name) for name in names]
         finally:
             os.close(handle)
 
-    def fact(self, directory, name):
+    def size(self, directory, name):
         try:
             facts = os.stat(name, dir_fd=directory)
         except OSError as error:
             return problem(error)
-        return stat.S_IFMT(facts.st_mode), facts.st_size
+        return facts.st_size if stat.S_ISREG(facts.st_mode) else None
 
     def fetch(self, paths):
         """Nothing: files are at hand."""
@@ -519,7 +519,7 @@ class Answer(object):
             last = piece[-1:]
             if mark:
                 whole, _, rest = (rest[-4096:] + piece).rpartition(b"\n")
-                kept += [line for line in whole.split(b"\n") if mark in line]
+                kept += lines_with(mark, whole)
         answer = {"problem": None, "size": size, "sha256": seen.hexdigest(), "lines": lines + (last != b"\n")}
         if mark:
             raw = b"\n".join(kept + [rest] if mark in rest else kept)[: max(self.room, 0)]
@@ -700,6 +700,16 @@ def run(argv):
     ran.stdout.close()
     ran.wait()
     return code, printed, trouble
+
+
+def lines_with(mark, raw):
+    """The lines of a text that hold another text, without their ends."""
+    at = raw.find(mark)
+    while at >= 0:
+        end = raw.find(b"\n", at)
+        end = len(raw) if end < 0 else end
+        yield raw[raw.rfind(b"\n", 0, at) + 1 : end]
+        at = raw.find(mark, end)
 
 
 def blank_line(raw):

@@ -16,7 +16,6 @@ import base64
 import hashlib
 import os
 import re
-import stat
 import threading
 
 RECORD_LIMIT = 32 << 20
@@ -48,13 +47,10 @@ TOLD = frozenset(
 # First lines of a script in a wheel that an installer rewrites (PyPA, "Binary distribution format", "Scripts").
 PLACEHOLDERS = (b"#!python\n", b"#!pythonw\n", b"#!python3\n", b"#!python\r\n", b"#!pythonw\r\n")
 AS_IT_IS = (b"",)
-ODD = (b'"', b"\\", b"\0", b"\r", b"\n/")
+ODD = (b'"', b"\\", b"\0")
 BOM = b"\xef\xbb\xbf"
-ENDS = (b"", b"/", b".")
-REGULAR = stat.S_IFREG
+NO_NAME = frozenset([b"", b".", b".."])
 FIELD = re.compile(br'(?:"([^"]*(?:""[^"]*)*)"|([^",][^,]*|))(,|\Z)')
-# A path that may be written in a shorter way.
-ODD_PATH = re.compile(br"(?:^|/)(?:\.|/|\Z)")
 SITE = re.compile(br"(.*)/lib[^/]*/(?:python|pypy)[^/]*(?:/(?:site|dist)-packages)?\Z", re.S)
 
 
@@ -105,22 +101,38 @@ def rows(raw):
 
 
 def plain_rows(raw):
-    """Directory, name, hash and size of each row, if nothing is odd about any of them, as is the rule; else None."""
-    raw = raw.replace(b"\r\n", b"\n")
-    if len(raw) > PLAIN_LIMIT or raw.startswith((BOM, b"/")) or any(odd in raw for odd in ODD):
+    """How many rows there are, and by directory the names, hashes and sizes of those that have a hash or a size.
+
+    None if anything is odd about any of them, which is rare.
+    """
+    if len(raw) > PLAIN_LIMIT or raw.startswith(BOM) or any(odd in raw for odd in ODD):
         return None
-    found = []
-    for line in raw.split(b"\n"):
-        if line:
-            row = line.split(b",")
-            if len(row) != 3:
+    lines = raw.splitlines()
+    if b"\r" in raw and len(lines) != raw.count(b"\n") + (not raw.endswith(b"\n")):
+        return None  # an end of a line within a line
+    lines = list(filter(None, lines))
+    if lines and max(map(len, lines)) > 4096:
+        return None
+    found, last = {}, None
+    try:
+        for line in lines:
+            path, digest, size = line.split(b",")
+            head, slash, name = path.rpartition(b"/")
+            if name in NO_NAME or (slash and not head):
                 return None
-            path, digest, size = row
-            if path[-1:] in ENDS or len(path) > 4096 or (size and not size.isdigit()) or len(size) > 18:
-                return None
-            head, _, name = path.rpartition(b"/")
-            found.append((head, name, digest, size))
-    return found
+            if head != last:
+                names, digests, sizes = found.setdefault(head, ([], [], []))
+                last = head
+            if size or digest:
+                names.append(name)
+                digests.append(digest)
+                sizes.append(size)
+    except ValueError:  # not three fields
+        return None
+    for _, _, sizes in found.values():
+        if sizes and (max(map(len, sizes)) > 18 or not (b"0" + b"".join(sizes)).isdigit()):
+            return None
+    return len(lines), found
 
 
 def fault(found):
@@ -136,7 +148,7 @@ def fault(found):
         return "a NUL in the name"
     if b"\\" in path:
         return "a backslash in the name"
-    if path[-1:] in ENDS and path.rpartition(b"/")[2] in (b"", b".", b".."):
+    if path.rpartition(b"/")[2] in NO_NAME:
         return "no name of a file"
     if size and not (size.isdigit() and len(size) < 19):
         return "a size that is no number"
@@ -146,6 +158,11 @@ def fault(found):
 def inside(path, directory):
     """Whether a path without `..` is a directory or stands below it."""
     return path == directory or path.startswith(directory.rstrip(b"/") + b"/")
+
+
+def moves(head):
+    """Whether `pip install --target` may have moved what it recorded in this directory."""
+    return head.startswith(b"../../") and not head.startswith(b"../../..")
 
 
 def prefix_of(base):
@@ -247,25 +264,40 @@ class Records(object):
         self.scripts.update((os.path.join(base, b"bin"), os.path.join(prefix, b"bin")))
         self.begin(told)
         told.update({"rows": 0, "bad": 0, "first_bad": None, "outside": 0, "first_outside": None})
-        good = plain_rows(raw)
-        if good is None or len(good) > self.rows:
-            good = self.good_rows(raw, told)
-        else:
-            self.rows -= len(good)
-        heads, number = {}, 0
-        for head, name, digest, size in good:
-            number += 1
+        if not self.take_plain(raw, told, base, info, prefix):
+            self.take_rows(raw, told, base, info, prefix)
+
+    def take_plain(self, raw, told, base, info, prefix):
+        """Take a RECORD a directory at a time; False, and nothing is done, where its rows have to be looked at singly."""
+        count, columns = plain_rows(raw) or (ROW_LIMIT + 1, {})
+        heads = [(head, self.where(head, base, prefix)) for head in columns]
+        if count > self.rows or any(where is None or moves(head) for head, (where, _, _) in heads):
+            return False
+        self.rows -= count
+        told["rows"] = count
+        for head, (where, shown, judged) in heads:
+            if judged and shown == info:
+                for name, digest, size in zip(*columns[head]):
+                    if name not in TOLD:
+                        self.claimed(where, told, shown, name, digest, size)
+            elif judged and columns[head][0]:
+                self.places.setdefault(where, []).append((told, shown) + columns[head])
+        return True
+
+    def take_rows(self, raw, told, base, info, prefix):
+        heads = {}
+        for head, name, digest, size in self.good_rows(raw, told):
+            told["rows"] += 1
             if head not in heads:
                 heads[head] = self.where(head, base, prefix)
             where, shown, judged = heads[head]
-            if where is None or head.startswith(b"../../"):
+            if where is None or moves(head):
                 where = self.moved(head, name, base) or where
             if where is None:
                 told["outside"] += 1
                 told["first_outside"] = told["first_outside"] or os.path.join(head, name)[:200].decode("latin-1")
             elif judged and (size or digest) and not (shown == info and name in TOLD):
-                self.claimed(where, name, (told, shown, name, size, digest))
-        told["rows"] = number
+                self.claimed(where, told, shown, name, digest, size)
 
     def begin(self, told):
         """Nothing is known yet of what a record names."""
@@ -273,12 +305,15 @@ class Records(object):
         told.update({"modified": [], "missing": [], "unnamed": 0})
         self.owners.append(told)
 
-    def claimed(self, where, name, said):
+    def claimed(self, where, told, shown, name, digest, size):
         """Take down what a record says of a file; several may name it."""
-        names = self.places.setdefault(where, {})
-        before = names.setdefault(name, said)
-        if before is not said:
-            names[name] = (before if isinstance(before, list) else [before]) + [said]
+        said = self.places.setdefault(where, [])
+        if not said or said[-1][0] is not told or said[-1][1] != shown:
+            said.append((told, shown, [], [], []))
+        _, _, names, digests, sizes = said[-1]
+        names.append(name)
+        digests.append(digest)
+        sizes.append(size)
 
     def good_rows(self, raw, told):
         """Directory, name, hash and size of each row that nothing is wrong with; the others are told here."""
@@ -301,21 +336,19 @@ class Records(object):
 
         `..` is taken as it is written, before any link is followed.
         """
-        if ODD_PATH.search(head):
-            shown = os.path.normpath(head)
-            where = os.path.normpath(os.path.join(base, shown))
-        else:
-            shown, where = head, os.path.join(base, head) if head else base
+        slashed = b"/" + head + b"/"
+        if b"/." not in slashed and b"//" not in slashed:  # nearly all of them
+            return base.rstrip(b"/") + slashed[:-1], head, not slashed.endswith(b"/__pycache__/")
+        shown = os.path.normpath(head)
+        where = os.path.normpath(os.path.join(base, shown))
         if head.startswith(b"/") or not inside(where, prefix):
             where = None
         return where, b"" if shown == b"." else shown, shown.rpartition(b"/")[2] != b"__pycache__"
 
     def moved(self, head, name, base):
         """Where `pip install --target` has put what it recorded as `../../bin/x`: RECORD is older than the move."""
-        if not head.startswith(b"../../") or head.startswith(b"../../.."):
-            return None
         where = os.path.normpath(os.path.join(base, head[6:]))
-        if not inside(where, base):
+        if not moves(head) or not inside(where, base):
             return None
         try:
             self.on.lstat(os.path.join(where, name))
@@ -324,19 +357,12 @@ class Records(object):
         return where
 
     def compare(self):
-        """Look at the files, each once."""
+        """Look at the files, a directory at a time; what agrees is only counted."""
         scripts = []
         for where in sorted(self.places):
-            names = self.places[where]
-            order = sorted(names)
-            for name, found in zip(order, self.on.facts(where, order)):
-                said = names[name]
-                if not self.deep and isinstance(said, tuple) and said[3] and found == (REGULAR, int(said[3])):
-                    said[0]["checked"] += 1  # nearly all of them
-                    continue
-                claims = [self.claim(*one) for one in (said if isinstance(said, list) else [said])]
+            for name, found, claims in self.differing(where, self.places[where]):
                 if self.is_script(where, claims, found):
-                    scripts.append((os.path.join(where, name), claims, found[1]))
+                    scripts.append((os.path.join(where, name), claims, found))
                 else:
                     self.judge(os.path.join(where, name), claims, found)
         self.on.fetch([path for path, _, _ in scripts])
@@ -345,6 +371,30 @@ class Records(object):
         self.hash_all()
         self.sort()
 
+    def differing(self, where, said):
+        """The files of a directory that are not simply as is recorded: what is there, and what is said of each."""
+        names, sizes = [name for one in said for name in one[2]], [size for one in said for size in one[4]]
+        found = self.on.sizes(where, names)
+        wanted = self.wanted(sizes, found)
+        simple = not self.deep and len(set(names)) == len(names)
+        if simple and found == wanted:  # nearly all of them
+            for one in said:
+                one[0]["checked"] += len(one[2])
+            return []
+        claims, at = {}, 0
+        for told, shown, names, digests, sizes in said:
+            for name, digest, size in zip(names, digests, sizes):
+                if simple and found[at] == wanted[at]:
+                    told["checked"] += 1
+                else:
+                    claims.setdefault(name, (name, found[at], []))[2].append(self.claim(told, shown, name, size, digest))
+                at += 1
+        return [claims[name] for name in sorted(claims)]
+
+    def wanted(self, sizes, found):
+        """What has to be found for a file to agree without a look at its hash."""
+        return [int(size or -1) for size in sizes]
+
     def sort(self):
         for told in self.owners:
             told["modified"].sort()
@@ -352,24 +402,24 @@ class Records(object):
 
     def is_script(self, where, claims, found):
         """Whether it is of another size than is recorded, and where scripts are, which installers rewrite."""
-        if where not in self.scripts or not isinstance(found, tuple) or found[0] != REGULAR:
+        if where not in self.scripts or not isinstance(found, int):
             return False
-        sizes = [claim.size for claim in claims if claim.size not in (None, found[1])]
-        return bool(sizes) and max(sizes + [found[1]]) <= SCRIPT_LIMIT
+        sizes = [claim.size for claim in claims if claim.size not in (None, found)]
+        return bool(sizes) and max(sizes + [found]) <= SCRIPT_LIMIT
 
     def judge(self, path, claims, found):
-        if not isinstance(found, tuple):
+        if isinstance(found, str):
             if found in GONE and path.endswith((b".pyc", b".pyo")):
                 return  # images are rid of them, and nothing needs them
             for claim in claims:
                 claim.state = "missing" if found in GONE else "unreadable"
             self.settle(claims)
             return
-        self.by_size(claims, *found)
-        self.to_hash(path, claims, found[1], 0)
+        self.by_size(claims, found)
+        self.to_hash(path, claims, found, 0)
 
     def judge_script(self, path, claims, size):
-        self.by_size(claims, REGULAR, size)
+        self.by_size(claims, size)
         first = self.first_line(path)
         if first is None:
             for claim in claims:
@@ -378,9 +428,9 @@ class Records(object):
             self.rewritten(claims, size - len(first))
         self.to_hash(path, claims, size, len(first or b""))
 
-    def by_size(self, claims, kind, size):
+    def by_size(self, claims, size):
         for claim in claims:
-            if kind != REGULAR or claim.size not in (None, size):
+            if size is None or claim.size not in (None, size):
                 claim.state = "modified"
             else:
                 claim.state = "same" if claim.size is not None else "unverifiable"

@@ -14,6 +14,9 @@ from reprocheck.targets.mounts import Mounts
 
 MOUNTED = errno.EXDEV
 """What the kernel says where a path leads into another mount and must not (openat2(2), ``RESOLVE_NO_XDEV``)."""
+_PATH_MAX = 4096
+_REMEMBERED = 20_000
+"""Directories of which it is kept where they are."""
 _TYPES = {"file": stat.S_IFREG, "dir": stat.S_IFDIR, "link": stat.S_IFLNK, "other": stat.S_IFIFO}
 
 
@@ -23,6 +26,7 @@ class TreeFiles:
     def __init__(self, tree: Tree, mounts: Mounts | None = None) -> None:
         self._mounts = Mounts(tree, ()) if mounts is None else mounts
         self.tree = self._mounts.tree
+        self._real: dict[bytes, bytes] = {}
 
     def mounts(self) -> frozenset[bytes]:
         """Where something else than the layers is seen, which can't be read here."""
@@ -47,32 +51,38 @@ class TreeFiles:
         entry = self._find(path, follow=False, point=True).entry
         return _TYPES[entry.type] | entry.mode, _size(entry), entry.link if entry.type == "link" else None
 
-    def facts(self, where: bytes, names: Sequence[bytes]) -> list[tuple[int, int] | str]:
-        """Type and size of files of one directory, links followed; of each that can't be told, the error's name."""
+    def sizes(self, where: bytes, names: Sequence[bytes]) -> list[int | str | None]:
+        """Sizes of files of one directory, links followed; of each that can't be told, the error's name.
+
+        ``None`` stands for what is no regular file.
+        """
         try:
             real = self._directory_at(where)
             entries = self.tree.directory(real)
         except OSError as error:
             return [_name(error)] * len(names)
-        told: list[tuple[int, int] | str] = []
-        for name in names:
-            found = entries.get(name)
-            if self._mounts.points and self._mounts.hide(real + b"/" + name):
-                told.append(errno.errorcode[MOUNTED])
-            elif found is None:
+        told: list[int | str | None] = []
+        for found in map(entries.get, names):
+            if found is None:
                 told.append("ENOENT")
-            elif found[0].type == "link":
-                told.append(self._behind(where + b"/" + name))
+            elif found[0].type == "file":
+                told.append(found[0].size)
             else:
-                told.append((_TYPES[found[0].type], found[0].size))
+                told.append(None)
+        for at, name in enumerate(names) if None in told else ():
+            if told[at] is None and entries[name][0].type == "link":
+                told[at] = self._size_behind(where + b"/" + name)
+        for at, name in enumerate(names) if self._mounts.points else ():
+            if self._mounts.hide(real + b"/" + name):
+                told[at] = errno.errorcode[MOUNTED]
         return told
 
-    def _behind(self, link: bytes) -> tuple[int, int] | str:
+    def _size_behind(self, link: bytes) -> int | str | None:
         try:
             entry = self._find(link).entry
         except OSError as error:
             return _name(error)
-        return _TYPES[entry.type], entry.size
+        return entry.size if entry.type == "file" else None
 
     def is_dir(self, path: bytes) -> bool:
         """Whether it is a directory, links followed."""
@@ -143,10 +153,27 @@ class TreeFiles:
 
     def _directory_at(self, where: bytes) -> bytes:
         """Where a directory is, links resolved."""
-        place = self._find(where)
-        if place.entry.type != "dir":
-            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), where)
-        return place.path
+        path = self._below_known(where)
+        if path is None:
+            place = self._find(where)
+            if place.entry.type != "dir":
+                raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), where)
+            path = place.path
+        if len(self._real) >= _REMEMBERED:
+            self._real.clear()
+        self._real[where] = path
+        return path
+
+    def _below_known(self, where: bytes) -> bytes | None:
+        """The same where that is told by the directory above it, which mostly was asked for before."""
+        above, _, name = where.rpartition(b"/")
+        real = self._real.get(above)
+        if real is None or len(where) >= _PATH_MAX or self._mounts.points:
+            return None
+        found = self.tree.directory(real).get(name)
+        if found is None or found[0].type != "dir":
+            return None
+        return real + b"/" + name if real else name
 
 
 def _name(error: OSError) -> str:

@@ -785,6 +785,11 @@ def test_both_rules_agree_and_once_is_enough(text: str) -> None:
     assert redact.url(once) == once
 
 
+@given(st.lists(st.sampled_from([b".so", b".s", b"o", b"\n", b"\r", b"a"]), max_size=12).map(b"".join))
+def test_lines_with_a_text_are_those_that_hold_it(raw: bytes) -> None:
+    assert list(collect.lines_with(b".so", raw)) == [line for line in raw.split(b"\n") if b".so" in line]
+
+
 @given(st.lists(PIECES, max_size=12).map("".join))
 def test_what_is_no_text_keeps_its_length(text: str) -> None:
     raw = b"\0" + text.encode()

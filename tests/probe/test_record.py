@@ -425,9 +425,9 @@ class Watching(collect.Disk):
     def __init__(self) -> None:
         self.seen: set[str] = set()
 
-    def facts(self, where: bytes, names: Sequence[bytes]) -> Any:
+    def sizes(self, where: bytes, names: Sequence[bytes]) -> Any:
         self.seen |= {os.path.join(where, name).decode() for name in names}  # noqa: PTH118 - as the probe does it
-        return super().facts(where, names)
+        return super().sizes(where, names)
 
     def lstat(self, path: bytes) -> Any:
         self.seen.add(path.decode())
@@ -536,8 +536,8 @@ def test_a_deep_tree_needs_few_handles(compare: Compare, tmp_path: Path) -> None
 
 def test_what_cant_be_looked_at_is_neither_missing_nor_modified(tmp_path: Path) -> None:
     class Closed(collect.Disk):
-        def facts(self, where: bytes, names: Sequence[bytes]) -> Any:
-            return ["EACCES"] * len(names) if where.endswith(b"pkg") else super().facts(where, names)
+        def sizes(self, where: bytes, names: Sequence[bytes]) -> Any:
+            return ["EACCES"] * len(names) if where.endswith(b"pkg") else super().sizes(where, names)
 
         def open(self, path: bytes) -> Any:
             if path.endswith(b"closed.py"):
@@ -794,11 +794,17 @@ def test_plain_rows_are_rows_that_nothing_is_wrong_with(pieces: Iterable[bytes])
     raw = b"".join(pieces)
     plain = record.plain_rows(raw)
     if plain is not None:
+        count, columns = plain
         read = [(found, record.fault(found)) for _, found, _ in record.rows(raw)]
-        assert [fault for _, fault in read] == [None] * len(plain)
-        assert [[b"/".join(filter(None, (head, name))), digest, size] for head, name, digest, size in plain] == [
-            found for found, _ in read
+        assert [fault for _, fault in read] == [None] * count
+        of_plain = [
+            [b"/".join(filter(None, (head, name))), digest, size]
+            for head, column in columns.items()
+            for name, digest, size in zip(*column, strict=True)
         ]
+        assert sorted(of_plain) == sorted(found for found, _ in read if found[1] or found[2])
+        heads = [found[0].rpartition(b"/")[0] for found, _ in read]
+        assert list(columns) == list(dict.fromkeys(heads)), "each directory, in order, to tell what is outside"
 
 
 @given(st.lists(st.sampled_from([b"/", b".", b"..", b"a", b"__pycache__", b".libs", b"a.b"]), max_size=8))
@@ -816,9 +822,105 @@ def test_a_directory_is_where_its_shortest_path_leads(pieces: Iterable[bytes]) -
 
 def test_the_rows_of_installers_are_plain() -> None:
     lines = b"a.py,sha256=x-_,12\na/b.py,,\n../../../bin/a,sha256=x,1\r\na/__pycache__/b.cpython-39.pyc,,\n"
-    assert record.plain_rows(lines) == [
-        (b"", b"a.py", b"sha256=x-_", b"12"),
-        (b"a", b"b.py", b"", b""),
-        (b"../../../bin", b"a", b"sha256=x", b"1"),
-        (b"a/__pycache__", b"b.cpython-39.pyc", b"", b""),
+    assert record.plain_rows(lines) == (
+        4,
+        {
+            b"": ([b"a.py"], [b"sha256=x-_"], [b"12"]),
+            b"a": ([], [], []),
+            b"../../../bin": ([b"a"], [b"sha256=x"], [b"1"]),
+            b"a/__pycache__": ([], [], []),
+        },
+    )
+
+
+# Rows that are looked at together are judged as if each were looked at alone.
+
+
+class Singly(record.Records):
+    """Takes each row by itself, and every file as if something were wrong with it."""
+
+    def take_plain(self, *_: Any) -> bool:
+        return False
+
+    def wanted(self, sizes: Sequence[bytes], _: Any) -> Any:
+        return [-1] * len(sizes)
+
+
+ROW = st.tuples(
+    st.sampled_from(
+        [
+            "a.py",
+            "pkg/a.py",
+            "./pkg/a.py",
+            "pkg/../a.py",
+            "pkg/b.py",
+            "pkg/link.py",
+            "pkg/dangling.py",
+            "pkg/sub",
+            "linked/a.py",
+            "pkg/gone.py",
+            "pkg/gone.pyc",
+            "gone/a.py",
+            "pkg/__pycache__/a.pyc",
+            "../../../bin/run",
+            "m-0.dist-info/INSTALLER",
+            "m-1.dist-info/INSTALLER",
+            "m-0.dist-info/METADATA",
+        ]
+    ),
+    st.sampled_from(["", "sha256=x"]),
+    st.sampled_from(["", "0", "5", "05", "7"]),
+)
+ODD = st.sampled_from(
+    [
+        *("/outside,,5", "../../../../../outside,,", "../../bin/run,,5", "../../bin/gone,,5", "pkg//b.py,,0"),
+        *("pkg/.,,5", "a.py,,+5", "a.py,,1_0", "a.py,,0000000000000000005", '"pkg/a.py",,5', "a.py,5", ",,", "\r", ""),
     ]
+)
+
+
+def environment(root: Path) -> None:
+    for path in ("a.py", "pkg/a.py", "pkg/b.py", "pkg/__pycache__/a.pyc", "bin/run", "pkg/sub/c.py"):
+        plant(root, f"{SITE}/{path}", b"" if path.endswith("b.py") else b"12345")
+    for number in range(3):
+        plant(root, f"{SITE}/m-{number}.dist-info/INSTALLER", b"pip\n1")
+        plant(root, f"{SITE}/m-{number}.dist-info/METADATA", b"1234567")
+    plant(root, "/usr/local/bin/run", b"#!/usr/bin/python3\n12345")
+    site = root / SITE[1:]
+    (site / "pkg/link.py").symlink_to("../a.py")
+    (site / "pkg/dangling.py").symlink_to("nothing")
+    (site / "linked").symlink_to("pkg")
+
+
+@given(
+    st.lists(st.tuples(st.lists(ROW, max_size=8), st.lists(ODD, max_size=2)), min_size=1, max_size=3),
+    st.sampled_from(["\n", "\r\n"]),
+    st.sampled_from([3, record.ROW_LIMIT]),
+    st.sampled_from([(), (f"{SITE}/pkg",), (f"{SITE}/pkg/b.py",)]),
+)
+def test_rows_are_judged_together_as_they_are_singly(
+    tmp_path_factory: pytest.TempPathFactory,
+    records: list[tuple[list[tuple[str, str, str]], list[str]]],
+    end: str,
+    limit: int,
+    mounts: tuple[str, ...],
+) -> None:
+    root = tmp_path_factory.getbasetemp() / "judged"
+    if not root.exists():
+        environment(root)
+
+    def told(kind: type[record.Records], files: Any, below: str) -> list[dict[str, Any]]:
+        compared, all_told = kind(files, False), []
+        compared.rows = limit
+        for number, (rows, odd) in enumerate(records):
+            raw = "".join(f"{line}{end}" for line in [*map(",".join, rows), *odd]).encode()
+            all_told.append({"problem": None})
+            compared.take(f"{below}{SITE}/m-{number}.dist-info/RECORD".encode(), raw, all_told[-1])
+        compared.compare()
+        return all_told
+
+    assert told(record.Records, collect.Disk(), str(root)) == told(Singly, collect.Disk(), str(root))
+    with closing(Directory(root)) as layer:
+        tree = Tree([layer])
+        files = TreeFiles(tree, Mounts(tree, mounts))
+        assert told(record.Records, files, "") == told(Singly, files, "")

@@ -146,7 +146,33 @@ def test_a_mount_point_that_no_layer_has_is_not_known_either() -> None:
     told = asked(files, List(at="/data"), List(at="/data/deep"), List(at="/way"), List(at="/none"))
     problems = {path: listing["problem"] for path, listing in told["listings"].items()}
     assert problems == {"/data": "EXDEV", "/data/deep": "EXDEV", "/way": "EXDEV", "/none": "ENOENT"}
-    assert files.facts(b"/data", [b"x"]) == ["EXDEV"]
+    assert files.sizes(b"/data", [b"x"]) == ["EXDEV"]
+
+
+def test_directories_are_where_those_above_them_lead() -> None:
+    """Asked for one after another, or at once: the same, links on the way or not."""
+    layer = plain(
+        file(b"a/b/c/x1", b"1"), link(b"way", b"a"), link(b"a/up", b".."), link(b"a/b/out", b"/a/none"), file(b"x")
+    )
+    paths = [
+        b"/",
+        b"/way",
+        b"/way/b",
+        b"/way/b/c",
+        b"/way/up",
+        b"/way/up/a",
+        b"/a",
+        b"/a/b",
+        b"/a/b/out",
+        b"/x",
+        b"/x/y",
+    ]
+    paths += [b"/a/b/", b"/a/b/.", b"/a/b/..", b"/a/b/../b", b"/way" + b"/." * 2100, b"/a/none"]
+    one = TreeFiles(Tree([layer]))
+    for path in paths * 2:
+        assert one.sizes(path, [b"x1", b"c", b"x"]) == TreeFiles(Tree([layer])).sizes(path, [b"x1", b"c", b"x"]), path
+    assert one.sizes(b"/way/b/c", [b"x1", b"x2"]) == [1, "ENOENT"]
+    assert one.sizes(b"/a/b", [b"c", b"out"]) == [None, "ENOENT"]
 
 
 @pytest.mark.parametrize("kind", [b"3", b"4", b"6"])
