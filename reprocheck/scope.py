@@ -66,7 +66,7 @@ def _not_asked(before: Snapshot, after: Snapshot, level: Level) -> list[str]:
     asked = LEVELS.index(level)
     remarks = []
     if asked < LEVELS.index("stack"):
-        remarks.append("OS packages, settings and variables (--level stack)")
+        remarks.append("OS packages, CUDA libraries, settings and variables (--level stack)")
     if not (before.was_read("machine") and after.was_read("machine")):
         remarks.append("driver, GPU, CPU: facts of a machine, not of an image (--level machine on a container)")
     elif asked < LEVELS.index("machine"):

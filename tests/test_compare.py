@@ -163,3 +163,8 @@ def test_lock_warns_of_a_requirement_that_can_not_be_judged_and_verify_passes() 
         "/usr: x requires y>=2, which can't be judged: the version of y, banana, is none (PEP 440)",
     ]
     assert compare(locked, environment_of, Question()).verdict == "verified"
+
+
+def test_what_a_level_leaves_out_is_named() -> None:
+    report = compare(of(), of(), Question(level="packages"))
+    assert report.checked.not_asked[0] == "OS packages, CUDA libraries, settings and variables (--level stack)"

@@ -27,11 +27,10 @@ _TOLD_IN_FULL = ("breaking", "major")
 """Severities whose stories are told with all that is known, whether they fail or not."""
 _CLASSES = {
     "system": "OS release and libc",
-    "accelerator": "frameworks",
+    "accelerator": "CUDA libraries and frameworks",
     "machine": "machine",
     "variables": "variables",
     "image": "image settings",
-    "smoke": "smoke tests",
 }
 """Fact classes that are no packages; those are counted."""
 

@@ -13,6 +13,7 @@ from reprocheck.formats import terminal
 from reprocheck.formats.layout import Page
 from reprocheck.model.report import Finding, IntroducedBy, LevelReached, Report, Summary
 from reprocheck.model.snapshot import Gap
+from reprocheck.verdict import CLASS_LEVELS
 from tests.formats.golden import check
 from tests.formats.reports import EVERYTHING, PROTOBUF, TEAM, VERIFIED, finding, judged
 
@@ -332,3 +333,10 @@ def test_a_word_without_an_end_is_shortened_and_a_command_is_not() -> None:
     assert "/" + "a" * 299 in whole
     assert "x==" + "1" * 5000 in whole
     assert len(lines) < 12
+
+
+def test_each_class_that_is_compared_is_named() -> None:
+    """Packages are counted; of the others the name is told, and what was not compared is not."""
+    report = replace(VERIFIED, checked=replace(VERIFIED.checked, classes=tuple(CLASS_LEVELS)))
+    (line,) = re.findall(r"^  checked +(.*)$", terminal.render(report, width=400), re.MULTILINE)
+    assert "OS release and libc · CUDA libraries and frameworks · variables · image settings · machine" in line
