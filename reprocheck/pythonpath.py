@@ -66,33 +66,28 @@ class Tree(Protocol):
 
 def search_path(layout: Layout, tree: Tree) -> tuple[str, ...]:
     """``sys.path`` without the entry for the script or the working directory."""
-    path: list[str] = []
-
-    def add(entry: str) -> None:
-        if entry not in path:
-            path.append(entry)
-
-    if layout.python_path:
-        for entry in layout.python_path.split(":"):
-            add(_absolute(layout.working_directory, entry))
-    for entry in layout.standard_path:
-        add(entry)
+    path = list(before_site(layout))
     for directory in site_directories(layout):
         if tree.is_dir(directory):
-            add(directory)
-            for entry in _named_by_path_files(directory, layout, tree):
-                add(entry)
-    return tuple(path)
+            path.append(directory)
+            for name, content in sorted(tree.path_files(directory)):
+                path += filter(tree.exists, named_by(f"{directory}/{name}", content, layout))
+    return tuple(dict.fromkeys(path))
 
 
-def _named_by_path_files(directory: str, layout: Layout, tree: Tree) -> Iterator[str]:
-    """What the ``.pth`` files of a site directory add; those of the added directories are not read."""
-    for name, content in sorted(tree.path_files(directory)):
-        if is_read(name, layout.version):
-            for entry in path_lines(content, layout.version):
-                target = _absolute(directory, entry)
-                if tree.exists(target):
-                    yield target
+def before_site(layout: Layout) -> tuple[str, ...]:
+    """What ``sys.path`` has before ``site`` adds to it: ``PYTHONPATH`` and the standard library."""
+    entries = layout.python_path.split(":") if layout.python_path else ()
+    named = (_absolute(layout.working_directory, entry) for entry in entries)
+    return tuple(dict.fromkeys((*named, *layout.standard_path)))
+
+
+def named_by(path: str, content: bytes, layout: Layout) -> list[str]:
+    """What a ``.pth`` file of a site directory adds, if it exists; those of the added directories are not read."""
+    directory, name = posixpath.split(path)
+    if not is_read(name, layout.version):
+        return []
+    return [_absolute(directory, entry) for entry in path_lines(content, layout.version)]
 
 
 def site_directories(layout: Layout) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from reprocheck.extractors.places import (
     path_candidates,
     places,
 )
-from reprocheck.extractors.uncovered import Searched, taken_since
+from reprocheck.extractors.uncovered import Searched
 from reprocheck.model.evidence import AnyWant, Evidence, Interpreter, InterpreterEvidence, List, Read, literal, shown
 from reprocheck.model.snapshot import Coverage, Environment, FactClass, Gap, Note, Package, PathFile, Python, copy_of
 
@@ -185,8 +185,7 @@ def _environment(
     rooted = partial(place.rooted, home=evidence.home)
     listed, unknown = packages(what, copies, rooted)
     gaps += unknown
-    searched = Searched(path=path, sites=pythonpath.site_directories(layout))
-    _trace(place, listed, copies, searched, evidence, traces)
+    _trace(place, listed, copies, Searched(path, layout, evidence), evidence, traces)
     for file in _paths_of_pth(layout, evidence):
         traces.of(place.id, rooted(file), stated_since(evidence.files[file], bytes))
     return Environment(
@@ -222,14 +221,13 @@ def _trace(
         if (name, place.rooted(directory, evidence.home), one.version) in active:
             file = distributions.metadata_file(one, evidence)
             if file is not None:
-                traces.of(place.id, name, taken_since(file, one, directory, searched, evidence))
+                traces.of(place.id, name, searched.taken_since(file, one, directory))
             if one.edited_by is not None:
                 traces.edited.setdefault(place.id, {})[name] = one.edited_by
     _trace_copies(place, copies, evidence, traces)
-    for directory in searched:
-        for gone, _, layer in distributions.removed(directory, evidence):
-            if gone not in there:
-                traces.gone(place.id, gone, layer)
+    for gone, removed in searched.removed.items():
+        for _, _, layer in removed if gone not in there else ():
+            traces.gone(place.id, gone, layer)
 
 
 def _trace_copies(place: Place, copies: Sequence[tuple[str, Distribution]], evidence: Evidence, traces: Traces) -> None:

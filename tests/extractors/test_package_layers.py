@@ -262,6 +262,22 @@ def test_a_copy_that_was_hidden_is_taken_since_what_hid_it_is_gone() -> None:
     assert author(seen, unknown, plain(file(USER_SITE + b"/.wh.x.egg-info"))) is None
 
 
+def test_a_directory_is_searched_since_a_path_file_names_it() -> None:
+    def author(*layers: PlainLayer) -> int | None:
+        return told(*layers).authors["/usr/local"].get("x")
+
+    def path_file(*lines: str, name: str = "more.pth") -> PlainLayer:
+        return plain(file(SITE + f"/{name}".encode(), "".join(f"{line}\n" for line in lines).encode()))
+
+    copy, other = installed("x", "1.0", site=b"srv/app"), path_file("/elsewhere")
+    assert author(copy, path_file("/srv/app")) == 2
+    assert author(path_file("/srv/app"), copy) == 2
+    assert author(copy, other, path_file("/elsewhere", "/srv/app"), path_file("/srv/app")) == 3
+    assert author(copy, path_file("/srv/app"), other, path_file("/srv/app")) == 4
+    assert author(copy, path_file("/srv/app"), path_file("/srv/app", name="again.pth")) == 2
+    assert author(copy, path_file("x" * (1 << 20)), path_file("/srv/app")) is None, "it is not known what it named"
+
+
 def test_each_copy_of_a_package_has_its_layer() -> None:
     other = installed("x", "3", site=USER_SITE)
     provenance = told(installed("x", "2.0"), installed("x", "1.0"), installed("y", "1"), other)
