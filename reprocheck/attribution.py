@@ -23,6 +23,8 @@ _SHAPES = re.compile(
     r"PATH|LD_LIBRARY_PATH|LD_PRELOAD|HOME|VIRTUAL_ENV|CONDA.*|PYTHON(?:PATH|HOME|USERBASE|NOUSERSITE|SAFEPATH|PLATLIBDIR)"
 )
 """Variables by which other files are found."""
+_RELATIVE_TO_WORKDIR = ("LD_LIBRARY_PATH", "PATH", "PYTHONPATH")
+"""Of these an entry that is empty or does not begin with a slash is looked for in the working directory."""
 _UNMET = frozenset({"requirement-violated", "requirement-missing"})
 _OF_ONE_VERSION = frozenset(
     {"package-origin-changed", "package-build-changed", "package-files-changed", "framework-build-changed"}
@@ -154,11 +156,17 @@ def _seen_alike(before: Snapshot, after: Snapshot) -> bool:
         (
             {name: value for name, value in one.variables.items() if _SHAPES.fullmatch(name)},
             one.image.user,
+            one.image.workdir if _looks_into_workdir(one) else "",
             one.provenance.mounts,
         )
         for one in (before, after)
     ]
     return settings[0] == settings[1]
+
+
+def _looks_into_workdir(snapshot: Snapshot) -> bool:
+    values = [snapshot.variables.get(name) or "" for name in _RELATIVE_TO_WORKDIR]
+    return any(not entry.startswith("/") for value in values if value for entry in value.split(":"))
 
 
 def named(index: int, snapshot: Snapshot, time: str | None = None) -> IntroducedBy:

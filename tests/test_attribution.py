@@ -79,6 +79,16 @@ def test_the_only_layer_is_not_blamed_for_what_another_user_may_not_see() -> Non
     assert brought_by(before, msgspec.structs.replace(after, image=other)) is None
 
 
+@pytest.mark.parametrize("path", ["", "/opt:/srv", "lib", "/opt::/srv", "/opt:"])
+@pytest.mark.parametrize("name", ["PATH", "PYTHONPATH", "LD_LIBRARY_PATH"])
+def test_the_only_layer_is_not_blamed_for_what_lies_in_another_working_directory(name: str, path: str) -> None:
+    before, after = of(layers=["a"], variables={name: path}), of(layers=["a", "b"], variables={name: path})
+    assert brought_by(before, after) is not None
+    moved = msgspec.structs.replace(after.image, workdir="/app")
+    named = brought_by(before, msgspec.structs.replace(after, image=moved))
+    assert (named is None) == (path not in {"", "/opt:/srv"})
+
+
 def test_a_layer_of_both_sides_changed_nothing_between_them() -> None:
     for layers, layer in ((["a", "b", "c"], None), (["a", "x", "c"], 2), (["a", "x", "c", "d", "e"], 2)):
         after = of(layers=layers, variables={"PYTHONPATH": "/opt"})
