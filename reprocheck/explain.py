@@ -91,7 +91,7 @@ class PackageExplanation(Model, frozen=True, kw_only=True):
     intervals: tuple[VersionInterval, ...]
     """What each version would violate, from the lowest up."""
     layer: IntroducedBy | None
-    """The layer that brought it; ``None`` unless the target's layers leave one possibility."""
+    """The layer that first brought this version, as ``Provenance.authors`` has it; ``None`` where it has none."""
     from_base: bool | None = None
     """Whether the base image has brought it; ``None``: no base was named, or it can't be told."""
 

@@ -120,7 +120,7 @@ class SharedObjects:
         return not (walk.reason or walk.denied or elsewhere or search.reason or search.denied)
 
     def home_of(self, path: str) -> tuple[Home, str] | None:
-        """The environment that imports from above a path, and the directory; the one on PATH, or the first by id."""
+        """The environment that imports from above a path, and the deepest such directory; of equals the first by id."""
         best: tuple[Home, str] | None = None
         for home in self.homes:
             for directory in home.directories:

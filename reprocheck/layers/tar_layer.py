@@ -330,7 +330,7 @@ def _readable(path: bytes, entry: Entry, start: int, length: int) -> int:
     """How many bytes there are to read.
 
     Raises:
-        OSError: none, ever.
+        OSError: it is no regular file, or one of which nothing is ever read.
     """
     if entry.type != "file":
         code = errno.EISDIR if entry.type == "dir" else errno.EINVAL

@@ -137,7 +137,7 @@ class Finding(Model, frozen=True, kw_only=True):
     """From what was asked for to the subject."""
     requirements: tuple[RequirementCheck, ...] = ()
     expect: str | None = None
-    """The error to expect; ``None`` when no known break applies."""
+    """The error to expect, as of a module that lacks a shared library; ``None`` where it is not known."""
     fix: Fix | None = None
     waived: Waived | None = None
 

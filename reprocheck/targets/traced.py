@@ -32,7 +32,7 @@ _VERSIONS_LIMIT = 64 << 20
 
 
 _READ = frozenset({None, "ENOENT", "ENOTDIR"})
-"""Of a directory that is gone all names are."""
+"""Problems of a listing with which the names that were removed are still told: of a directory that is gone, all."""
 
 
 class Traced:

@@ -30,7 +30,7 @@ ROOT = "unpacked root"
 STREAM = "save stream"
 CACHE = "layer cache"
 WAYS = (STORAGE, CONTAINER, SAVED, GZIP, ZSTD, ROOT, STREAM, CACHE)
-"""The six; the stream that an engine sends where nothing of the image may be run, and what is kept of it."""
+"""All eight; the last two: what an engine sends where nothing of the image may be run, and what is kept of that."""
 BOUND = frozenset({"schema", "header", "subject", "machine", "provenance"})
 """What is bound to the way."""
 SETTINGS = frozenset({"image", "variables"})
