@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from reprocheck.loaded_since import loaded_since
 from reprocheck.model.report import IntroducedBy
 from reprocheck.model.snapshot import IMAGES, copy_of
 
@@ -48,7 +49,10 @@ def attribute(findings: tuple[Finding, ...], before: Snapshot, after: Snapshot) 
         layer = None
         if finding.subject.kind in _OF_FILES:
             group, name = _later_copy(finding, after) if finding.name in _OF_SEVERAL_COPIES else _place(finding)
-            index = _index(finding, group, name, after.provenance)
+            if finding.name == "framework-library-changed":
+                index = loaded_since(finding, after, both) if alike else None
+            else:
+                index = _index(finding, group, name, after.provenance)
             time = None if finding.name in _EDITED else after.provenance.times.get(group, {}).get(name)
             guess = only if finding.subject.kind in _SEEN_ANYHOW or alike else None
             if index is None:

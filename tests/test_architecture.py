@@ -38,7 +38,7 @@ LAYERS = (
     ("targets",),
     ("pythonpath",),
     ("extractors",),
-    ("graph", "integrity", "versions"),
+    ("graph", "integrity", "loaded_since", "versions"),
     ("formats", "rules", "explain", "attribution", "base", "diff", "verdict", "scope", "output"),
     ("capture", "compare", "demo", "doctor", "lock", "by_hand"),
     ("cli",),

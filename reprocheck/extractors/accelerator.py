@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
-from reprocheck.extractors import cuda, frameworks, lost_libraries, shared_objects
-from reprocheck.extractors.base import Facts, Traces
+from reprocheck.extractors import cuda, frameworks, ld_cache, lost_libraries, shared_objects
+from reprocheck.extractors.base import Facts, Traces, stated_since
 from reprocheck.extractors.cuda import Copies
 from reprocheck.extractors.frameworks import build_of
 from reprocheck.extractors.loads import predict
 from reprocheck.extractors.processes import Processes
 from reprocheck.extractors.shared_objects import SharedObjects
-from reprocheck.model.evidence import AnyWant, Evidence, shown
-from reprocheck.model.snapshot import Accelerator, Coverage, FactClass, Framework, Gap, Note
+from reprocheck.model.evidence import AnyWant, Evidence, Read, shown
+from reprocheck.model.snapshot import Accelerator, Coverage, FactClass, Framework, Gap, Loaded, Note
 
 CLASS: FactClass = "accelerator"
 VERSION = 1
@@ -31,15 +32,37 @@ def wants(evidence: Evidence) -> Sequence[AnyWant]:
     """First the shared objects; then what tells their versions, and where the dynamic linker would look."""
     objects = SharedObjects(evidence)
     processes = Processes(objects)
-    for one in frameworks.find(objects):
+    known = [
         predict(one, build_of(one, evidence).built_with or {}, processes, Copies(objects))
+        for one in frameworks.find(objects)
+    ]
     return [
+        *_cache_versions(known, evidence),
         *shared_objects.wants(),
         *cuda.wants(evidence),
         *frameworks.wants(objects),
         *processes.wants(),
         *lost_libraries.wants(objects),
     ]
+
+
+def _cache_versions(loads: Iterable[Sequence[Loaded]], evidence: Evidence) -> Iterator[Read]:
+    """The cache of the dynamic linker as it was in each layer, where something is found by it."""
+    file = evidence.files.get(ld_cache.PATH)
+    if file is not None and file.layer != file.since and any(_is_by_cache(one) for each in loads for one in each):
+        yield Read(at=ld_cache.PATH, versions=True)
+
+
+def _is_by_cache(one: Loaded) -> bool:
+    return one.reason.endswith("ld.so.cache")
+
+
+def _trace_cache(loads: Iterable[Loaded], evidence: Evidence, traces: Traces) -> None:
+    """Take down the layer from which on the cache leads to each library that is found by it."""
+    file = evidence.files.get(ld_cache.PATH)
+    for one in loads:
+        if file is not None and _is_by_cache(one):
+            traces.of(CLASS, f"ld.so.cache {one.name}", stated_since(file, partial(ld_cache.paths_of, name=one.name)))
 
 
 def read(evidence: Evidence) -> Facts:
@@ -59,6 +82,8 @@ def read(evidence: Evidence) -> Facts:
     for one in frameworks.find(objects):
         build = build_of(one, evidence)
         environment = one.home.place.id
+        loads = predict(one, build.built_with or {}, Processes(objects), copies)
+        _trace_cache(loads, evidence, traces)
         if build.problem is not None:
             what = f"accelerator.frameworks[{environment}/{one.name}].built_with"
             remarks.append(Gap(what=what, where=shown(one.site), reason=build.problem))
@@ -69,7 +94,7 @@ def read(evidence: Evidence) -> Facts:
                 environment=environment,
                 built_with=build.built_with,
                 gpu_targets=build.targets,
-                loads=predict(one, build.built_with or {}, Processes(objects), copies),
+                loads=loads,
             )
         )
     missing = tuple(shared_objects.missing(objects))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -16,7 +16,7 @@ from reprocheck.extractors.base import Traces, in_words
 from reprocheck.extractors.databases import dpkg
 from reprocheck.extractors.discovery import CUDA_FAMILY
 from reprocheck.extractors.shared_objects import SharedObjects
-from reprocheck.model.evidence import AnyWant, Elf, ElfEvidence, Evidence, Read, literal, shown
+from reprocheck.model.evidence import AnyWant, Elf, ElfEvidence, Evidence, List, Read, literal, shown
 from reprocheck.model.snapshot import CudaLibrary, Gap, Note
 
 Source = Literal["wheel", "package", "header", "version file", "file name", "soname", "none"]
@@ -101,12 +101,18 @@ def wants(evidence: Evidence) -> Iterator[AnyWant]:
     if not found:
         return
     yield from (Elf(at=literal(copy.name), changed=True) for copy in found if _is_unsure(copy))
+    yield from (List(at=literal(directory)) for directory in _layered(found))
     for copy in found:
         yield from (Read(at=literal(path), limit=_SMALL) for path in (*_headers(copy), *_version_files(copy)))
     for part in _DPKG_LISTS:
         yield Read(at=f"{_DPKG_INFO}/*{part}*.list", limit=_SMALL)
     if evidence.found.get("conda"):
         yield Read(at="@conda/*.json", limit=_CONDA_LIMIT)
+
+
+def _layered(found: Iterable[Copy]) -> list[str]:
+    """The directories of copies whose layers are known: of them it can be told what was removed."""
+    return sorted({posixpath.dirname(copy.path) for copy in found if copy.told.layer is not None})
 
 
 def copies(evidence: Evidence) -> list[Copy]:
@@ -170,7 +176,17 @@ class Copies:
             # Two environments may have one path below their prefixes.
             traces.of(environment or "accelerator", f"{copy.component} {path}", _of_version(copy))
             found.append(one)
+        self._trace_removed(traces)
         return tuple(sorted(found, key=lambda one: (one.component, one.path, one.environment or "")))
+
+    def _trace_removed(self, traces: Traces) -> None:
+        for directory in _layered(copies(self._evidence)):
+            listing = self._evidence.listings.get(directory)
+            for name, layer in listing.removed.items() if listing else ():
+                component = component_of(f"{directory}/{name}")
+                if component is not None:
+                    path, environment = self.place_of(f"{directory}/{name}")
+                    traces.gone(environment or "accelerator", f"{component} {path}", layer)
 
     def place_of(self, path: str) -> tuple[str, str | None]:
         """A path as the snapshot shows it, and the environment that it is of."""

@@ -31,6 +31,11 @@ class CacheEntry:
     """0, or a mark that only some processors may use it."""
 
 
+def paths_of(raw: bytes, name: str) -> list[str]:
+    """Where a library is, by a cache that begins with its least significant byte."""
+    return [entry.path for entry in parse(raw) if entry.name == name]
+
+
 def parse(raw: bytes, order: Literal["<", ">"] = "<") -> Iterator[CacheEntry]:
     """The entries in the order of the file; none where it is no such cache, or of another byte order."""
     start = _start(raw, order)

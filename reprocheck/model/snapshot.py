@@ -439,8 +439,9 @@ class Provenance(Model, frozen=True, kw_only=True):
     ``environments``, ``environments[ID].python`` (its version), ``environments[ID].conda``,
     ``environments[ID].copies`` (each of several copies of a package), ``os_packages``, ``accelerator`` (CUDA libraries
     outside every environment) or ``system``; the inner one is the name of what stands there, of an OS package of a
-    foreign architecture ``NAME:ARCHITECTURE``, of a copy :func:`copy_of`, of a ``.pth`` file its path; the value is a
-    layer's index. They are empty where layers could not be told apart.
+    foreign architecture ``NAME:ARCHITECTURE``, of a copy :func:`copy_of`, of a ``.pth`` file its path, of a library
+    that the dynamic linker's cache has ``ld.so.cache NAME``; the value is a layer's index. They are empty where layers
+    could not be told apart.
     """
 
     image_id: str | None = None
