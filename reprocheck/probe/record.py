@@ -21,7 +21,7 @@ import threading
 RECORD_LIMIT = 32 << 20
 """A larger RECORD is not compared."""
 ROW_LIMIT = 400000
-"""Nor are more rows than this for one want; each takes some 300 bytes."""
+"""Nor are more rows than this for one want; each takes some 230 bytes."""
 LINE_LIMIT = 1 << 16
 """Bytes of one row; a path has 4096 at most."""
 PLAIN_LIMIT = 4 << 20
