@@ -39,6 +39,7 @@ def wants(evidence: Evidence) -> Sequence[AnyWant]:
     return [
         *_cache_versions(known, evidence),
         *shared_objects.wants(),
+        *shared_objects.owners_wants(objects),
         *cuda.wants(evidence),
         *frameworks.wants(objects),
         *processes.wants(),

@@ -33,6 +33,14 @@ class _Record(msgspec.Struct):
     subdir: str | None = None
 
 
+class _Files(msgspec.Struct):
+    """The same record, for who installed what; hundreds of thousands of files are not decoded for anything else."""
+
+    name: str
+    version: str
+    files: list[str] = []
+
+
 def wants(evidence: Evidence) -> list[AnyWant]:
     """The records of each prefix: after the small files, as many megabytes of them may be there."""
     at = f"@conda/*{_SUFFIX}"
@@ -119,6 +127,20 @@ def parse(raw: bytes) -> CondaPackage:
         channel=_text(channel),
         subdir=_text(subdir),
     )
+
+
+def files(evidence: Evidence) -> Iterator[tuple[str, str, str]]:
+    """The path of each file that is recorded, with name and version of its package."""
+    for directory in evidence.found.get("conda", ()):
+        prefix = posixpath.dirname(directory)
+        for path in evidence.matching(directory, f"*{_SUFFIX}"):
+            try:
+                record = msgspec.json.decode(evidence.content(path) or b"", type=_Files)
+            except (ValueError, RecursionError):  # which is a gap of the environment
+                continue
+            for file in record.files:
+                name = file.encode("utf-8", "surrogateescape").decode("latin-1")
+                yield posixpath.normpath(f"{prefix}/{name}"), _text(record.name), _text(record.version)
 
 
 def from_file_name(name: str) -> CondaPackage | None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 import msgspec
 
 from reprocheck.extractors.base import Traces, in_words
-from reprocheck.extractors.databases import dpkg
 from reprocheck.extractors.discovery import CUDA_FAMILY
+from reprocheck.extractors.owners import lists
 from reprocheck.extractors.shared_objects import SharedObjects
 from reprocheck.model.evidence import AnyWant, Elf, ElfEvidence, Evidence, List, Read, literal, shown
 from reprocheck.model.snapshot import CudaLibrary, Gap, Note
@@ -25,13 +24,11 @@ _NAME = re.compile(CUDA_FAMILY)
 _DRIVER = "cuda"
 """Its library belongs to the machine, but for the one of the package cuda-compat."""
 _DPKG_LISTS = ("cublas", "cud", "cufft", "cupti", "curand", "cusolver", "cusparse", "nccl", "nvinfer", "nvjit", "nvrtc")
-_DPKG_INFO = "/var/lib/dpkg/info"
 _PARENTS = 4
 """A toolkit's version file stands above ``lib64`` or ``targets/x86_64-linux/lib``."""
 _EXACT = 3
 """Numbers of a file name that tell a version as a whole."""
 _SMALL = 1 << 20
-_CONDA_LIMIT = 1 << 20
 
 _HEADERS: dict[str, tuple[str, tuple[str, str, str]]] = {
     "cudnn": ("cudnn_version.h", ("CUDNN_MAJOR", "CUDNN_MINOR", "CUDNN_PATCHLEVEL")),
@@ -53,12 +50,6 @@ _JSON_KEYS = {
 }
 """Keys of a toolkit's version.json."""
 _VERSION_TEXT = re.compile(rb"CUDA Version (\d[\d.]*)")
-
-
-class _CondaRecord(msgspec.Struct):
-    name: str
-    version: str
-    files: list[str] = []
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,9 +96,7 @@ def wants(evidence: Evidence) -> Iterator[AnyWant]:
     for copy in found:
         yield from (Read(at=literal(path), limit=_SMALL) for path in (*_headers(copy), *_version_files(copy)))
     for part in _DPKG_LISTS:
-        yield Read(at=f"{_DPKG_INFO}/*{part}*.list", limit=_SMALL)
-    if evidence.found.get("conda"):
-        yield Read(at="@conda/*.json", limit=_CONDA_LIMIT)
+        yield lists(part)
 
 
 def _layered(found: Iterable[Copy]) -> list[str]:
@@ -202,21 +191,18 @@ class Copies:
 
     def _owner(self, copy: Copy) -> tuple[str, tuple[str, Source] | None]:
         """Who recorded a file; and the version that this gives, if the package is the library's own."""
-        path = copy.path
-        distribution = self._objects.owner_of(copy.name)
-        if distribution is not None:
-            own = distribution.name.startswith(("nvidia-", "tensorrt"))
-            return str(distribution), (distribution.version, "wheel") if own else None
-        if path in self._conda:
-            name, version = self._conda[path]
-            return f"conda:{name} {version}", (version, "package")
-        if path in self._dpkg:
-            name = self._dpkg[path]
-            version = self._dpkg_versions.get(name.partition(":")[0], "")
+        owner = self._objects.owners.of(copy.name)
+        if owner is None:
+            return "none", None
+        version = owner.version
+        if owner.manager == "python":
+            own = owner.name.startswith(("nvidia-", "tensorrt"))
+            return str(owner), (version, "wheel") if own else None
+        if owner.manager == "dpkg":
             # Epoch and revision are the packager's (deb-version(7)).
             upstream = version.partition(":")[2] or version
-            return f"dpkg:{name} {version}".rstrip(), (upstream.rpartition("-")[0] or upstream, "package")
-        return "none", None
+            version = upstream.rpartition("-")[0] or upstream
+        return str(owner), (version, "package")
 
     def _version(self, copy: Copy, packaged: tuple[str, Source] | None) -> tuple[str | None, Source]:
         """The most exact that tells it."""
@@ -237,38 +223,6 @@ class Copies:
         if by_soname:
             return by_soname, "soname"
         return (by_name, "file name") if by_name else (None, "none")
-
-    @cached_property
-    def _conda(self) -> Mapping[str, tuple[str, str]]:
-        owners: dict[str, tuple[str, str]] = {}
-        for directory in self._evidence.found.get("conda", ()):
-            prefix = posixpath.dirname(directory)
-            for path in self._evidence.matching(directory, "*.json"):
-                try:
-                    record = msgspec.json.decode(self._evidence.content(path) or b"", type=_CondaRecord)
-                except (ValueError, RecursionError):  # the extractor of environments says so
-                    continue
-                for file in record.files:
-                    if component_of(file):
-                        name = file.encode("utf-8", "surrogateescape").decode("latin-1")
-                        owners[posixpath.normpath(f"{prefix}/{name}")] = (record.name, record.version)
-        return owners
-
-    @cached_property
-    def _dpkg(self) -> Mapping[str, str]:
-        owners: dict[str, str] = {}
-        for path in self._evidence.matching(_DPKG_INFO, "*.list"):
-            package = shown(posixpath.basename(path).removesuffix(".list"))
-            for line in (self._evidence.content(path) or b"").decode("latin-1").splitlines():
-                # A package of before /lib became a link to /usr/lib says /lib.
-                for file in (line, f"/usr{line}") if component_of(line) else ():
-                    owners.setdefault(file, package)
-        return owners
-
-    @cached_property
-    def _dpkg_versions(self) -> Mapping[str, str]:
-        raw = self._evidence.content("/var/lib/dpkg/status") or b""
-        return {one.name: one.version for one, _ in dpkg.parse(raw) if one is not None}
 
 
 def _headers(copy: Copy) -> list[str]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from packaging.utils import canonicalize_name
-
 from reprocheck import pythonpath
-from reprocheck.extractors import ld_cache, metadata
+from reprocheck.extractors import ld_cache
 from reprocheck.extractors.discovery import SHARED_OBJECT
 from reprocheck.extractors.layout import EvidenceTree, layout_of
+from reprocheck.extractors.owners import Owners, lists
 from reprocheck.extractors.places import Place, places
 from reprocheck.model.evidence import AnyWant, Elf, ElfEvidence, Evidence, Find, Read, shown
 from reprocheck.model.snapshot import MissingLibrary
@@ -23,13 +21,14 @@ from reprocheck.model.text import escape
 _DRIVER = re.compile(
     r"lib(?:cuda|cudadebugger|nvcuvid|nvoptix|nvidia-[\w-]+|(?:GLX?|GLESv\d(?:_CM)?|EGL|vdpau)_nvidia)\.so(?:\.|$)"
 )
+_DEBIAN = "/usr/lib/python3/dist-packages/"
+"""Where dpkg's packages of Python modules put them (Debian Python Policy)."""
 GROUP = "module"
 """Of the shared objects below site directories."""
 _LEAVES = ("__pycache__", "include")
 """Nothing that is loaded lies among bytecode or headers, which are half of the directories of a framework."""
 _KERNEL_MOUNTS = frozenset({"/proc", "/sys", "/dev"})
 _EXTENSION = re.compile(r"([A-Za-z_]\w*)((?:\.[\w-]+)*\.so)")
-_FIELD_LIMIT = 4096
 
 
 def wants() -> list[AnyWant]:
@@ -41,17 +40,6 @@ def wants() -> list[AnyWant]:
         Elf(at="@self"),
         Read(at=ld_cache.PATH),
     ]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Owner:
-    """The distribution that recorded a file."""
-
-    name: str
-    version: str
-
-    def __str__(self) -> str:
-        return f"python:{self.name} {self.version}".rstrip()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,6 +60,7 @@ class SharedObjects:
 
     def __init__(self, evidence: Evidence) -> None:
         self.evidence = evidence
+        self.owners = Owners(evidence)
 
     @cached_property
     def homes(self) -> tuple[Home, ...]:
@@ -83,21 +72,6 @@ class SharedObjects:
                 path = pythonpath.search_path(layout, EvidenceTree(self.evidence))
                 found.append(Home(place=place, directories=tuple(path)))
         return tuple(found)
-
-    @cached_property
-    def owners(self) -> Mapping[str, Owner]:
-        """By path: the distribution whose RECORD lists it (PEP 376)."""
-        owners: dict[str, Owner] = {}
-        for path, record in sorted(self.evidence.records.items()):
-            folder, _, _ = path.rpartition("/")
-            if not folder.endswith(".dist-info") or record.content is None:
-                continue
-            site, _, stem = folder.removesuffix(".dist-info").rpartition("/")
-            project, version = metadata.name_from_directory(shown(stem))
-            owner = Owner(name=canonicalize_name(project), version=version)
-            for row in _rows(record.content):
-                owners.setdefault(posixpath.normpath(posixpath.join(site, row)), owner)
-        return owners
 
     @cached_property
     def provided(self) -> frozenset[str]:
@@ -141,31 +115,19 @@ class SharedObjects:
         found = self.home_of(path)
         return found[0].place.rooted(path, self.evidence.home) if found else shown(path)
 
-    def owner_of(self, path: str) -> Owner | None:
-        """The distribution that recorded a file, by the path it was found at or by the real one."""
-        told = self.evidence.elf.get(path)
-        return self.owners.get(path) or (self.owners.get(told.real) if told else None)
-
 
 def is_of_driver(library: str) -> bool:
     """Whether the container runtime brings a library when a container is started (NVIDIA Container Toolkit)."""
     return _DRIVER.match(library) is not None
 
 
-def _rows(content: str) -> Iterator[str]:
-    """First fields of RECORD's rows; a row that is no CSV is passed over."""
-    for line in content.splitlines():
-        if len(line) > _FIELD_LIMIT:
-            continue
-        try:
-            row = next(csv.reader([line]), [])
-        except csv.Error:
-            continue
-        if row:
-            yield row[0]
-
-
 # Missing libraries.
+
+
+def owners_wants(objects: SharedObjects) -> list[AnyWant]:
+    """What Debian's own packages recorded, where one of their modules needs what is nowhere and no wheel owns it."""
+    unowned = (path for path in lacking(objects) if objects.owners.of(path) is None)
+    return [lists("python3")] if any(path.startswith(_DEBIAN) for path in unowned) else []
 
 
 def missing(objects: SharedObjects) -> Iterator[MissingLibrary]:
@@ -179,7 +141,7 @@ def missing(objects: SharedObjects) -> Iterator[MissingLibrary]:
     modules = _modules_by_object(objects, {path: told for path in there if (told := _judged(path, objects))})
     for path, names in needing.items():
         home = objects.home_of(path)
-        owner = objects.owner_of(path)
+        owner = objects.owners.of(path)
         for name in names:
             environment = home[0].place.id if home else None
             one = MissingLibrary(

@@ -35,9 +35,16 @@ def wheel(name: str, version: str, *files: str) -> dict[str, str | bytes]:
 
 
 def target(
-    root: Path, *more: Mapping[str, str | bytes], links: Mapping[str, str] | None = None, **variables: str
+    root: Path,
+    *more: Mapping[str, str | bytes],
+    links: Mapping[str, str] | None = None,
+    pythons: Mapping[str, str] | None = None,
+    **variables: str,
 ) -> Tree:
-    """A target with a Python and the files given; ``links`` are relative, by path."""
+    """A target with a Python and the files given; ``links`` are relative, by path.
+
+    ``pythons``: more of them, with their prefixes.
+    """
     files = dict(BASE)
     for each in more:
         files.update(each)
@@ -47,8 +54,9 @@ def target(
         where.parent.mkdir(parents=True, exist_ok=True)
         where.symlink_to(to)
     engine = EngineFacts(image_id="sha256:0", platform="linux/amd64", variables=dict(variables))
-    facts = interpreter(suffixes=SUFFIXES)
-    return Tree(root, interpreters={"/usr/local/bin/python3": facts}, engine=engine)
+    there = {"/usr/local/bin/python3": "/usr/local", **(pythons or {})}
+    told = {path: interpreter(base=prefix, suffixes=SUFFIXES) for path, prefix in there.items()}
+    return Tree(root, interpreters=told, engine=engine)
 
 
 def facts_of(tree: Tree) -> Facts:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,9 +12,20 @@ from reprocheck.extractors.shared_objects import SharedObjects
 from reprocheck.model.evidence import ElfEvidence, Evidence
 from tests.elf import cache, shared_object
 from tests.evidence import Tree
-from tests.extractors.stack import SHOWN, SITE, read, target, wheel
+from tests.extractors.stack import PYTHON, SHOWN, SITE, read, target, wheel
 
 MODULE = "cv2/cv2.abi3.so"
+STATUS = """\
+Package: python3-uno
+Status: install ok installed
+Architecture: amd64
+Version: 1:7.0.4-4
+
+Package: python3-apt
+Status: install ok installed
+Architecture: amd64
+Version: 2.2.1
+"""
 CV2 = wheel("opencv-python", "5.0", MODULE, "opencv_python.libs/libav.so.1")
 
 
@@ -129,6 +141,32 @@ def test_each_once(tmp_path: Path) -> None:
     }
     names = ["p/plugin/libq.so", "p/b.abi3.so", "p/a.abi3.so"]
     assert lacking(target(tmp_path, wheel("p", "1", *names), files)) == [("libnone.so", "python:p 1", "p.a", True)]
+
+
+def test_what_other_installers_recorded_is_theirs(tmp_path: Path) -> None:
+    """Of several packages without a RECORD each is told by itself; what nobody recorded is nobody's."""
+    debian, conda = "/usr/lib/python3/dist-packages", "/opt/conda/lib/python3.9/site-packages"
+    module = shared_object("libnone.so", "libc.so.6")
+    record = {"name": "py-opencv", "version": "4.5", "files": ["lib/python3.9/site-packages/cv2.so"]}
+    files: dict[str, str | bytes] = {
+        f"{debian}/uno.so": module,
+        f"{debian}/apt_pkg.so": module,
+        f"{debian}/own.so": module,
+        f"{conda}/cv2.so": module,
+        "/usr/bin/python3": PYTHON,
+        "/opt/conda/bin/python3": PYTHON,
+        "/opt/conda/conda-meta/py-opencv-4.5-0.json": json.dumps(record),
+        "/var/lib/dpkg/status": STATUS,
+        "/var/lib/dpkg/info/python3-uno:amd64.list": f"/.\n{debian}/uno.so\n",
+        "/var/lib/dpkg/info/python3-apt.list": f"{debian}/apt_pkg.so\n",
+    }
+    tree = target(tmp_path, files, pythons={"/usr/bin/python3": "/usr", "/opt/conda/bin/python3": "/opt/conda"})
+    assert [(one.owner, one.environment) for one in read(tree).missing] == [
+        ("conda:py-opencv 4.5", "/opt/conda"),
+        ("dpkg:python3-apt 2.2.1", "/usr"),
+        ("dpkg:python3-uno:amd64 1:7.0.4-4", "/usr"),
+        ("none", "/usr"),
+    ]
 
 
 @pytest.mark.parametrize("raw", [b"", b"not an ELF file", shared_object("libnone.so")[:-40]])
