@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import posixpath
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -11,7 +12,7 @@ from reprocheck.extractors import integrity
 from reprocheck.extractors.base import Facts, Traces, in_one_pass, in_words
 from reprocheck.extractors.databases import Found, apk, dpkg, history, rpm
 from reprocheck.extractors.system import os_release
-from reprocheck.model.evidence import AnyWant, Evidence, FileEvidence, List, Read, Record, shown
+from reprocheck.model.evidence import AnyWant, Evidence, FileEvidence, List, Read, Record, literal, shown
 from reprocheck.model.os_names import called, native
 from reprocheck.model.snapshot import ONE_ENVIRONMENT, Coverage, FactClass, Gap, Note, OsPackage
 
@@ -54,7 +55,8 @@ def wants(evidence: Evidence) -> Sequence[AnyWant]:
         Read(at=_DPKG, limit=_LIMIT, versions=True),
         _EACH_PIECE,
         List(at=_DPKG_PIECES),
-        *(Read(at=path, limit=_PIECE_LIMIT, versions=True) for path in _written_again(evidence)),
+        *(Read(at=literal(path), limit=_PIECE_LIMIT, versions=True) for path in _written_again(evidence)),
+        *(Read(at=literal(path), limit=_PIECE_LIMIT, versions=True) for path in _removed_pieces(evidence)),
         *_sums(evidence),
         *(Read(at=path, limit=_LIMIT, versions=True) for path in _APK),
         *(Read(at=path + _LOG, limit=0) for path in _RPM if path.endswith(".sqlite")),
@@ -73,6 +75,24 @@ def _pieces(evidence: Evidence) -> Iterator[str]:
 def _written_again(evidence: Evidence) -> Iterator[str]:
     """Pieces that several layers wrote: of another version, or of the same."""
     return (path for path in _pieces(evidence) if evidence.files[path].layer != evidence.files[path].since)
+
+
+def _removed_pieces(evidence: Evidence) -> dict[str, int]:
+    """Pieces that are gone, by path, and the layer that removed each."""
+    listing = evidence.listings.get(_DPKG_PIECES)
+    removed = listing.removed if listing else {}
+    return {f"{_DPKG_PIECES}/{name}": layer for name, layer in removed.items() if not name.endswith(_SUMS)}
+
+
+def _in_removed(path: str, evidence: Evidence) -> Iterator[tuple[str, str]]:
+    """Name and architecture of the packages of a piece that is gone."""
+    file = evidence.files.get(path)
+    content = file.versions[-1].content if file and file.versions else None
+    if content is None:
+        # A piece has the name of its package, nearly always.
+        yield posixpath.basename(path), ""
+        return
+    yield from ((one.name, one.architecture) for one, _ in _entries(content.encode("latin-1"), dpkg.parse) if one)
 
 
 def _sums(evidence: Evidence) -> Iterator[Record]:
@@ -127,8 +147,8 @@ def read(evidence: Evidence) -> Facts:
     notes: list[Note] = []
     if not packages:
         _without_packages(evidence, gaps, notes)
-    pieces = evidence.listings.get(_DPKG_PIECES)
-    traces = _traces(databases, pieces.removed if pieces else {})
+    gone = [(key, layer) for path, layer in _removed_pieces(evidence).items() for key in _in_removed(path, evidence)]
+    traces = _traces(databases, gone)
     listed = [packages[key] for key in sorted(packages)]
     home = native(one.architecture for one in listed)
     return Facts(
@@ -244,11 +264,12 @@ def _versions(packages: Iterable[OsPackage]) -> dict[history.Key, frozenset[str]
     return found
 
 
-def _traces(databases: Sequence[_Database], removed_pieces: Mapping[str, int]) -> Traces:
+def _traces(databases: Sequence[_Database], removed: Sequence[tuple[history.Key, int]]) -> Traces:
     """Which layer brought each package, in the version that is there, and which removed those that are gone."""
     traces = Traces()
     keys = {(one.name, one.architecture) for database in databases for one in database.packages}
     keys |= {key for database in databases for state in database.states for key in state.packages}
+    keys |= {key for key, _ in removed}
     home = native(architecture for _, architecture in keys)
     for database in databases:
         if not database.states:
@@ -261,10 +282,9 @@ def _traces(databases: Sequence[_Database], removed_pieces: Mapping[str, int]) -
         for (name, architecture), layer in history.dropped(database.states).items():
             if (gone := called(name, architecture, home)) not in there:
                 traces.gone(CLASS, gone, layer)
-    for name, layer in removed_pieces.items():
-        # A piece has the name of its package, nearly always.
-        if name not in there and not name.endswith(_SUMS):
-            traces.gone(CLASS, name, layer)
+    for (name, architecture), layer in removed:
+        if (gone := called(name, architecture, home)) not in there:
+            traces.gone(CLASS, gone, layer)
     return traces
 
 

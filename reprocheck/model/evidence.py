@@ -73,7 +73,7 @@ class Read(Want, frozen=True, kw_only=True):
     limit: int = 4 << 20
     """Bytes; a longer file is cut and says so."""
     versions: bool = False
-    """Its versions in lower layers too, where layers can be told apart."""
+    """Its versions in lower layers too, where layers can be told apart, also of a file that is gone."""
 
 
 class Record(Want, frozen=True, kw_only=True):

@@ -80,9 +80,9 @@ class Traced:
         )
 
     def _file(self, path: str, file: FileEvidence, versions: tuple[FileVersion, ...]) -> FileEvidence:
-        if file.problem is not None:
-            return file
-        return msgspec.structs.replace(file, **self._written(path), versions=versions)
+        if file.problem in _READ:
+            return msgspec.structs.replace(file, **({} if file.problem else self._written(path)), versions=versions)
+        return file
 
     def _edited(self, path: str, record: RecordEvidence, changed: Mapping[str, int | None]) -> RecordEvidence:
         """The highest layer that changed one of the modified files, or took a missing one away."""
@@ -173,9 +173,12 @@ class Traced:
         }
 
     def _below(self, path: str) -> Iterator[Place]:
-        """Where a file was in lower layers, the highest first, as far down as it was there without a break."""
+        """Where a file was in lower layers, the highest first, as far down as it was there without a break.
+
+        Of one that is gone it is where it was last.
+        """
         place = self._place(path)
-        layer = 0 if place is None else place.layer
+        layer = self._taken(path) or 0 if place is None else place.layer
         while layer > 0:
             try:
                 place = self._tree.find(path.encode("latin-1"), before=layer)

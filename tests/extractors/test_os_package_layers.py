@@ -116,7 +116,19 @@ def test_pieces_of_dpkg_across_four_layers() -> None:
 def test_a_piece_of_another_name_than_its_package_and_sums_remove_nothing() -> None:
     first = {f"{PIECES}/odd": dpkg("a=1"), f"{PIECES}/a.md5sums": "", f"{PIECES}/gone": dpkg("gone=1")}
     last = {f"{PIECES}/a": dpkg("a=1"), f"{PIECES}/odd": None, f"{PIECES}/a.md5sums": None, f"{PIECES}/gone": None}
-    assert told(first, last) == ({"a": 1}, {"odd": 1, "gone": 1})
+    assert told(first, last) == ({"a": 1}, {"gone": 1})
+
+
+def test_a_piece_that_is_gone_is_of_the_package_that_it_told_last() -> None:
+    layers: tuple[Files, ...] = (
+        {f"{PIECES}/stays": dpkg("stays=1"), f"{PIECES}/x.1": dpkg("before=1"), f"{PIECES}/cut": dpkg("cut=1")},
+        {f"{PIECES}/x.1": dpkg("last=1", "foreign:i386=2")},
+        {f"{PIECES}/x.1": None, f"{PIECES}/cut": None},
+        {"/x": ""},
+    )
+    assert told(*layers) == ({"stays": 0}, {"last": 2, "foreign:i386": 2, "cut": 2})
+    again: Files = {f"{PIECES}/other": dpkg("last=1")}
+    assert told(*layers, again) == ({"stays": 0, "last": 4}, {"foreign:i386": 2, "cut": 2})
 
 
 def test_apk_across_four_layers() -> None:

@@ -93,6 +93,15 @@ def test_versions_only_where_they_are_asked_for() -> None:
     assert versions == (FileVersion(layer=0, content="1"), FileVersion(layer=1, content="2"))
 
 
+def test_versions_of_what_is_gone() -> None:
+    layers = (*LAYERS, plain(file(b"d/.wh.a")), plain(file(b"x")))
+    found = answer(traced(*layers), Read(at="/d/a", versions=True)).files["/d/a"]
+    assert (found.problem, found.layer, [one.layer for one in found.versions]) == ("ENOENT", None, [0, 1, 3])
+    assert answer(traced(*layers), Read(at="/none", versions=True)).files["/none"].versions == ()
+    mounted = answer(traced(*layers, mounts=("/d",)), Read(at="/d/a", versions=True)).files["/d/a"]
+    assert mounted.versions == ()
+
+
 def test_versions_are_rid_of_secrets() -> None:
     session = traced(*LAYERS, plain(file(b"d/a", b"5")))
     versions = answer(session, Read(at="/d/a", versions=True)).files["/d/a"].versions
