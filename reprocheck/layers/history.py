@@ -55,6 +55,10 @@ class History:
         by, entry = written[lower - 1]
         return None if entry.type == "whiteout" or self._until[by] < layer else (entry, by)
 
+    def __len__(self) -> int:
+        """How many names there were at any height."""
+        return len(self._written)
+
     def names(self, layer: int) -> set[bytes]:
         """What there was before a layer."""
         return {name for name in self._written if self.before(name, layer) is not None}

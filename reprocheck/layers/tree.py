@@ -24,7 +24,11 @@ LINKS = 40
 _NAME_MAX = 255
 _PATH_MAX = 4096
 _REMEMBERED = 20_000
-"""Directories the way to which is kept."""
+"""Directories the way to which is kept; links as many."""
+_PAST_MOST = 4_000_000
+"""Names that are looked up in the past in all: layers that move links, which lead to links, make much of little."""
+_FINAL = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
+"""What a way ends in whenever it is gone."""
 
 
 class Place(Struct, frozen=True, gc=False):
@@ -47,6 +51,10 @@ class _Way(NamedTuple):
     """How many were followed."""
 
 
+class Untraceable(Exception):  # noqa: N818 - an answer that is not given, no error
+    """To tell which layer it was takes more steps than are made for one image."""
+
+
 class Tree:
     """A file system of layers, the lowest first."""
 
@@ -57,6 +65,11 @@ class Tree:
         self._merged: dict[bytes, dict[bytes, tuple[Entry, int]]] = {}
         self._histories: dict[bytes, History] = {}
         self._ways: dict[bytes, _Way] = {}
+        self._links: dict[tuple[bytes, bytes, int | None], _Way | tuple[int, int]] = {}
+        """Where links lead, by directory, target and layer; or the error, and how many more links there might be."""
+        self._sinces: dict[bytes, int] = {}
+        """Of directories."""
+        self._past = 0
 
     @property
     def streamed(self) -> bool:
@@ -70,6 +83,7 @@ class Tree:
 
         Raises:
             OSError: ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG, or what the layer's own reading raised.
+            Untraceable: of the past too much was asked.
         """
         if len(path) >= _PATH_MAX:
             raise _error(errno.ENAMETOOLONG, path)
@@ -94,10 +108,14 @@ class Tree:
             self._ways.clear()
         self._ways[path] = way
 
-    def _followed(self, way: _Way, left: list[bytes], path: bytes, before: int | None, *, follow: bool = True) -> _Way:
-        """Go on from a place by names, the first one last."""
+    def _followed(
+        self, way: _Way, left: list[bytes], path: bytes, before: int | None, *, follow: bool = True, most: int = LINKS
+    ) -> _Way:
+        """Go on from a place by names, the first one last, over so many links at most."""
         place, above, links = way.place, list(way.above), way.links
         while left:
+            if before is not None:
+                self._look_back(1)
             name = left.pop()
             if place.entry.type != "dir":
                 raise _error(errno.ENOTDIR, path)
@@ -108,16 +126,45 @@ class Tree:
                 continue
             entry, layer = self._entry(place.path, name, path, before)
             if entry.type == "link" and (left or follow):
-                links += 1
-                if links > LINKS:
+                if links == most:
                     raise _error(errno.ELOOP, path)
-                if entry.link.startswith(b"/"):
-                    place, above = self._root(before), []
-                left += _steps(entry.link)
+                behind = self._behind(_Way(place, tuple(above), 0), entry.link, path, before, most - links - 1)
+                place, above, links = behind.place, list(behind.above), links + 1 + behind.links
                 continue
             above.append(place)
             place = Place(place.path + b"/" + name if place.path else name, entry, layer)
         return _Way(place, tuple(above), links)
+
+    def _behind(self, way: _Way, link: bytes, path: bytes, before: int | None, most: int) -> _Way:
+        """Where a link leads from its directory, over so many more links at most: of each it is found out once."""
+        key = (way.place.path, link, before)
+        known = self._links.get(key)
+        if isinstance(known, _Way):
+            if known.links > most:
+                raise _error(errno.ELOOP, path)
+            return known
+        if known is not None and (most <= known[1] if known[0] == errno.ELOOP else most >= known[1]):
+            raise _error(known[0], path)
+        if len(self._links) >= _REMEMBERED:
+            self._links.clear()
+        start = _Way(self._root(before), (), 0) if link.startswith(b"/") else way
+        try:
+            found = self._links[key] = self._followed(start, _steps(link), path, before, most=most)
+        except OSError as error:
+            if error.errno in _FINAL:
+                self._links[key] = (error.errno or 0, most)
+            raise
+        return found
+
+    def _look_back(self, names: int) -> None:
+        """Count names that are looked up in the past.
+
+        Raises:
+            Untraceable: there were too many.
+        """
+        self._past += names
+        if self._past > _PAST_MOST:
+            raise Untraceable
 
     def directory(self, path: bytes) -> Mapping[bytes, tuple[Entry, int]]:
         """The entries of a directory and the layer of each, by name; ``path`` has no links on its way.
@@ -176,9 +223,31 @@ class Tree:
 
         Raises:
             OSError: as of :meth:`find`.
+            Untraceable: its links, and those that they lead to, were moved too often.
         """
+        above, _, _ = path.rpartition(b"/")
+        unknown = []
+        while above and above not in self._sinces:
+            unknown.append(above)
+            above = above.rpartition(b"/")[0]
+        if len(self._sinces) >= _REMEMBERED:
+            self._sinces.clear()
+        since = self._sinces.get(above, 0)
+        for directory in reversed(unknown):
+            since = self._sinces[directory] = self._since(directory, since)
+        return self._since(path, since)
+
+    def _since(self, path: bytes, above: int) -> int:
+        """As :meth:`since`; ``above``: since when the directory that the path is in was where it is."""
         place = self.find(path)
         since = min((one.layer for one in self.before(place)), default=place.layer)
+        directory, _, name = path.rpartition(b"/")
+        if place.path == _joined(self.find(directory).path, name):
+            # No link itself, so nothing but a link in another directory can have led here before that.
+            if above <= since:
+                return since
+            if not self._leads(path, place, above):
+                return above
         for turn in reversed(self._led(path, len(self.layers))[1]):
             if since < turn < len(self.layers) and not self._leads(path, place, turn):
                 return turn
@@ -221,16 +290,17 @@ class Tree:
 
     def before(self, place: Place) -> Iterator[Place]:
         """What stood in a place, of its type, without a break; the highest layer first."""
+        above, _, name = place.path.rpartition(b"/")
         layer = place.layer
         while layer > 0:
-            try:
-                earlier = self.find(place.path, follow=False, before=layer)
-            except OSError:
-                return
-            if earlier.entry.type != place.entry.type or earlier.path != place.path:
-                return
-            yield earlier
-            layer = earlier.layer
+            if not name:
+                yield (place := self._root(layer))
+            else:
+                there = self._history(above).before(name, layer)
+                if there is None or there[0].type != place.entry.type:
+                    return
+                yield (place := Place(place.path, *there))
+            layer = place.layer
 
     def removed(self, path: bytes) -> dict[bytes, int]:
         """Names that lower layers had in a directory and that are there no more; the layer that took each away.
@@ -239,6 +309,7 @@ class Tree:
 
         Raises:
             OSError: a layer's part of it can't be read.
+            Untraceable: its links, and those that they lead to, were moved too often.
         """
         gone: dict[bytes, int] = {}
         had: set[bytes] = set()
@@ -247,6 +318,7 @@ class Tree:
             led, turns = self._led(path, height)
             history = self._history(led) if led is not None else History(self.layers, b"", {})
             end = next((turn for turn in turns if turn >= height), len(self.layers))
+            self._look_back(len(history))
             gone.update(dict.fromkeys(had - history.names(height), height - 1))
             gone.update((name, layer) for name, layer in history.lost() if height <= layer < end)
             had = history.names(end)
@@ -263,6 +335,7 @@ class Tree:
         turns: set[int] = set()
         links = 0
         while left:
+            self._look_back(1)
             name = left.pop()
             if name == b".":
                 continue
@@ -354,6 +427,10 @@ def _lowest_equal(stack: Sequence[Place], digests: Mapping[Place, bytes]) -> int
                 break
         layer = one.layer
     return layer
+
+
+def _joined(path: bytes, name: bytes) -> bytes:
+    return path + b"/" + name if path else name
 
 
 def _steps(path: bytes) -> list[bytes]:

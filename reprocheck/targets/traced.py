@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import msgspec
 
-from reprocheck.layers.tree import Place, Tree
+from reprocheck.layers.tree import Place, Tree, Untraceable
 from reprocheck.model.evidence import (
     Answer,
     AnyWant,
@@ -51,10 +51,16 @@ class Traced:
         return self._session.document
 
     def answer(self, wants: Sequence[AnyWant]) -> Answer | None:
-        """The session's answer, with layers."""
+        """The session's answer, with layers; without any where they can't be told of all."""
         told = self._session.answer(wants)
         if told is None:
             return None
+        try:
+            return self._traced(told, wants)
+        except Untraceable:
+            return told
+
+    def _traced(self, told: Answer, wants: Sequence[AnyWant]) -> Answer:
         limits = {want.at: want.limit for want in wants if isinstance(want, Read) and want.versions}
         versioned = ((path, limits.get(literal(path))) for path in (told.files if limits else ()))
         versions = self._versions({path: limit for path, limit in versioned if limit is not None})
@@ -145,12 +151,12 @@ class Traced:
 
     def _removed(self, path: str) -> dict[str, int]:
         if path not in self._gone:
-            self._gone[path] = {}
             raw = path.encode("latin-1")
+            removed: Mapping[bytes, int] = {}
             if not self._mounts.hide_end_of(raw):
                 with suppress(OSError):
                     removed = self._tree.removed(raw)
-                    self._gone[path] = {name.decode("latin-1"): layer for name, layer in removed.items()}
+            self._gone[path] = {name.decode("latin-1"): layer for name, layer in removed.items()}
         return self._gone[path]
 
     def _versions(self, limits: Mapping[str, int]) -> dict[str, tuple[FileVersion, ...]]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import pytest
 
+from reprocheck.layers import tree as tree_module
 from reprocheck.layers.entry import Entry
 from reprocheck.layers.tar_layer import PlainLayer
-from reprocheck.layers.tree import Place, Tree
+from reprocheck.layers.tree import Place, Tree, Untraceable
 from tests.layers.archives import directory, file, link, plain
 from tests.property.test_overlay import NAMES, layer_of
 
@@ -117,3 +119,51 @@ def outcome(look: Callable[[], Place]) -> Place | int | None:
         return look()
     except OSError as error:
         return error.errno
+
+
+PAD = b"x/../" * 50
+FILES, MOVES = 300, 100
+
+
+def moved_link() -> Tree:
+    """A link to a long chain of links, which each layer writes again, and now and then it leads elsewhere."""
+    chain = [link(b"c%d" % number, PAD + (b"c%d" % (number + 1) if number < 30 else b"real")) for number in range(31)]
+    files = [file(b"real/p%d/METADATA" % number) for number in range(FILES)]
+    moves = [plain(link(b"link", b"other" if number % 50 == 20 else PAD + b"c0")) for number in range(MOVES)]
+    return Tree([plain(directory(b"x"), *files, *chain), *moves])
+
+
+def test_files_behind_a_link_that_is_moved_share_where_it_led(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tree_module, "_PAST_MOST", 500_000)
+    tree = moved_link()
+    assert {tree.since(b"link/p%d/METADATA" % number) for number in range(FILES)} == {72}
+    assert tree.since(b"real/p0/METADATA") == 0
+
+
+def test_what_would_take_too_long_to_trace_is_not_traced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tree_module, "_PAST_MOST", 5_000)
+    looks: tuple[Callable[[Tree], object], ...] = (
+        lambda tree: tree.since(b"link/p0/METADATA"),
+        lambda tree: tree.removed(b"link"),
+        lambda tree: [tree.find(b"link/p0/METADATA", before=layer) for layer in range(MOVES, 1, -1)],
+    )
+    for look in looks:
+        tree = moved_link()
+        with pytest.raises(Untraceable):
+            look(tree)
+        assert tree.find(b"link/p0/METADATA").path == b"real/p0/METADATA"
+
+
+def test_files_in_a_directory_that_many_links_lead_to() -> None:
+    """However many links lead into a chain of them, each is followed as far as the kernel would."""
+    chain = [link(b"c%d" % number, b"c%d" % (number + 1)) for number in range(45)]
+    into = [link(b"from%d" % number, b"c%d" % number) for number in range(45)]
+    expected = {number: number >= 5 for number in range(45)}
+    for order in (range(45), range(44, -1, -1), random.Random(1).sample(range(45), 45)):
+        tree = Tree([plain(file(b"c45/f"), *chain, *into)])
+        for number in order:
+            there = outcome(lambda: tree.find(b"c%d/f" % number))  # noqa: B023 - called at once
+            assert isinstance(there, Place) == expected[number], number
+            there = outcome(lambda: tree.find(b"from%d/f" % number))  # noqa: B023
+            assert isinstance(there, Place) == (number >= 6), number
+            assert isinstance(there, Place) or there == errno.ELOOP

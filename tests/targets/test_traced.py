@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from reprocheck.layers import tree as tree_module
 from reprocheck.layers.entry import Layer
 from reprocheck.layers.tree import Tree
 from reprocheck.model.evidence import Answer, AnyWant, Elf, FileVersion, List, Process, Read, Record
@@ -39,6 +40,19 @@ def test_who_wrote_a_file_and_since_when_it_is_there() -> None:
     told = answer(traced(*LAYERS), Read(at="/d/*"), Read(at="/l"), Read(at="/none"), Read(at="/way/x"))
     layers = {path: (one.layer, one.since) for path, one in told.files.items()}
     assert layers == {"/d/a": (3, 0), "/d/b": (2, 2), "/l": (3, 2), "/none": (None, None), "/way/x": (0, 0)}
+
+
+def test_what_can_not_be_told_of_all_is_told_of_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which layer it was takes too long to find out: the files are what they are, and nobody is blamed."""
+    wants = (Read(at="/d/*"), Read(at="/l", versions=True), List(at="/d"))
+    whole = answer(traced(*LAYERS), *wants)
+    monkeypatch.setattr(tree_module, "_PAST_MOST", 1)
+    told = answer(traced(*LAYERS), *wants)
+    assert {path: one.content for path, one in told.files.items()} == {
+        path: one.content for path, one in whole.files.items()
+    }
+    assert all((one.layer, one.since, one.versions) == (None, None, ()) for one in told.files.values())
+    assert told.listings["/d"].removed == {}
 
 
 def test_who_removed_what() -> None:
