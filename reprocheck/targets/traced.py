@@ -57,7 +57,7 @@ class Traced:
             return None
         try:
             return self._traced(told, wants)
-        except Untraceable:
+        except (Untraceable, OSError):
             return told
 
     def _traced(self, told: Answer, wants: Sequence[AnyWant]) -> Answer:

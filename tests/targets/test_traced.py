@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from collections.abc import Mapping
+
 import pytest
 
 from reprocheck.layers import tree as tree_module
-from reprocheck.layers.entry import Layer
+from reprocheck.layers.entry import Entry, Layer
+from reprocheck.layers.tar_layer import PlainLayer
 from reprocheck.layers.tree import Tree
 from reprocheck.model.evidence import Answer, AnyWant, Elf, FileVersion, List, Process, Read, Record
 from reprocheck.targets.mounts import Mounts
 from reprocheck.targets.static import StaticSession
 from reprocheck.targets.traced import Traced
 from tests.elf import shared_object
-from tests.layers.archives import file, header, link, padded, pax, plain, streamed
+from tests.layers.archives import Memory, file, header, link, padded, pax, plain, streamed
 from tests.targets.test_static import DOCUMENT
 
 
@@ -52,6 +57,24 @@ def test_what_can_not_be_told_of_all_is_told_of_none(monkeypatch: pytest.MonkeyP
         path: one.content for path, one in whole.files.items()
     }
     assert all((one.layer, one.since, one.versions) == (None, None, ()) for one in told.files.values())
+    assert told.listings["/d"].removed == {}
+
+
+class Unreadable(PlainLayer):
+    """A layer with a directory that can't be read."""
+
+    def directory(self, path: bytes) -> Mapping[bytes, Entry]:
+        if path == b"d":
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        return super().directory(path)
+
+
+def test_a_layer_that_can_not_be_read_and_is_hidden_hides_no_file() -> None:
+    below = plain(file(b"d/a", b"1"))
+    hidden = Unreadable(Memory(b""), below.index)
+    above = plain(file(b"d/.wh..wh..opq"), file(b"d/a", b"2"))
+    told = answer(traced(hidden, above), Read(at="/d/a"), List(at="/d"))
+    assert (told.files["/d/a"].content, told.files["/d/a"].layer) == ("2", None)
     assert told.listings["/d"].removed == {}
 
 
