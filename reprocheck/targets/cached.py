@@ -17,9 +17,8 @@ from reprocheck.layers.tree import Tree
 from reprocheck.model.evidence import Answer, AnyWant, Document, LayerProblem
 from reprocheck.targets import kept
 from reprocheck.targets.session import Session, routed
-from reprocheck.targets.static import StaticSession
 from reprocheck.targets.storage import Unreadable
-from reprocheck.targets.traced import Traced
+from reprocheck.targets.traced import traced
 
 
 class CachedSession:
@@ -56,11 +55,7 @@ class CachedSession:
         told = routed(document, "layer cache")
         header = msgspec.structs.replace(told.header, checked="digests")
         tree = Tree(layers)
-        user = document.engine.user if document.engine is not None else ""
-        static = StaticSession(
-            msgspec.structs.replace(told, header=header, problems=problems), tree, user=user, home=home
-        )
-        return cls(Traced(static, tree), layers)
+        return cls(traced(msgspec.structs.replace(told, header=header, problems=problems), tree, home=home), layers)
 
     @property
     def document(self) -> Document:

@@ -61,7 +61,7 @@ def open_container(
             raise TargetError(f"container:{name}: can't be read by exec: {why}; leave out --route")
         elif tree is not None and route != "archive":
             home = variable((inspected.get("Config") or {}).get("Env"), "HOME")
-            session = StaticSession(routed(document, "engine storage"), tree, user=facts.user, home=home, mounts=mounts)
+            session = StaticSession(routed(document, "engine storage"), tree, home=home, mounts=mounts)
         else:
             from reprocheck.targets.archive_endpoint import ArchiveSession
 

@@ -13,9 +13,8 @@ from reprocheck.targets.address import Address
 from reprocheck.targets.configuration import variable
 from reprocheck.targets.engine import Engine
 from reprocheck.targets.session import SECONDS, Session, header, routed
-from reprocheck.targets.static import StaticSession
 from reprocheck.targets.storage import Unreadable, open_storage, refused
-from reprocheck.targets.traced import Traced
+from reprocheck.targets.traced import traced
 
 
 @contextmanager
@@ -57,7 +56,7 @@ def open_image(
             from reprocheck.targets.save import open_saved
 
             tell(f"{address}: the engine sends {_worded(inspected['Size'])}, all of which is read")
-            yield stack.enter_context(open_saved(document, engine, user=facts.user, home=home))
+            yield stack.enter_context(open_saved(document, engine, home=home))
         else:
             from reprocheck.targets.throw_away import ThrowAwaySession
 
@@ -79,8 +78,7 @@ def _from_storage(
         if asked:
             raise refused(document.header.target, str(reason)) from None
         return None
-    user = document.engine.user if document.engine is not None else ""
-    return Traced(StaticSession(routed(document, "engine storage"), tree, user=user, home=home), tree)
+    return traced(routed(document, "engine storage"), tree, home=home)
 
 
 def _from_cache(

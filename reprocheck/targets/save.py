@@ -18,13 +18,12 @@ from reprocheck.model.evidence import Document
 from reprocheck.targets.engine import Engine
 from reprocheck.targets.sdk import talking
 from reprocheck.targets.session import Session, routed
-from reprocheck.targets.static import StaticSession
 from reprocheck.targets.stored import indexed, keep, layers_of
-from reprocheck.targets.traced import Traced
+from reprocheck.targets.traced import traced
 
 
 @contextmanager
-def open_saved(document: Document, engine: Engine, *, user: str, home: str | None) -> Iterator[Session]:
+def open_saved(document: Document, engine: Engine, *, home: str | None) -> Iterator[Session]:
     """Have the engine send the whole image once, and keep of it what is needed.
 
     Raises:
@@ -42,7 +41,7 @@ def open_saved(document: Document, engine: Engine, *, user: str, home: str | Non
     layers, problems = layers_of(image)
     tree = Tree(layers)
     told = msgspec.structs.replace(routed(document, "save stream"), problems=tuple(problems))
-    yield Traced(StaticSession(told, tree, user=user, home=home), tree)
+    yield traced(told, tree, home=home)
     keep(image, layers, LayerCache(directory()))
 
 

@@ -23,9 +23,10 @@ class StaticSession:
     """Answers wants about files by the probe's own code, and wants about interpreters from their files."""
 
     def __init__(
-        self, document: Document, tree: Tree, *, user: str = "", home: str | None = None, mounts: Mounts | None = None
+        self, document: Document, tree: Tree, *, home: str | None = None, mounts: Mounts | None = None
     ) -> None:
         self.document = document
+        user = document.engine.user if document.engine is not None else ""
         self._answers = _Answers(TreeFiles(tree, mounts), (home or home_of(tree, user)).encode("latin-1"))
 
     def answer(self, wants: Sequence[AnyWant]) -> Answer | None:

@@ -27,8 +27,7 @@ from reprocheck.targets import kept
 from reprocheck.targets.address import Address, chosen
 from reprocheck.targets.configuration import settings, variable
 from reprocheck.targets.session import Session, header
-from reprocheck.targets.static import StaticSession
-from reprocheck.targets.traced import Traced
+from reprocheck.targets.traced import traced
 
 _NOTHING = PlainLayer(Window(Held(b""), 0, 0), IndexBuilder().finish())
 """Stands for a layer that can't be read."""
@@ -77,8 +76,7 @@ def open_stored(
             problems=(*problems, *(LayerProblem(where=str(address), reason=note, lost=False) for note in image.notes)),
         )
         tree = Tree(layers)
-        session = StaticSession(document, tree, user=config.user or "", home=variable(config.env, "HOME"))
-        yield Traced(session, tree)
+        yield traced(document, tree, home=variable(config.env, "HOME"))
         if cache is not None:
             keep(image, layers, cache, deep=deep)
 

@@ -26,6 +26,7 @@ from reprocheck.probe import collect
 from reprocheck.targets.interpreter_files import tells
 from reprocheck.targets.mounts import Mounts
 from reprocheck.targets.session import Session
+from reprocheck.targets.static import StaticSession
 
 _VERSIONS_LIMIT = 64 << 20
 """Bytes of all earlier versions in one answer; those of the highest layers come first."""
@@ -199,6 +200,11 @@ class Traced:
         except OSError:
             return None
         return raw.decode("latin-1")
+
+
+def traced(document: Document, tree: Tree, *, home: str | None) -> Traced:
+    """Read a tree of layers without running anything of it, and name them; ``home``: as is configured."""
+    return Traced(StaticSession(document, tree, home=home), tree)
 
 
 def _named(record: str, names: Sequence[str]) -> list[str]:

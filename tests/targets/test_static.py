@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from reprocheck.layers.entry import Layer
 from reprocheck.layers.tar_layer import PlainLayer, StreamedLayer
 from reprocheck.layers.tree import Tree
-from reprocheck.model.evidence import Command, Document, Interpreter, List, Process, Read, Walk
+from reprocheck.model.evidence import Command, Document, EngineFacts, Interpreter, List, Process, Read, Walk
 from reprocheck.model.snapshot import Subject
 from reprocheck.targets.session import header
 from reprocheck.targets.static import StaticSession, home_of
@@ -19,7 +20,8 @@ PASSWD = b"root:x:0:0:root:/root:/bin/sh\nme:x:1000:1000::/home/me:/bin/sh\nbare
 
 
 def session(*layers: Layer, user: str = "", home: str | None = None) -> StaticSession:
-    return StaticSession(DOCUMENT, Tree(layers), user=user, home=home)
+    engine = EngineFacts(image_id="sha256:0", platform="linux/amd64", user=user)
+    return StaticSession(replace(DOCUMENT, engine=engine), Tree(layers), home=home)
 
 
 def test_what_needs_a_process_is_not_answered() -> None:
