@@ -106,8 +106,11 @@ class StreamedLayer:
         sampling: Callable[[], Sampler] | None = None,
         kept_file: int = KEPT_FILE,
         kept_all: int = KEPT_ALL,
+        altered: bool = False,
     ) -> None:
+        """``altered``: what is kept says all that is read of it, and is not what the files hold byte by byte."""
         self.index = index
+        self._altered = frozenset(kept if altered else ())
         self.passes = 0
         """How often the stream was read."""
         self._sampling = sampling
@@ -275,7 +278,7 @@ class StreamedLayer:
         for number, (_, entry) in enumerate(wanted):
             if entry.type != "file" or not entry.size or entry.offset == SPARSE:
                 continue
-            if self._is_whole(entry):
+            if self._is_whole(entry) and entry.offset not in self._altered:
                 yield number, self._kept[entry.offset]
             else:
                 sizes[entry.offset] = entry.size

@@ -41,6 +41,11 @@ def contents(index: LayerIndex, held: Mapping[int, bytes]) -> dict[int, bytes]:
     return {offset: content for offset, content in found.items() if content is not None}
 
 
+def is_as_it_was(content: bytes) -> bool:
+    """Whether nothing was overwritten in contents that are kept."""
+    return content.startswith(_PROGRAM)
+
+
 def of_file(names: Sequence[bytes], content: bytes) -> bytes | None:
     """What may be kept of a file, or of a part of one, by all its names; ``None`` for nothing."""
     if content.startswith(_PROGRAM) or not names:

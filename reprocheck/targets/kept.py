@@ -61,9 +61,13 @@ def as_it_comes_by(opened: Callable[[], Reader]) -> StreamedLayer:
     )
 
 
-def known(index: LayerIndex, kept: Mapping[int, bytes], opened: Callable[[], Reader]) -> StreamedLayer:
-    """A layer that was read before."""
-    return StreamedLayer(index, kept, opened, sampling=Sampling, kept_file=FILE_LIMIT, kept_all=ALL_LIMIT)
+def known(
+    index: LayerIndex, kept: Mapping[int, bytes], opened: Callable[[], Reader], *, altered: bool = False
+) -> StreamedLayer:
+    """A layer that was read before; ``altered``: and of which what is kept was made harmless since."""
+    return StreamedLayer(
+        index, kept, opened, sampling=Sampling, kept_file=FILE_LIMIT, kept_all=ALL_LIMIT, altered=altered
+    )
 
 
 def wanted(name: bytes, size: int) -> bool:

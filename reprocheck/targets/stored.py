@@ -125,7 +125,7 @@ def _opened_layer(stored: Stored, cache: LayerCache | None, *, deep: bool) -> Pl
         return kept.known(_noted(visited.index, stored), visited.kept, stored.open)
     known = cache.load(stored.digest) if cache is not None and stored.digest is not None and not deep else None
     if known is not None:
-        return kept.known(known[0], known[1], stored.open)
+        return kept.known(known[0], known[1], stored.open, altered=True)
     layer = kept.as_it_comes_by(stored.open)
     layer.index = _noted(layer.index, stored)
     return layer

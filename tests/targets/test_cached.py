@@ -19,6 +19,7 @@ from reprocheck.model.snapshot import Layer
 from reprocheck.targets.address import parse
 from reprocheck.targets.resolve import Access
 from tests.archives.make import sha
+from tests.elf import shared_object
 from tests.faults.made import APPS, BASE, archive, distribution, layer, layout
 from tests.layers.archives import END, file
 from tests.targets.test_stored import asks_for_more
@@ -151,6 +152,18 @@ def test_what_the_cache_lacks_is_no_gap_but_another_route(
     # The second pass of the stream has added it.
     assert one.sent == 3
     assert one.told(route="cache")["gaps"] == []
+
+
+def test_for_who_wrote_a_file_alone_the_image_is_not_sent_again(machine: Callable[..., Machine]) -> None:
+    """Libraries are not kept as a whole, so that it is not known whether they are equal."""
+    library = shared_object(soname="libcudnn.so.8", before_strings=1 << 20)
+    one = machine(BASE, *(layer(file(b"usr/lib/libcudnn.so.8", library, mode=mode)) for mode in (0o644, 0o755)))
+    first, sent = one.told(), one.sent
+    second = one.told()
+    assert (one.sent, second["header"]["route"]) == (sent, "layer cache")
+    assert first["provenance"]["authors"]["accelerator"] == {"cudnn /usr/lib/libcudnn.so.8": 1}
+    assert "accelerator" not in second["provenance"]["authors"]
+    assert first["accelerator"] == second["accelerator"]
 
 
 def test_a_stream_that_is_another_one_the_second_time(

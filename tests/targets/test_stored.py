@@ -85,6 +85,19 @@ def test_a_derived_image_costs_its_new_layer(tmp_path: Path, passes: list[bool])
     assert b"delta" in second
 
 
+@pytest.mark.parametrize(("second", "by"), [(b"one line\n", 1), (b"another.\n", 2)])
+def test_what_is_compared_between_layers_is_what_the_files_hold(tmp_path: Path, second: bytes, by: int) -> None:
+    """The cache keeps nothing of what stands where scripts do but its length."""
+    record = file(SITE + b"/alpha-1.0.dist-info/RECORD", b"../../../bin/tool,sha256=" + b"x" * 43 + b",3\n")
+    lower = [BASE, layer(record, file(b"usr/local/bin/tool", b"one line\n", mode=0o755))]
+    layers = [*lower, layer(file(b"usr/local/bin/tool", second, mode=0o755))]
+    told(layout(tmp_path / "lower", *lower))
+    derived = layout(tmp_path / "derived", *layers)
+    for kept_before in ("the lower layers", "all layers"):
+        document = json.loads(told(derived))
+        assert document["provenance"]["edited"] == {"/usr/local": {"alpha": by}}, kept_before
+
+
 def test_nothing_is_kept_unchecked(tmp_path: Path, own_cache: Path) -> None:
     target = layout(tmp_path / "i", BASE, APPS)
     told(target, no_verify=True)
