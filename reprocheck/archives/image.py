@@ -32,6 +32,8 @@ class Layer:
     def __init__(self, store: Store, number: int, stored: StoredLayer, diff_id: str, blob: Blob | None) -> None:
         self.number = number
         """Position, from 1 for the lowest, as messages count."""
+        self.name = stored.name
+        """Member or file."""
         self.digest = stored.digest
         """Of the bytes as they are stored; ``None`` where nothing says it."""
         self.diff_id = diff_id

@@ -22,6 +22,7 @@ _UNREADABLE = {
     "EACCES": "can't be read (EACCES)",
     "EFBIG": "what it tells the dynamic linker lies too far apart to be held while its layer comes by",
     "EIO": "can't be read (EIO)",
+    "ENOBUFS": "no room for it beside what else is kept of compressed layers",
     "EXDEV": "mounted from elsewhere",
     "ENODATA": "stored as a sparse file, which is not read",
 }

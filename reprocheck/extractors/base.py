@@ -90,6 +90,7 @@ def stated_since(file: FileEvidence, stated: Callable[[bytes], object]) -> FileE
 _WORDS = {
     "EACCES": "permission denied",
     "EFBIG": "larger than what is kept of a file in a compressed layer",
+    "ENOBUFS": "no room for it beside what else is kept of compressed layers",
     "ENOENT": "missing",
     "EXDEV": "mounted from elsewhere",
 }

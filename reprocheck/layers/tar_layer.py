@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Protocol
@@ -12,15 +12,16 @@ from typing import Protocol
 from reprocheck.layers.blob import CHUNK
 from reprocheck.layers.builder import IndexBuilder
 from reprocheck.layers.contents import one_by_one
-from reprocheck.layers.entry import SPARSE, Entry
+from reprocheck.layers.entry import ROOT, SPARSE, Entry
 from reprocheck.layers.index import LayerIndex
 from reprocheck.layers.problem import Problem
+from reprocheck.layers.room import Room
 from reprocheck.layers.tar import Sampler, Seekable, Stream, Wanted, walk, walk_stream
 
 KEPT_FILE = 16 << 20
 """Bytes of one file that are kept of a stream."""
 KEPT_ALL = 128 << 20
-"""Bytes that are kept of one stream in all."""
+"""Bytes that are kept of a stream that shares its room with no other."""
 
 
 class Reader(Stream, Protocol):
@@ -105,7 +106,7 @@ class StreamedLayer:
         *,
         sampling: Callable[[], Sampler] | None = None,
         kept_file: int = KEPT_FILE,
-        kept_all: int = KEPT_ALL,
+        room: Room | None = None,
         altered: bool = False,
     ) -> None:
         """``altered``: what is kept says all that is read of it, and is not what the files hold byte by byte."""
@@ -114,12 +115,14 @@ class StreamedLayer:
         self.passes = 0
         """How often the stream was read."""
         self._sampling = sampling
-        self._kept = dict(kept)
+        self._room = room or Room(KEPT_ALL)
+        self._kept: dict[int, bytes] = {}
+        # In this order the first part of a file makes way first: without it, the file counts as not kept.
+        for offset in sorted(kept):
+            self._keep_if_it_fits(offset, kept[offset])
         self._starts = sorted(self._kept)
-        self._held = sum(map(len, self._kept.values()))
         self._reopen = reopen
         self._kept_file = kept_file
-        self._kept_all = kept_all
         self._broken: str | None = None
 
     @classmethod
@@ -131,11 +134,12 @@ class StreamedLayer:
         sampling: Callable[[], Sampler] | None = None,
         sampled: Wanted | None = None,
         kept_file: int = KEPT_FILE,
-        kept_all: int = KEPT_ALL,
+        room: Room | None = None,
     ) -> StreamedLayer:
         """Read a stream to its end, and keep the contents that are wanted; of what is sampled, parts.
 
-        ``sampling`` makes the sampler of one pass.
+        ``sampling`` makes the sampler of one pass. ``room`` is what it shares with the other layers of its image;
+        nothing makes way for what is kept here.
 
         What is wrong with the tar stands in the problems of the index. The rest of the stream is read even then, so
         that a reader that checks a digest comes to its end.
@@ -144,25 +148,19 @@ class StreamedLayer:
             OSError: the stream can't be opened.
         """
         builder = IndexBuilder()
-        kept: dict[int, bytes] = {}
-        room = kept_all
+        room = room or Room(KEPT_ALL)
+        layer = cls(LayerIndex(ROOT, {}), {}, reopen, sampling=sampling, kept_file=kept_file, room=room)
         sample = sampling() if sampling else None
 
         def fits(name: bytes, size: int) -> bool:
-            return size <= min(kept_file, room) and wanted(name, size)
-
-        def keep(offset: int, contents: bytes) -> None:
-            nonlocal room
-            if len(contents) <= room:
-                kept[offset] = contents
-                room -= len(contents)
+            return size <= min(kept_file, room.left) and wanted(name, size)
 
         def parts(name: bytes, size: int, contents: Stream) -> Mapping[int, bytes]:
             return sample(name, size, contents) if sample and sampled and sampled(name, size) else {}
 
         with closing(reopen()) as opened:
             stream = _Watched(opened)
-            for member in walk_stream(stream, builder.report, wanted=fits, keep=keep, sample=parts):
+            for member in walk_stream(stream, builder.report, wanted=fits, keep=layer._keep_if_it_fits, sample=parts):
                 builder.add(member)
             try:
                 while not stream.broken and stream.read(CHUNK):
@@ -170,14 +168,24 @@ class StreamedLayer:
             except OSError as error:
                 reason = f"layer can't be read to its end: {error.strerror or error}"
                 builder.report(Problem("", reason, lost=True))
-        layer = cls(builder.finish(), kept, reopen, sampling=sampling, kept_file=kept_file, kept_all=kept_all)
+        layer.index = builder.finish()
         layer.passes = 1
+        layer._starts = sorted(layer._kept)
         return layer
+
+    def _keep_if_it_fits(self, offset: int, piece: bytes) -> None:
+        if len(piece) <= self._room.left:
+            self._room.keep(self._kept, offset, piece)
 
     @property
     def root(self) -> Entry:
         """The root directory itself."""
         return self.index.root
+
+    def reopened_by(self, reopen: Callable[[], Reader]) -> None:
+        """Where a stream that came by once can be had again; it was not read from there so far."""
+        self._reopen = reopen
+        self.passes = 0
 
     @property
     def kept(self) -> Mapping[int, bytes]:
@@ -193,7 +201,7 @@ class StreamedLayer:
 
         Raises:
             OSError: it is no file, it is sparse, or these bytes are not there: never fetched, larger than what is
-                kept, or not among the parts that were chosen (both EFBIG).
+                kept, or not among the parts that were chosen (both EFBIG), or without room (ENOBUFS).
         """
         length = _readable(path, entry, start, length)
         if not length:
@@ -207,16 +215,19 @@ class StreamedLayer:
             raise OSError(errno.EFBIG, "these bytes of it were not kept", path)
         if entry.size > self._kept_file:
             raise OSError(errno.EFBIG, f"{entry.size} bytes, more than the {self._kept_file} that are kept", path)
+        if self._broken is None and self._room.short:
+            raise OSError(errno.ENOBUFS, f"more than the {self._room.size} bytes that an image's layers keep", path)
         raise OSError(errno.EIO, self._broken or "its contents were not kept", path)
 
     def fetch(self, wanted: Iterable[tuple[bytes, Entry]], sampled: Iterable[tuple[bytes, Entry]] = ()) -> None:
         """Keep the contents of more files, with one more pass if any of them is missing; reading says what failed."""
         missing: dict[int, tuple[int, bytes | None]] = {}
-        if self._sampling is not None:
-            for path, entry in sampled:
-                if entry.type == "file" and entry.size and entry.offset not in self._kept:
-                    missing[entry.offset] = (entry.size, path)
+        for path, entry in sampled if self._sampling is not None else ():
+            self._use(entry)
+            if entry.type == "file" and entry.size and entry.offset not in self._kept:
+                missing[entry.offset] = (entry.size, path)
         for _, entry in wanted:
+            self._use(entry)
             if entry.type == "file" and 0 < entry.size <= self._kept_file and not self._is_whole(entry):
                 missing[entry.offset] = (entry.size, None)
         missing.pop(SPARSE, None)
@@ -232,9 +243,16 @@ class StreamedLayer:
                     pass
         except OSError as error:
             self._broken = f"layer can't be read again: {error.strerror or error}"
-        self._kept.update(taken)
+        for offset, piece in taken.items():
+            self._room.left += len(piece)
+            self._room.keep(self._kept, offset, piece)
         self._starts = sorted(self._kept)
-        self._held += sum(map(len, taken.values()))
+
+    def _use(self, entry: Entry) -> None:
+        first, end = (bisect_left(self._starts, at) for at in (entry.offset, entry.offset + entry.size))
+        for start in self._starts[first:end]:
+            if start in self._kept:
+                self._room.used(self._kept, start)
 
     def _is_whole(self, entry: Entry) -> bool:
         return len(self._kept.get(entry.offset, b"")) >= entry.size
@@ -243,12 +261,11 @@ class StreamedLayer:
         self, stream: Reader, missing: list[tuple[int, tuple[int, bytes | None]]], taken: dict[int, bytes]
     ) -> None:
         """Take files from a stream: whole ones, and parts of those that have a name."""
-        room = self._kept_all - self._held
+        room = self._room
         sample = self._sampling() if self._sampling else None
         at = 0
         for offset, (size, sampled) in missing:
-            if sampled is None and size > room:
-                self._broken = f"more than the {self._kept_all} bytes that are kept of a layer"
+            if sampled is None and not room.clear(size):
                 continue
             while at < offset and (passed := stream.read(min(offset - at, CHUNK))):
                 at += len(passed)
@@ -261,11 +278,10 @@ class StreamedLayer:
             if sampled is None and contents.left:
                 raise OSError(errno.EIO, f"it ends at byte {at}")
             for start, part in parts.items():
-                if len(part) > room:
-                    self._broken = f"more than the {self._kept_all} bytes that are kept of a layer"
+                if not room.clear(len(part)):
                     break
                 taken[offset + start] = part
-                room -= len(part)
+                room.left -= len(part)
 
     def contents(self, wanted: Sequence[tuple[bytes, Entry]]) -> Iterator[tuple[int, bytes]]:
         """The contents of files in pieces, each with the position of its file; one more pass for those not kept.

@@ -12,6 +12,7 @@ from reprocheck.errors import IncompleteError
 from reprocheck.layers.cache import Kept, LayerCache
 from reprocheck.layers.entry import Entry
 from reprocheck.layers.index import LayerIndex
+from reprocheck.layers.room import Room
 from reprocheck.layers.tar_layer import StreamedLayer
 from reprocheck.layers.tree import Tree
 from reprocheck.model.evidence import Answer, AnyWant, Document, LayerProblem
@@ -42,11 +43,12 @@ class CachedSession:
         if lacking or not diff_ids:
             raise Unreadable(f"{lacking or 'no'} of its {len(diff_ids)} layers are not in it")
         layers = []
+        room = kept.room()
         for number, diff_id in enumerate(diff_ids, start=1):
             known = cache.load(diff_id)
             if known is None:
                 raise Unreadable(f"layer {number} of {len(diff_ids)} is damaged there")
-            layers.append(_CachedLayer(*known))
+            layers.append(_CachedLayer(*known, room))
         problems = tuple(
             LayerProblem(where=problem.within(f"layer {number} ({diff_id})"), reason=problem.reason, lost=problem.lost)
             for number, (diff_id, layer) in enumerate(zip(diff_ids, layers, strict=True), start=1)
@@ -77,15 +79,8 @@ class CachedSession:
 class _CachedLayer(StreamedLayer):
     """A layer that can't come by again."""
 
-    def __init__(self, index: LayerIndex, contents: Kept) -> None:
-        super().__init__(
-            index,
-            contents,
-            self._again,
-            sampling=kept.Sampling,
-            kept_file=kept.FILE_LIMIT,
-            kept_all=kept.ALL_LIMIT,
-        )
+    def __init__(self, index: LayerIndex, contents: Kept, room: Room) -> None:
+        super().__init__(index, contents, self._again, sampling=kept.Sampling, kept_file=kept.FILE_LIMIT, room=room)
         self.lacks = False
         """Whether something was asked for that was not kept."""
 

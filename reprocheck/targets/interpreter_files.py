@@ -134,6 +134,7 @@ def _home(tree: Tree, program: bytes) -> bytes:
     for directory in (own, posixpath.dirname(own)):
         try:
             config = tree.find(directory + b"/pyvenv.cfg")
+            tree.fetch([config])
             text = tree.read(config, 0, 1 << 16)
         except OSError:
             continue

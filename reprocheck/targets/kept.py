@@ -12,6 +12,7 @@ from contextlib import suppress
 from mmap import mmap
 
 from reprocheck.layers.index import LayerIndex
+from reprocheck.layers.room import Room
 from reprocheck.layers.tar import Stream
 from reprocheck.layers.tar_layer import Reader, StreamedLayer
 from reprocheck.probe import collect
@@ -19,8 +20,8 @@ from reprocheck.probe import collect
 FILE_LIMIT = 48 << 20
 """Bytes of one file that are kept: an interpreter's library with its symbols has 32 MiB, rpm's database of an image
 with 500 packages more. While it is read, four times as many are held."""
-ALL_LIMIT = 160 << 20
-"""Bytes of one layer that are kept."""
+ALL_LIMIT = 96 << 20
+"""Bytes that are kept of all layers of one image: a layer with a distribution of conda or CUDA has some 25 MiB."""
 HELD = 64 << 20
 """Bytes of a shared object, from its start on, that are held until it is known which of them count."""
 SCRIPT_LIMIT = 16 << 10
@@ -50,24 +51,25 @@ _SCRIPT = re.compile(rb"(?:^|/)bin/[^/]+$")
 _SAMPLED = re.compile(rb"(?:^|/)(?:[^/]+\.so(?:\.[^/]*)?|(?:python|pypy)[23]?(?:\.\d+)?t?)$")
 
 
-def as_it_comes_by(opened: Callable[[], Reader]) -> StreamedLayer:
+def room() -> Room:
+    """What the layers of one image share."""
+    return Room(ALL_LIMIT)
+
+
+def as_it_comes_by(opened: Callable[[], Reader], room: Room) -> StreamedLayer:
     """A layer that is read from its stream.
 
     Raises:
         OSError: the stream can't be opened.
     """
-    return StreamedLayer.open(
-        opened, wanted, sampling=Sampling, sampled=sampled, kept_file=FILE_LIMIT, kept_all=ALL_LIMIT
-    )
+    return StreamedLayer.open(opened, wanted, sampling=Sampling, sampled=sampled, kept_file=FILE_LIMIT, room=room)
 
 
 def known(
-    index: LayerIndex, kept: Mapping[int, bytes], opened: Callable[[], Reader], *, altered: bool = False
+    index: LayerIndex, kept: Mapping[int, bytes], opened: Callable[[], Reader], room: Room, *, altered: bool = False
 ) -> StreamedLayer:
     """A layer that was read before; ``altered``: and of which what is kept was made harmless since."""
-    return StreamedLayer(
-        index, kept, opened, sampling=Sampling, kept_file=FILE_LIMIT, kept_all=ALL_LIMIT, altered=altered
-    )
+    return StreamedLayer(index, kept, opened, sampling=Sampling, kept_file=FILE_LIMIT, room=room, altered=altered)
 
 
 def wanted(name: bytes, size: int) -> bool:

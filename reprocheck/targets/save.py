@@ -15,6 +15,7 @@ from reprocheck.layers.blob import Pieces, Reader
 from reprocheck.layers.cache import LayerCache, directory
 from reprocheck.layers.tree import Tree
 from reprocheck.model.evidence import Document
+from reprocheck.targets import kept
 from reprocheck.targets.engine import Engine
 from reprocheck.targets.sdk import talking
 from reprocheck.targets.session import Session, routed
@@ -37,8 +38,9 @@ def open_saved(document: Document, engine: Engine, *, home: str | None) -> Itera
         pieces = _sent(engine, image_id, name)
         return Pieces(lambda: next(pieces, b""))
 
-    image = open_stream(name, opened, indexed)
-    layers, problems = layers_of(image)
+    room = kept.room()
+    image = open_stream(name, opened, indexed(room))
+    layers, problems = layers_of(image, room)
     tree = Tree(layers)
     told = msgspec.structs.replace(routed(document, "save stream"), problems=tuple(problems))
     yield traced(told, tree, home=home)

@@ -153,7 +153,9 @@ def home_of(tree: Tree, user: str) -> str:
     """
     wanted = user.partition(":")[0] or "0"
     try:
-        raw = tree.read(tree.find(b"/etc/passwd"), 0, 1 << 20)
+        users = tree.find(b"/etc/passwd")
+        tree.fetch([users])
+        raw = tree.read(users, 0, 1 << 20)
     except OSError:
         raw = b""
     for line in raw.decode("latin-1").splitlines():

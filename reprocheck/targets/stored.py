@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from reprocheck.layers.cache import LayerCache, directory
 from reprocheck.layers.entry import Layer as TreeLayer
 from reprocheck.layers.index import LayerIndex
 from reprocheck.layers.problem import Problem
+from reprocheck.layers.room import Room
 from reprocheck.layers.tar_layer import PlainLayer, StreamedLayer
 from reprocheck.layers.tree import Tree
 from reprocheck.model.evidence import Document, EngineFacts, LayerProblem
@@ -43,9 +44,10 @@ def open_stored(
         TargetError: it can't be read, holds no such image, or is not what its digests say.
     """
     path, tag = chosen(address.value)
-    with _opened(address, Path(path), tag, parse(platform) if platform else None, verify, deep) as image:
+    room = kept.room()
+    with _opened(address, Path(path), tag, parse(platform) if platform else None, verify, deep, room) as image:
         cache = LayerCache(directory()) if verify else None
-        layers, problems = layers_of(image, cache, deep=deep)
+        layers, problems = layers_of(image, room, cache, deep=deep)
         config = image.config
         document = Document(
             header=msgspec.structs.replace(
@@ -82,30 +84,42 @@ def open_stored(
 
 
 def _opened(
-    address: Address, path: Path, tag: str | None, platform: Platform | None, verify: bool, deep: bool
+    address: Address,
+    path: Path,
+    tag: str | None,
+    platform: Platform | None,
+    verify: bool,
+    deep: bool,
+    room: Room,
 ) -> AbstractContextManager[Image]:
     if address.kind == "oci":
         return open_layout(path, tag=tag, platform=platform, verify=verify, deep=deep)
-    return open_archive(path, tag=tag, platform=platform, verify=verify, deep=deep, visit=indexed)
+    return open_archive(path, tag=tag, platform=platform, verify=verify, deep=deep, visit=indexed(room))
 
 
-def indexed(pieces: Pieces) -> StreamedLayer:
-    """A layer of a compressed archive as it comes by, once."""
-    return kept.as_it_comes_by(lambda: pieces)
+def indexed(room: Room) -> Callable[[Pieces], StreamedLayer]:
+    """What makes a layer of a compressed archive as it comes by, once."""
+    return lambda pieces: kept.as_it_comes_by(lambda: pieces, room)
 
 
 def layers_of(
-    image: Image, cache: LayerCache | None = None, *, deep: bool = False
+    image: Image, room: Room, cache: LayerCache | None = None, *, deep: bool = False
 ) -> tuple[list[TreeLayer], list[LayerProblem]]:
-    """Each layer as one of a tree; one that can't be read is an empty one and a problem."""
+    """Each layer as one of a tree; one that can't be read is an empty one and a problem.
+
+    One that the image names several times is read once.
+    """
     layers: list[TreeLayer] = []
+    opened: dict[tuple[str, str], PlainLayer | StreamedLayer] = {}
     problems = []
     for stored in image.layers:
         if stored.problem is not None:
             problems.append(LayerProblem(where=str(stored), reason=stored.problem, lost=True))
             layers.append(_NOTHING)
             continue
-        layer = _opened_layer(stored, cache, deep=deep)
+        # Those of one name have the same bytes, and those of one diff_id as well the same things to be checked.
+        layer = opened.get((stored.name, stored.diff_id)) or _opened_layer(stored, room, cache, deep=deep)
+        opened[stored.name, stored.diff_id] = layer
         problems += [
             LayerProblem(where=problem.within(str(stored)), reason=problem.reason, lost=problem.lost)
             for problem in layer.index.problems
@@ -114,7 +128,7 @@ def layers_of(
     return layers, problems
 
 
-def _opened_layer(stored: Stored, cache: LayerCache | None, *, deep: bool) -> PlainLayer | StreamedLayer:
+def _opened_layer(stored: Stored, room: Room, cache: LayerCache | None, *, deep: bool) -> PlainLayer | StreamedLayer:
     window = stored.window
     if window is not None:
         if deep:
@@ -122,11 +136,13 @@ def _opened_layer(stored: Stored, cache: LayerCache | None, *, deep: bool) -> Pl
         return PlainLayer.open(window)
     visited = stored.visited
     if isinstance(visited, StreamedLayer):
-        return kept.known(_noted(visited.index, stored), visited.kept, stored.open)
+        visited.reopened_by(stored.open)
+        visited.index = _noted(visited.index, stored)
+        return visited
     known = cache.load(stored.digest) if cache is not None and stored.digest is not None and not deep else None
     if known is not None:
-        return kept.known(known[0], known[1], stored.open, altered=True)
-    layer = kept.as_it_comes_by(stored.open)
+        return kept.known(known[0], known[1], stored.open, room, altered=True)
+    layer = kept.as_it_comes_by(stored.open, room)
     layer.index = _noted(layer.index, stored)
     return layer
 
@@ -141,12 +157,14 @@ def keep(image: Image, layers: Sequence[TreeLayer], cache: LayerCache, *, deep: 
     """Keep what was read of layers that came by, by the digest that was compared with their bytes or taken of them."""
     from reprocheck.targets import harmless
 
+    done: set[str] = set()
     for stored, layer in zip(image.layers, layers, strict=True):
         digest = stored.hashed
         if digest is None and isinstance(layer, StreamedLayer) and layer.passes:
             digest = stored.digest
-        if digest is None or not isinstance(layer, StreamedLayer):
+        if digest is None or digest in done or not isinstance(layer, StreamedLayer):
             continue
+        done.add(digest)
         if not any(problem.lost for problem in layer.index.problems):
             contents = harmless.contents(layer.index, layer.kept)
             cache.store(digest, layer.index, contents, diff_id=stored.diff_id if deep else None)

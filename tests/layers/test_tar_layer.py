@@ -12,6 +12,7 @@ import pytest
 from reprocheck.layers.blob import BlobError, OpenFile, Window
 from reprocheck.layers.entry import Layer
 from reprocheck.layers.problem import Problem
+from reprocheck.layers.room import Room
 from reprocheck.layers.tar_layer import PlainLayer, StreamedLayer
 from reprocheck.layers.tree import Tree
 from tests.layers.archives import (
@@ -160,14 +161,34 @@ def test_what_is_kept_has_limits() -> None:
     opened = Opened(
         file(b"a.kept", b"1" * 60) + file(b"b.kept", b"2" * 60) + file(b"c.kept", b"3" * 200) + file(b"d", b"4" * 30)
     )
-    layer = lay(opened, kept_file=100, kept_all=100)
+    layer = lay(opened, kept_file=100, room=Room(100))
     assert sorted(layer.kept.values()) == [b"1" * 60]
     error = failure(layer, b"c.kept")
     assert (error.errno, "200 bytes, more than the 100 that are kept" in str(error)) == (errno.EFBIG, True)
     assert opened.times == 1
-    assert "more than the 100 bytes that are kept of a layer" in str(failure(layer, b"b.kept"))
+    # What comes by first is kept; what is asked for takes its place.
+    assert contents(layer, b"b.kept") == b"2" * 60
+    assert sorted(layer.kept.values()) == [b"2" * 60]
     assert contents(layer, b"d") == b"4" * 30
     assert sum(map(len, layer.kept.values())) == 90
+    layer.fetch([(name, layer.directory(b"")[name]) for name in (b"a.kept", b"b.kept")])
+    with pytest.raises(OSError, match="more than the 100 bytes that an image's layers keep") as raised:
+        layer.read(b"b.kept", layer.directory(b"")[b"b.kept"], 0, 10)
+    assert raised.value.errno == errno.ENOBUFS
+
+
+def test_layers_share_the_room_for_what_is_kept() -> None:
+    room = Room(100)
+    streams = [Opened(file(b"a.kept", b"%d" % n * 40) + file(b"b", b"%d" % n * 40) + END) for n in range(4)]
+    layers = [lay(opened, room=room) for opened in streams]
+    assert [len(layer.kept) for layer in layers] == [1, 1, 0, 0]
+    for number in (3, 2, 1, 0, 3):
+        for name in (b"a.kept", b"b"):
+            assert contents(layers[number], name) == b"%d" % number * 40
+            assert sum(len(piece) for layer in layers for piece in layer.kept.values()) + room.left == 100
+            assert room.left >= 0
+    # Two of them have room at a time: what had to make way cost one more pass each.
+    assert [layer.passes for layer in layers] == [3, 3, 3, 5]
 
 
 def test_a_stream_that_is_broken_in_its_second_pass() -> None:
@@ -405,7 +426,7 @@ def test_a_sparse_file_has_no_contents_to_go_by(made: Maker) -> None:
 
 def test_contents_of_a_stream_take_one_pass_and_are_not_held() -> None:
     opened = Opened(file(b"a.kept", b"a") + b"".join(file(b"f%d" % n, b"%d" % n * 700) for n in range(9)) + END)
-    layer = lay(opened, kept_file=500, kept_all=500)
+    layer = lay(opened, kept_file=500, room=Room(500))
     assert passed(layer, b"a.kept") == [b"a"]
     assert (opened.times, layer.passes) == (1, 1)
     assert passed(layer, b"f8", b"f1", b"a.kept") == [b"8" * 700, b"1" * 700, b"a"]

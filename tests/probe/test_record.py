@@ -87,7 +87,7 @@ def packed(root: Path) -> Iterator[StreamedLayer]:
             reader = window.reader()
             return Pieces(lambda: reader.read(1 << 16))
 
-        yield kept.as_it_comes_by(opened)
+        yield kept.as_it_comes_by(opened, kept.room())
 
 
 @pytest.fixture(params=["disk", "tree", "stream"])
@@ -594,7 +594,7 @@ def test_a_script_that_was_not_kept_is_fetched_and_no_alarm() -> None:
         ("/usr/local/bin/run", b"#!/usr/local/bin/python3.9\n" + body),
         (f"{SITE}/mod-1.0.dist-info/RECORD", row("../../../bin/run", b"#!python\n" + body).encode()),
     )
-    layer = kept.as_it_comes_by(lambda: Drip(data))
+    layer = kept.as_it_comes_by(lambda: Drip(data), kept.room())
     told = told_of(layer, deep=False)
     assert (told.modified, told.checked, told.unreadable, layer.passes) == ((), 1, 0, 2)
 
@@ -608,7 +608,7 @@ def test_a_stream_that_is_gone_makes_no_edits(deep: bool) -> None:
         (f"{SITE}/mod-1.0.dist-info/RECORD", (row("../../../bin/run", b"#!python\n" + body) + row("mod.py")).encode()),
     )
     times = iter([data])
-    layer = kept.as_it_comes_by(lambda: Drip(next(times, b"")))
+    layer = kept.as_it_comes_by(lambda: Drip(next(times, b"")), kept.room())
     told = told_of(layer, deep=deep)
     assert (told.modified, told.missing, told.unreadable) == ((), (), 1 + deep)
     assert told.checked == 1 - deep
@@ -629,7 +629,7 @@ def test_a_stream_that_breaks_late_makes_no_edits() -> None:
             return found
 
     opened = iter([Drip(data), Late(data)])
-    told = told_of(kept.as_it_comes_by(lambda: next(opened)), deep=True)
+    told = told_of(kept.as_it_comes_by(lambda: next(opened), kept.room()), deep=True)
     assert (told.modified, told.checked, told.unreadable) == ((), 0, 2)
 
 
@@ -645,7 +645,7 @@ def test_a_layer_that_is_another_one_by_now_ends_the_reading() -> None:
 
     opened = iter([Drip(data), Other(data)])
     with pytest.raises(DigestError, match="layer 1"):
-        told_of(kept.as_it_comes_by(lambda: next(opened)), deep=True)
+        told_of(kept.as_it_comes_by(lambda: next(opened), kept.room()), deep=True)
 
 
 def test_below_a_mount_nothing_is_missing() -> None:

@@ -35,7 +35,7 @@ def far(between: int, raw: bytes = OBJECT) -> bytes:
 
 def laid(*members: bytes, piece: int = 100_000) -> StreamedLayer:
     data = b"".join(members) + END
-    return kept.as_it_comes_by(lambda: Drip(data, piece))
+    return kept.as_it_comes_by(lambda: Drip(data, piece), kept.room())
 
 
 def summary(layer: StreamedLayer, name: bytes) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def test_no_more_than_the_limit_is_held(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_stream_that_ends_within_an_object() -> None:
     data = file(b"libx.so.1", far(LARGE))[:LARGE]
-    layer = kept.as_it_comes_by(lambda: Drip(data, 100_000))
+    layer = kept.as_it_comes_by(lambda: Drip(data, 100_000), kept.room())
     assert layer.directory(b"") == {}
     assert ["truncated" in one.reason for one in layer.index.problems if one.lost] == [True]
 

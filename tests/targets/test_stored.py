@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import sqlite3
+import tracemalloc
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -283,11 +284,37 @@ def test_a_large_database_of_rpm(limit: int | None, tmp_path: Path, monkeypatch:
         assert snapshot.coverage["os_packages"].state == "partial"
 
 
-def test_a_layer_that_stands_twice(tmp_path: Path) -> None:
+def test_what_is_kept_of_all_layers_has_one_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    junk = [layer(*(file(b"opt/%d/%d/rpm/Packages" % (n, m), bytes(1 << 20)) for m in range(3))) for n in range(12)]
+    target = layout(tmp_path / "i", BASE, *junk, APPS)
+    expected = told(target, no_verify=True)
+    monkeypatch.setattr(kept, "ALL_LIMIT", 4 << 20)
+    tracemalloc.start()
+    try:
+        assert told(target, no_verify=True) == expected
+        assert tracemalloc.get_traced_memory()[1] < 24 << 20, "36 MiB are wanted of them"
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_finds_no_room_is_a_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "ALL_LIMIT", 9000)
+    info = SITE + b"/delta-4.0.dist-info"
+    large = layer(file(info + b"/METADATA", b"Metadata-Version: 2.1\nName: delta\nVersion: 4.0\n\n" + b"x" * 9000))
+    address = parse(layout(tmp_path / "i", BASE, large))
+    assert address is not None
+    gaps = [(gap.where, gap.reason) for gap in capture(address, Access()).gaps]
+    assert gaps == [(f"/{info.decode()}", "metadata: no room for it beside what else is kept of compressed layers")]
+
+
+def test_a_layer_that_stands_twice(tmp_path: Path, passes: list[bool]) -> None:
     made = Layout()
     one = made.blob(PACKED["+gzip"](APPS), OCI_LAYER + "+gzip")
     base = made.blob(PACKED["+gzip"](BASE), OCI_LAYER + "+gzip")
     layers = (BASE, APPS, APPS)
     made.add(made.manifest(layers, settings=settings(layers), descriptors=[base, one, one], **named("one")))
     target = f"oci:{made.directory(tmp_path / 'i')}"
-    assert told(target) == told(target)
+    first = told(target)
+    assert len(passes) == 2, "one name, one reading"
+    assert told(target) == first
+    assert len(passes) == 2
