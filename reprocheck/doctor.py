@@ -70,8 +70,11 @@ def _unpacking(compression: str, module: str, otherwise: str) -> str:
 def _cache(directory: Path) -> str:
     held = 0
     with suppress(OSError):
-        held = sum(one.stat().st_size for one in directory.glob("layers-*"))
-    closed = "" if _writable(directory) else ", which can't be written: layers are read anew each time"
+        held = sum(one.lstat().st_size for one in directory.glob("layers-*"))
+    refused = cache.refusal(directory)
+    if refused is None and not _writable(directory):
+        refused = "which can't be written"
+    closed = f", {refused}: layers are read anew each time" if refused else ""
     return f"{directory}: {held / 1e6:.0f} MB of layers, {cache.LIMIT / 1e6:.0f} MB at most{closed}"
 
 

@@ -7,9 +7,11 @@ would let one image lay contents into another. SQLite keeps it whole under concu
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import sqlite3
+import stat
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
@@ -23,6 +25,7 @@ LIMIT = 1 << 30
 """Bytes of all layers together; the ones that were not used for longest go first."""
 _NAME = "layers-1.sqlite"
 """The number changes with the format."""
+_FILES = tuple(_NAME + suffix for suffix in ("", "-journal", "-wal", "-shm"))
 _WAIT = 5.0
 """Seconds to wait for another run."""
 _TABLES = """
@@ -122,12 +125,24 @@ class LayerCache:
         SQLite gives its journals the mode of the database, and that the umask's.
 
         Raises:
-            OSError: they are somebody else's; then they are not to be used.
+            OSError: they are somebody else's, or links to who knows what; then they are not to be used.
         """
-        _narrow(self._path.parent, 0o700)
-        for suffix in ("", "-journal", "-wal", "-shm"):
-            with suppress(FileNotFoundError):
-                _narrow(self._path.with_name(self._path.name + suffix), 0o600)
+        handle = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            found = os.fstat(handle)
+            if found.st_uid == os.geteuid() and found.st_mode & 0o077:
+                os.fchmod(handle, 0o700)
+            # From here on nobody else can exchange what is in it.
+            reason = refusal(self._path.parent)
+            if reason is not None:
+                raise PermissionError(errno.EPERM, reason)
+            for name in _FILES:
+                with suppress(FileNotFoundError):
+                    # By name: to open and close the file would give up the locks that this process has on it (POSIX).
+                    if os.stat(name, dir_fd=handle, follow_symlinks=False).st_mode & 0o077:
+                        os.chmod(name, 0o600, dir_fd=handle)
+        finally:
+            os.close(handle)
 
     @staticmethod
     def _stored(connection: sqlite3.Connection, digest: str) -> str | None:
@@ -173,10 +188,20 @@ class LayerCache:
         connection.execute("delete from names where digest not in (select digest from layers)")
 
 
-def _narrow(path: Path, mode: int) -> None:
-    # By name: to open and close the file would give up the locks that this process has on it (POSIX).
-    if path.stat().st_mode & 0o077:
-        path.chmod(mode)
+def refusal(directory: Path) -> str | None:
+    """Why a directory is not used, if it is there: it or a file of the cache is a link or belongs to another user."""
+    for path in (directory, *(directory / name for name in _FILES)):
+        try:
+            found = os.lstat(path)
+        except OSError:
+            continue
+        if stat.S_ISLNK(found.st_mode):
+            return f"{path} is a symbolic link"
+        if found.st_uid != os.geteuid():
+            return f"{path} belongs to user {found.st_uid}"
+        if path != directory and (not stat.S_ISREG(found.st_mode) or found.st_nlink != 1):
+            return f"{path} is not a file of that name alone"
+    return None
 
 
 def directory() -> Path:

@@ -37,6 +37,14 @@ def test_without_an_engine_what_needs_none_is_told(run_reprocheck: Run, tmp_path
     assert str(tmp_path / "cache" / "reprocheck") in told
 
 
+def test_a_cache_that_is_not_used(run_reprocheck: Run, tmp_path: Path) -> None:
+    place = tmp_path / "cache" / "reprocheck"
+    place.parent.mkdir(exist_ok=True)
+    place.symlink_to(tmp_path)
+    told = run_reprocheck("doctor", "--engine", f"unix://{tmp_path}/nothing.sock").ended(0).stdout
+    assert f"{place} is a symbolic link: layers are read anew each time" in " ".join(told.split())
+
+
 def test_it_takes_no_options_that_tell_it_nothing(run_reprocheck: Run) -> None:
     """It reads no target, so how one would be read is no question."""
     assert "No such option" in run_reprocheck("doctor", "--route", "save").ended(2).stderr

@@ -143,6 +143,62 @@ def test_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
         assert cache.directory() == Path("/home/me/.cache/reprocheck")
 
 
+# A place that is somebody else's.
+
+
+def all_of(place: Path) -> None:
+    """All that is done with a cache."""
+    layers = LayerCache(place)
+    layers.store(digest(1), an_index(1), kept(1))
+    assert layers.load(digest(1)) is None
+    assert (layers.count(), layers.lacking([digest(1)])) == (0, [digest(1)])
+
+
+@pytest.mark.parametrize("name", [NAME, NAME + "-journal", NAME + "-wal"])
+def test_a_link_in_the_place_of_a_file_is_not_followed(name: str, tmp_path: Path) -> None:
+    place, victim = tmp_path / "cache", tmp_path / "victim"
+    place.mkdir(0o700)
+    (place / name).symlink_to(victim)
+    all_of(place)
+    assert not victim.exists(), "a dangling link makes nothing"
+    victim.write_bytes(b"")
+    victim.chmod(0o644)
+    all_of(place)
+    assert (victim.read_bytes(), victim.stat().st_mode & 0o777) == (b"", 0o644)
+    assert cache.refusal(place) == f"{place / name} is a symbolic link"
+
+
+def test_another_name_of_a_file_is_not_written_to(tmp_path: Path) -> None:
+    place, victim = tmp_path / "cache", tmp_path / "victim"
+    place.mkdir(0o700)
+    victim.write_bytes(b"")
+    victim.chmod(0o644)
+    (place / NAME).hardlink_to(victim)
+    all_of(place)
+    assert (victim.read_bytes(), victim.stat().st_mode & 0o777) == (b"", 0o644)
+
+
+def test_a_link_in_the_place_of_the_directory_is_not_followed(tmp_path: Path) -> None:
+    place, victim = tmp_path / "cache", tmp_path / "victim"
+    victim.mkdir(0o755)
+    place.symlink_to(victim)
+    all_of(place)
+    assert (list(victim.iterdir()), victim.stat().st_mode & 0o777) == ([], 0o755)
+    assert cache.refusal(place) == f"{place} is a symbolic link"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("whose", ["cache", f"cache/{NAME}"])
+def test_what_belongs_to_another_user_is_not_used(whose: str, tmp_path: Path) -> None:
+    place = tmp_path / "cache"
+    LayerCache(place).store(digest(1), an_index(1), kept(1))
+    os.chown(tmp_path / whose, 54321, 54321)
+    (tmp_path / whose).chmod(0o755)
+    all_of(place)
+    assert (tmp_path / whose).stat().st_mode & 0o777 == 0o755
+    assert cache.refusal(place) == f"{tmp_path / whose} belongs to user 54321"
+
+
 # Files that are not what they should be.
 
 
