@@ -50,7 +50,7 @@ def _with_engine(engine: Engine) -> Iterator[Row]:
     version = told.get("ServerVersion") or "of unknown version"
     yield "engine", (f"{version} at {engine.address or 'the default socket'}",)
     storage = readable(told, local=engine.local) or "can be read here: nothing is run"
-    held = cache.LayerCache(cache.directory()).count()
+    held = cache.of_user().count()
     known = f"{held:,} layers are in the cache" if held else "the cache is empty, --no-exec fills it"
     when = {**_WHEN, "storage": storage, "cache": f"an image whose layers are all there, and nothing is run; {known}"}
     for kind, routes in ROUTES.items():

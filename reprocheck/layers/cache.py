@@ -13,8 +13,9 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -47,23 +48,27 @@ class _Row(msgspec.Struct, frozen=True, array_like=True):
 
 
 class LayerCache:
-    """The cache of one user. What goes wrong with it costs time and nothing else, so it is passed over."""
+    """The cache of one user. What goes wrong with it costs time and nothing else, so it is passed over.
+
+    Whoever holds it is waited for once; after that it is left alone.
+    """
 
     def __init__(self, directory: Path, *, limit: int = LIMIT) -> None:
+        self._busy = False
         self._path = directory / _NAME
         self._limit = limit
 
     def lacking(self, digests: Sequence[str]) -> list[str]:
         """Those of the layers that are not here; whether the others are whole is found out by loading them."""
         if self._is_there():
-            with suppress(sqlite3.Error, OSError), closing(self._connected()) as connection:
+            with self._passing_over(), closing(self._connected()) as connection:
                 return [digest for digest in digests if self._stored(connection, digest) is None]
         return list(digests)
 
     def count(self) -> int:
         """How many layers are here."""
         if self._is_there():
-            with suppress(sqlite3.Error, OSError), closing(self._connected()) as connection:
+            with self._passing_over(), closing(self._connected()) as connection:
                 return int(connection.execute("select count(*) from layers").fetchone()[0])
         return 0
 
@@ -71,7 +76,7 @@ class LayerCache:
         """Index and contents of a layer, by either digest; ``None`` where it is not here, or not whole."""
         if not self._is_there():
             return None
-        with suppress(sqlite3.Error, OSError), closing(self._connected()) as connection, connection:
+        with self._passing_over(), closing(self._connected()) as connection, connection:
             stored = self._stored(connection, digest)
             row = self._row(connection, stored) if stored is not None else None
             if stored is not None and row is not None:
@@ -89,7 +94,9 @@ class LayerCache:
             kept: contents.
             diff_id: digest of its uncompressed bytes, where they were hashed.
         """
-        with suppress(sqlite3.Error, OSError):
+        if self._busy:
+            return
+        with self._passing_over():
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with closing(self._connected()) as connection, connection:
                 connection.execute("begin immediate")
@@ -106,7 +113,17 @@ class LayerCache:
                 self._trim(connection)
 
     def _is_there(self) -> bool:
-        return os.path.exists(self._path)  # noqa: PTH110 - Path's raises where a directory on the way is closed
+        # Not by Path's own method, which raises where a directory on the way is closed.
+        return not self._busy and os.path.exists(self._path)  # noqa: PTH110
+
+    @contextmanager
+    def _passing_over(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            self._busy = self._busy or "locked" in str(error)
+        except (sqlite3.Error, OSError):
+            pass
 
     def _connected(self) -> sqlite3.Connection:
         self._make_private()
@@ -211,3 +228,11 @@ def directory() -> Path:
         return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "reprocheck"
     except RuntimeError:
         return Path(os.devnull, "reprocheck")  # where nothing can be
+
+
+def of_user() -> LayerCache:
+    """The one cache of this user in this process."""
+    return _at(directory())
+
+
+_at = cache(LayerCache)

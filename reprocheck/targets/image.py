@@ -84,13 +84,13 @@ def _from_storage(
 def _from_cache(
     document: Document, inspected: Mapping[str, Any], *, cached: bool, home: str | None, asked: bool
 ) -> Session | None:
-    from reprocheck.layers.cache import LayerCache, directory
+    from reprocheck.layers.cache import of_user
     from reprocheck.targets.cached import CachedSession
 
     try:
         if not cached:
             raise Unreadable("it serves neither --deep nor --no-verify")  # noqa: TRY301
-        return CachedSession.open(document, inspected, LayerCache(directory()), home=home)
+        return CachedSession.open(document, inspected, of_user(), home=home)
     except Unreadable as reason:
         if asked:
             target = document.header.target

@@ -12,7 +12,7 @@ import msgspec
 
 from reprocheck.archives.archive import open_stream
 from reprocheck.layers.blob import Pieces, Reader
-from reprocheck.layers.cache import LayerCache, directory
+from reprocheck.layers.cache import of_user
 from reprocheck.layers.tree import Tree
 from reprocheck.model.evidence import Document
 from reprocheck.targets import kept
@@ -44,7 +44,7 @@ def open_saved(document: Document, engine: Engine, *, home: str | None) -> Itera
     tree = Tree(layers)
     told = msgspec.structs.replace(routed(document, "save stream"), problems=tuple(problems))
     yield traced(told, tree, home=home)
-    keep(image, layers, LayerCache(directory()))
+    keep(image, layers, of_user())
 
 
 def _sent(engine: Engine, image_id: str, name: str) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ from reprocheck.archives.layout import open_layout
 from reprocheck.archives.platforms import Platform, parse
 from reprocheck.layers.blob import Held, Pieces, Window
 from reprocheck.layers.builder import IndexBuilder
-from reprocheck.layers.cache import LayerCache, directory
+from reprocheck.layers.cache import LayerCache, of_user
 from reprocheck.layers.entry import Layer as TreeLayer
 from reprocheck.layers.index import LayerIndex
 from reprocheck.layers.problem import Problem
@@ -46,7 +46,7 @@ def open_stored(
     path, tag = chosen(address.value)
     room = kept.room()
     with _opened(address, Path(path), tag, parse(platform) if platform else None, verify, deep, room) as image:
-        cache = LayerCache(directory()) if verify else None
+        cache = of_user() if verify else None
         layers, problems = layers_of(image, room, cache, deep=deep)
         config = image.config
         document = Document(

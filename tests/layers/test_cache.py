@@ -10,10 +10,11 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -298,6 +299,7 @@ def test_places_that_can_not_be_written(layers: LayerCache, tmp_path: Path, way:
 _READ_ONLY = """
 import sys
 from pathlib import Path
+from typing import Any
 from reprocheck.layers.cache import LayerCache
 from tests.layers.test_cache import an_index, digest, kept
 layers = LayerCache(Path(sys.argv[1]))
@@ -393,6 +395,7 @@ def test_nothing_is_kept_of_a_layer_that_went(tmp_path: Path) -> None:
 _WRITER = """
 import random, sys
 from pathlib import Path
+from typing import Any
 from reprocheck.layers.cache import LayerCache
 from tests.layers.test_cache import an_index, digest, kept
 layers, chance = LayerCache(Path(sys.argv[1])), random.Random(int(sys.argv[2]))
@@ -462,6 +465,34 @@ def test_writers_that_are_killed_at_any_moment(tmp_path: Path) -> None:
     layers.store(digest(9), an_index(9), kept(9))
     assert layers.load(digest(9)) == (an_index(9), kept(9)), "no lock was left"
     assert wholesome(tmp_path) > 4
+
+
+@pytest.mark.parametrize("first", [0, 1, 2, 3])
+def test_whoever_holds_it_is_waited_for_once(first: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = LayerCache(tmp_path)
+    layers.store(digest(1), an_index(1), kept(1))
+    uses: list[Callable[[], object]] = [
+        lambda: layers.load(digest(1)),
+        lambda: layers.store(digest(2), an_index(2), kept(2)),
+        lambda: layers.count(),  # noqa: PLW0108 - as the others
+        lambda: layers.lacking([]),
+    ]
+    waited = []
+    connect = sqlite3.connect
+
+    def counting(path: str, **options: Any) -> sqlite3.Connection:
+        waited.append(True)
+        made: sqlite3.Connection = connect(path, **options)
+        return made
+
+    monkeypatch.setattr(cache, "_WAIT", 0.05)
+    with closing(connect(tmp_path / NAME)) as other:
+        other.execute("begin exclusive")
+        monkeypatch.setattr(sqlite3, "connect", counting)
+        for use in (uses[first], *uses, *uses):
+            assert not use(), "as if it held nothing"
+    assert len(waited) == 1
+    assert LayerCache(tmp_path).load(digest(1)) == (an_index(1), kept(1))
 
 
 # By the digest of the uncompressed bytes.
