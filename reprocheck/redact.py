@@ -1,7 +1,7 @@
 """What must not leave a target: credentials in URLs, values of variables and labels, command arguments.
 
 Everything that an engine says passes through here before it becomes evidence, instructions by way of ``history``.
-The probe holds its own copy of the URL rule (it imports nothing of ours); a test keeps the two alike.
+The rules for URLs are a part of the probe, which is sent to where nothing else of ours is.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
+
+from reprocheck.probe import urls
 
 MASK = "***"
 
@@ -38,26 +39,6 @@ _ALLOWED_LABELS = re.compile(
     r"|description|base\.name|base\.digest|ref\.name)$|com\.nvidia\.[a-z.]*version$|dev\.reprocheck\..*$|maintainer$"
 )
 
-# Secrets in URLs: group 1 comes before, group 2 is the secret; END stands for what ends a URL. Any mark may stand in
-# one of JSON's escapes. Userinfo ends at the last @: a password may hold others. No rule takes more than linear time.
-_SLASH = r"(?:\\?/|\\u002f)"
-_START = rf"((?::|\\u003a){_SLASH}{{2}}"
-_WORD = r"(?:[^/END\\<>]|\\u(?!002f)[0-9a-f]{4})"
-_PATH = rf"{_SLASH}(?:[^:END\\<>]|\\/|\\u(?!003a)[0-9a-f]{{4}})*?"
-_MARK = r"(?:[?&;]|\\u00(?:3[fb]|26))"
-_REST = r"(?:[^&#;END\\]|\\(?!u00(?:2[36]|3b)))"
-_NAMES = "|".join(
-    "".join(rf"(?:{letter}|\\u00(?:{ord(letter):x}|{ord(letter.upper()):x}))" for letter in name)
-    for name in ("token", "secret", "passw", "pwd", "key", "sig", "auth", "credential")
-)
-_SECRETS = (
-    rf"{_START})({_WORD}*)(?<!/git)(?<!\\u002fgit)(?:@|\\u0040)",
-    # conda's token in a channel's path (conda/common/url.py, split_anaconda_token).
-    rf"{_START}[^/END\\<>]*(?:{_PATH})??{_SLASH}t{_SLASH})({_WORD}+)",
-    rf"({_MARK}[^=&#?;END]{{0,80}}(?:{_NAMES})[^=&#?;END]{{0,80}}?(?:=|\\u003d))({_REST}+)",
-    # Where a text was cut.
-    rf"{_START})({_WORD}*(?:\\(?:u[0-9a-f]{{0,3}})?)?)\Z",
-)
 # Credentials that tell themselves by their shape, as those who give them out document it.
 _BEGINS = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))"
 _TOKENS = re.compile(
@@ -73,40 +54,20 @@ _TOKENS = re.compile(
     r")",
     re.ASCII,
 )
-_Instead = str | Callable[[re.Match[str]], str]
-
-
-def _overwritten(found: re.Match[str]) -> str:
-    """What a rule has found, its secret as so many asterisks."""
-    return found[1] + "*" * len(found[2]) + found[0][found.end(2) - found.start() :]
-
-
-def _url_rules(end: str, instead: Iterable[_Instead]) -> list[tuple[re.Pattern[str], _Instead]]:
-    flags = re.ASCII | re.IGNORECASE
-    return [(re.compile(rule.replace("END", end), flags), put) for rule, put in zip(_SECRETS, instead, strict=True)]
-
-
-@cache
-def _url_rules_of(*, binary: bool) -> list[tuple[re.Pattern[str], _Instead]]:
-    """Compiled when they are needed first; hardly anything that is read is no text."""
-    # What holds a NUL byte is no text: offsets in it have to stay, and a control character ends a URL.
-    if binary:
-        return _url_rules(r"\s'\"\x00-\x1f\x7f", [_overwritten] * len(_SECRETS))
-    return _url_rules(r"\s'\"", (r"\1", rf"\1{MASK}", rf"\1{MASK}", r"\1"))
 
 
 def url(text: str) -> str:
     """Take credentials out of every URL in a text; a bare ``git@`` stays."""
-    if ":/" in text or ":\\" in text or "\\u003" in text:
-        for rule, instead in _url_rules_of(binary="\0" in text)[:-1]:
-            text = rule.sub(instead, text)
-    return text
+    return _by_the_probe(urls.scrub, text)
 
 
 def cut_url(text: str) -> str:
     """Take out the end of a text that was cut, if it lies in a URL: the ``@`` that tells what is secret may be gone."""
-    rule, instead = _url_rules_of(binary="\0" in text)[-1]
-    return rule.sub(instead, text)
+    return _by_the_probe(urls.cut_url, text)
+
+
+def _by_the_probe(rule: Callable[[bytes], bytes], text: str) -> str:
+    return rule(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
 
 def scrubbed(text: str) -> str:

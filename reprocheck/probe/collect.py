@@ -25,7 +25,6 @@ if sys.version_info < (3, 6):
 import base64
 import errno
 import fnmatch
-import functools
 import gc
 import hashlib
 import json
@@ -41,6 +40,7 @@ import zlib
 
 # Parts in files of their own: when the probe is sent, their text stands in place of these lines.
 from reprocheck.probe.itself import SELF
+from reprocheck.probe.urls import cut_url, scrub
 from reprocheck.probe.record import Records
 from reprocheck.probe.packaged import PrefixRecords, Sums
 
@@ -65,63 +65,9 @@ ELF_FILES = 20000
 """ELF files looked at for one answer."""
 
 
-# Secrets in URLs: group 1 comes before, group 2 is the secret; END stands for what ends a URL. Any mark may stand in
-# one of JSON's escapes. Userinfo ends at the last @: a password may hold others. No rule takes more than linear time.
-SLASH = br"(?:\\?/|\\u002f)"
-START = br"((?::|\\u003a)" + SLASH + br"{2}"
-WORD = br"(?:[^/END\\<>]|\\u(?!002f)[0-9a-f]{4})"
-PATH = SLASH + br"(?:[^:END\\<>]|\\/|\\u(?!003a)[0-9a-f]{4})*?"
-MARK = br"(?:[?&;]|\\u00(?:3[fb]|26))"
-REST = br"(?:[^&#;END\\]|\\(?!u00(?:2[36]|3b)))"
-NAMES = "|".join(
-    "".join("(?:%s|\\\\u00(?:%x|%x))" % (letter, ord(letter), ord(letter.upper())) for letter in name)
-    for name in ("token", "secret", "passw", "pwd", "key", "sig", "auth", "credential")
-).encode("ascii")
-SECRETS = (
-    START + br")(" + WORD + br"*)(?<!/git)(?<!\\u002fgit)(?:@|\\u0040)",
-    # conda's token in a channel's path.
-    START + br"[^/END\\<>]*(?:" + PATH + br")??" + SLASH + br"t" + SLASH + br")(" + WORD + br"+)",
-    br"(" + MARK + br"[^=&#?;END]{0,80}(?:" + NAMES + br")[^=&#?;END]{0,80}?(?:=|\\u003d))(" + REST + br"+)",
-    # Where a text was cut.
-    START + br")(" + WORD + br"*(?:\\(?:u[0-9a-f]{0,3})?)?)\Z",
-)
-
-
-def overwritten(found):
-    """What a rule has found, its secret as so many asterisks."""
-    return found.group(1) + b"*" * len(found.group(2)) + found.group(0)[found.end(2) - found.start() :]
-
-
-def url_rules(end, instead):
-    return [(re.compile(rule.replace(b"END", end), re.I), put) for rule, put in zip(SECRETS, instead)]
-
-
-@functools.lru_cache(maxsize=None)
-def url_rules_of(binary):
-    """Compiled when they are needed first; hardly anything that is read is no text."""
-    # What holds a NUL byte is no text: offsets in it have to stay, and a control character ends a URL.
-    if binary:
-        return url_rules(br"\s'\"\x00-\x1f\x7f", [overwritten] * len(SECRETS))
-    return url_rules(br"\s'\"", (br"\1", br"\1***", br"\1***", br"\1"))
-
-
 def text(raw):
     """Bytes as Latin-1 text: JSON carries it, nothing is lost."""
     return raw.decode("latin-1")
-
-
-def scrub(raw):
-    """Take credentials out of URLs (userinfo, conda's tokens, query values named like a secret); a bare `git@` stays."""
-    if (b":" in raw or b"\\" in raw) and (b":/" in raw or b":\\" in raw or b"\\u003" in raw):
-        for rule, instead in url_rules_of(b"\0" in raw)[:-1]:
-            raw = rule.sub(instead, raw)
-    return raw
-
-
-def cut_url(raw):
-    """Take out the end of what was cut, if it lies in a URL: the `@` that tells what is secret may be gone."""
-    rule, instead = url_rules_of(b"\0" in raw)[-1]
-    return rule.sub(instead, raw)
 
 
 def problem(error):

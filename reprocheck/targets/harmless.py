@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from reprocheck import redact
 from reprocheck.archives import credentials
 from reprocheck.layers.index import LayerIndex
-from reprocheck.probe import collect
+from reprocheck.probe import collect, urls
 from reprocheck.targets import kept
 
 _PROGRAM = b"\x7fELF"
@@ -24,7 +24,6 @@ _RECORD = re.compile(rb"-info/RECORD$", re.IGNORECASE)
 _DIGEST = re.compile(rb",sha256=[A-Za-z0-9_-]{43},")
 _USERS = re.compile(rb"(?:^|/)etc/passwd$")
 _CODE = re.compile(rb"(?:\.pth|/pyvenv\.cfg|/os-release|/ld\.so\.conf|/ld\.so\.conf\.d/[^/]+)$")
-_URLS = collect.url_rules(rb"\s'\"", [collect.overwritten] * len(collect.SECRETS))
 _NEEDED = re.compile(rb"\?|&|;|:[/\\]|\\[uU]00")
 """What each of the rules for URLs needs: most files have none of it, and one search finds that out."""
 _BLOT = bytes(byte if byte in b"\r\n" else ord("*") for byte in range(256))
@@ -56,8 +55,7 @@ def of_file(names: Sequence[bytes], content: bytes) -> bytes | None:
     end, allowed = ways.pop()
     seen, rest = _parted(content, end(content))
     if _NEEDED.search(seen):
-        for rule, instead in (collect.url_rules_of(True) if b"\0" in seen else _URLS)[:-1]:
-            seen = rule.sub(instead, seen)
+        seen = urls.urls(b"\0" in seen, True).scrub(seen)
     left = allowed(seen)
     return None if left is None else left + rest.translate(_BLOT)
 

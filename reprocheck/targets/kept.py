@@ -15,7 +15,7 @@ from reprocheck.layers.index import LayerIndex
 from reprocheck.layers.room import Room
 from reprocheck.layers.tar import Stream
 from reprocheck.layers.tar_layer import Reader, StreamedLayer
-from reprocheck.probe import collect
+from reprocheck.probe import collect, urls
 
 FILE_LIMIT = 48 << 20
 """Bytes of one file that are kept: an interpreter's library with its symbols has 32 MiB, rpm's database of an image
@@ -179,5 +179,5 @@ class _ComingBy:
 
 def _harmless(raw: bytes) -> bytes:
     """Bytes without credentials, in as many bytes: with a NUL byte they count as no text."""
-    scrubbed: bytes = collect.scrub(raw + b"\0")
+    scrubbed: bytes = urls.scrub(raw + b"\0")
     return scrubbed[:-1]

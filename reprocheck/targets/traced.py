@@ -22,7 +22,7 @@ from reprocheck.model.evidence import (
     RecordEvidence,
     literal,
 )
-from reprocheck.probe import collect
+from reprocheck.probe import urls
 from reprocheck.targets.interpreter_files import tells
 from reprocheck.targets.mounts import Mounts
 from reprocheck.targets.session import Session
@@ -196,7 +196,7 @@ class Traced:
 
     def _content(self, place: Place) -> str | None:
         try:
-            raw: bytes = collect.scrub(self._tree.read(place, 0, place.entry.size))
+            raw: bytes = urls.scrub(self._tree.read(place, 0, place.entry.size))
         except OSError:
             return None
         return raw.decode("latin-1")

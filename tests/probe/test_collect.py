@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 SOURCE = probe.program().decode("utf-8")
 TREE = ast.parse(SOURCE)
 ALLOWED = set(
-    "base64 errno fnmatch gc hashlib json os re select signal stat struct subprocess sys threading time zlib".split()  # noqa: SIM905
+    "base64 errno fnmatch functools gc hashlib json os re "  # noqa: SIM905
+    "select signal stat struct subprocess sys threading time zlib".split()
 )
 LIMIT = 32 << 10
 """Half of what a pipe holds: a request comes with it."""
@@ -678,157 +679,12 @@ def test_a_directory_without_permission(tmp_path: Path) -> None:
     assert told["files"][f"{tmp_path}/closed/python3"] == {"problem": "EACCES"}
 
 
-# Credentials: the probe's copy of the rule and the host's say the same.
-
-URLS = [
-    ("https://g.c/user/repo.git", "https://g.c/user/repo.git"),
-    ("https://user:pass@g.c/user/repo.git", "https://g.c/user/repo.git"),
-    ("https://user:pa@ss@g.c/user/repo.git", "https://g.c/user/repo.git"),
-    ("https://us@er:pa@s@s@g.c/user@x/repo.git", "https://g.c/user@x/repo.git"),
-    ("ssh://git@g.c/user/repo.git", "ssh://git@g.c/user/repo.git"),
-    ("ssh://git:pass@g.c/repo.git", "ssh://g.c/repo.git"),
-    ("ssh://cvs@g.c/user/repo.git", "ssh://g.c/user/repo.git"),
-    ("git+https://token@g.c/x@main#egg=x", "git+https://g.c/x@main#egg=x"),
-    ("https://${USER}:${PASSWORD}@g.c/x", "https://g.c/x"),
-    ("https://:pass@g.c:8080/x", "https://g.c:8080/x"),
-    ("a https://u:p@g.c b http://u:q@h.c", "a https://g.c b http://h.c"),
-    ("https://g.c/x?token=abc&y=1", "https://g.c/x?token=***&y=1"),
-    ("https://g.c/x?y=1&X-Amz-Signature=abc#f", "https://g.c/x?y=1&X-Amz-Signature=***#f"),
-    ("https://g.c/x?API_KEY=abc;PassWord=d", "https://g.c/x?API_KEY=***;PassWord=***"),
-    ('{"url": "https:\\/\\/u:p@g.c\\/x"}', '{"url": "https:\\/\\/g.c\\/x"}'),
-    ("Contact: me@example.org", "Contact: me@example.org"),
-    ("https://g.c/@scope/package", "https://g.c/@scope/package"),
-    ("https://g.c/x\nmail me@example.org", "https://g.c/x\nmail me@example.org"),
-    ("file:///srv/x", "file:///srv/x"),
-    # conda's tokens in the path of a channel.
-    ("https://conda.anaconda.org/t/tk-1-2/main/linux-64", "https://conda.anaconda.org/t/***/main/linux-64"),
-    ("https://u:p@h.org:8080/t/tk-1/main", "https://h.org:8080/t/***/main"),
-    ("https://h.org/repo/x/t/tk-1/t/main", "https://h.org/repo/x/t/***/t/main"),
-    ("https://h.org/t/tk-1", "https://h.org/t/***"),
-    ("https://h.org/x/t/", "https://h.org/x/t/"),
-    ('"https:\\/\\/h.org\\/t\\/tk-1\\/main"', '"https:\\/\\/h.org\\/t\\/***\\/main"'),
-    (
-        '"https:\\u002f\\u002Fh.org\\u002ft\\u002ftk-1\\u002fmain"',
-        '"https:\\u002f\\u002Fh.org\\u002ft\\u002f***\\u002fmain"',
-    ),
-    ("https://h.org/at/tk-1 /t/tk-1 see https://h.org", "https://h.org/at/tk-1 /t/tk-1 see https://h.org"),
-    ("/srv/t/x/y", "/srv/t/x/y"),
-    # Names of a query in JSON's escapes, as programs write them that escape all but letters, or all.
-    ('"https://h.org/x?a=1\\u0026token=abc\\u0026y=1"', '"https://h.org/x?a=1\\u0026token=***\\u0026y=1"'),
-    ('"https://h.org/x?to\\u006Ben=abc"', '"https://h.org/x?to\\u006Ben=***"'),
-    (
-        '"https://h.org/x\\u003f\\u0074\\u006f\\u006b\\u0065\\u006e\\u003dab\\u0063\\u0023f"',
-        '"https://h.org/x\\u003f\\u0074\\u006f\\u006b\\u0065\\u006e\\u003d***\\u0023f"',
-    ),
-    (
-        '"https://h.org/x?API_\\u004bEY=a\\u003bPass\\u0057ord=d"',
-        '"https://h.org/x?API_\\u004bEY=***\\u003bPass\\u0057ord=***"',
-    ),
-    ('"https://h.org/x?n\\u0061me=a\\u0026y=1"', '"https://h.org/x?n\\u0061me=a\\u0026y=1"'),
-    ('"https://h.org/x?k\\u0065y=a\\\\b"', '"https://h.org/x?k\\u0065y=***"'),
-    ("\0https://h.org/x?to\\u006ben=abc\\u0026d", "\0https://h.org/x?to\\u006ben=***\\u0026d"),
-    # What holds a NUL byte is no text: its length stays, and a URL ends at a control character.
-    ("\0https://u:pass@h.org/x\0", "\0https://******@h.org/x\0"),
-    ("\0ssh://git@h.org/x", "\0ssh://git@h.org/x"),
-    ("https://h.org/t/tk-1-2/main\0", "https://h.org/t/******/main\0"),
-    ("https://h.org/x?token=abc&y=1\0", "https://h.org/x?token=***&y=1\0"),
-    ("https://h.org\0user@x", "https://h.org\0user@x"),
-    ("\0https://h.org\x1fuser@x", "\0https://h.org\x1fuser@x"),
-    ("\0https://h.org/t/ab\x01cd/x", "\0https://h.org/t/**\x01cd/x"),
-    ("\0https://h.org/x?a\x01token=abc\x02d", "\0https://h.org/x?a\x01token=abc\x02d"),
-    ("\0https://h.org/x?token=abc\x02d", "\0https://h.org/x?token=***\x02d"),
-]
-
-
-@pytest.mark.parametrize(("given", "shown"), URLS)
-def test_both_rules_take_credentials_out_of_urls(given: str, shown: str) -> None:
-    assert redact.url(given) == shown
-    assert collect.scrub(given.encode()) == shown.encode()
-
-
-PIECES = st.sampled_from(
-    [
-        "https://",
-        "ssh:\\/\\/",
-        "u",
-        ":",
-        "p",
-        "@",
-        "git",
-        "g.c",
-        "/",
-        "/t/",
-        "\0",
-        "\x01",
-        "?",
-        "token=",
-        "sig=",
-        "\\u0073ig\\u003d",
-        "\\u0026",
-        "\\",
-        "v",
-        "&",
-        ";",
-        "#",
-        " ",
-        "\n",
-        "'",
-        '"',
-    ]
-)
-
-
-@given(st.lists(PIECES, max_size=12).map("".join))
-def test_both_rules_agree_and_once_is_enough(text: str) -> None:
-    once = redact.url(text)
-    assert collect.scrub(text.encode()) == once.encode()
-    assert redact.url(once) == once
-
-
 @given(st.lists(st.sampled_from([b".so", b".s", b"o", b"\n", b"\r", b"a"]), max_size=12).map(b"".join))
 def test_lines_with_a_text_are_those_that_hold_it(raw: bytes) -> None:
     assert list(collect.lines_with(b".so", raw)) == [line for line in raw.split(b"\n") if b".so" in line]
 
 
-@given(st.lists(PIECES, max_size=12).map("".join))
-def test_what_is_no_text_keeps_its_length(text: str) -> None:
-    raw = b"\0" + text.encode()
-    assert len(collect.scrub(raw)) == len(collect.cut_url(raw)) == len(raw)
-    assert collect.cut_url(raw).decode() == redact.cut_url("\0" + text)
-
-
-@pytest.mark.parametrize("first", ["http://x ", "\0http://x "])
-@pytest.mark.parametrize(
-    "piece",
-    [
-        "a",
-        "?",
-        "://",
-        "token",
-        ":/",
-        "&key",
-        "@",
-        "://@",
-        ";;",
-        "?a=b",
-        "/t",
-        "/t/",
-        "://a/t",
-        "\\u003a//",
-        "\\/t",
-        "\\u0026",
-        "\\u0026key",
-        "?to\\u006b",
-        "?key=\\",
-    ],
-)
-def test_no_text_takes_the_rules_long(first: str, piece: str) -> None:
-    """A file of a megabyte is nothing; quadratic time would be hours."""
-    text = first + piece * ((1 << 20) // len(piece))
-    began = time.monotonic()
-    redact.url(text)
-    collect.scrub(text.encode())
-    assert time.monotonic() - began < HANG
+# Credentials.
 
 
 def test_a_file_that_is_no_text_is_cut_where_it_was(tmp_path: Path) -> None:
