@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from reprocheck.layers.entry import ROOT, SPARSE, Entry
 from reprocheck.layers.index import LayerIndex
 from reprocheck.layers.problem import Problem, shown
-from reprocheck.layers.tar import MEMBERS, Member
+from reprocheck.layers.tar import MEMBERS, WHITEOUT, Member
 
 LINKS = 40
 """As many links as the kernel follows for one path (path_resolution(7))."""
@@ -34,9 +34,17 @@ _AUFS = b".wh..wh."
 _IMPLIED = ROOT
 _IMPLIED_OPAQUE = replace(ROOT, opaque=True)
 _HIDDEN = Entry(type="whiteout")
+_DEVICE = Entry(type="whiteout")
+"""A whiteout that is an entry like any other: it is replaced, and makes no directory opaque. Told by its identity."""
 _NOTHING: Mapping[bytes, Entry] = MappingProxyType({})
 _OTHER = frozenset({b"3", b"4", b"6"})
-_KINDS = {"file": "file", "dir": "directory", "link": "symbolic link", "other": "special file"}
+_KINDS = {
+    "file": "file",
+    "dir": "directory",
+    "link": "symbolic link",
+    "other": "special file",
+    "whiteout": "special file",
+}
 
 _Children = dict[bytes, Entry]
 
@@ -72,6 +80,8 @@ class IndexBuilder:
     def add(self, member: Member) -> None:
         """Put a member where it belongs; one that belongs nowhere is reported."""
         name = member.name
+        if member.marks:
+            self._report_marks(member)
         if name[-1:] == b"/":
             name = name.rstrip(b"/")
         above, _, base = name.rpartition(b"/")
@@ -152,11 +162,12 @@ class IndexBuilder:
     def _entry(self, member: Member, path: bytes, name: bytes) -> Entry:
         kind = member.kind
         if kind == b"0":
+            offset = member.offset
             if member.sparse:
                 reason = f"a sparse file of {member.size} bytes: its contents are not read"
                 self.report(Problem(shown(member.name), reason, lost=True))
-                return Entry("file", member.mode, member.size, member.mtime, b"", SPARSE)
-            return Entry("file", member.mode, member.size, member.mtime, b"", member.offset)
+                offset = SPARSE
+            return Entry("file", member.mode, member.size, member.mtime, b"", offset)
         if kind == b"5":
             return Entry("dir", member.mode, 0, member.mtime)
         if kind == b"2":
@@ -167,7 +178,17 @@ class IndexBuilder:
             return self._linked(member, _join(path, name))
         if kind in _OTHER:
             return Entry("other", member.mode, 0, member.mtime)
+        if kind == WHITEOUT:
+            reason = "a character device 0/0: a whiteout in the storage of engines, if not by the specification"
+            self.report(Problem(shown(member.name), reason, lost=False))
+            return _DEVICE
         raise _RefusedError(f"an entry of unknown type {shown(kind)}")
+
+    def _report_marks(self, member: Member) -> None:
+        """Docker sets such attributes and the kernel heeds them; containerd leaves out those of the administrator."""
+        marks = ", ".join(mark.decode() for mark in member.marks)
+        reason = f"has {marks}, marks of the overlay file system: what is seen there depends on the engine"
+        self.report(Problem(shown(member.name), reason, lost=True))
 
     def _linked(self, member: Member, place: bytes) -> Entry:
         """What a hard link links to: its target's path is resolved but for the last name, as link(2) does it."""
@@ -175,7 +196,7 @@ class IndexBuilder:
         last = parts.pop() if parts else b".."
         path = self._resolve(b"", parts, 0)[0] if last != b".." and len(member.link) < _PATH_MAX else b""
         entry = self._directories.get(path, _NOTHING).get(last)
-        if entry is None or entry.type == "whiteout":
+        if entry is None or entry is _HIDDEN:
             raise _RefusedError(f"dangling hard link: {shown(member.link)} is not in this layer")
         if entry.type == "dir":
             raise _RefusedError(f"hard link to a directory: {shown(member.link)}")
@@ -195,7 +216,7 @@ class IndexBuilder:
         if there is None:
             children[name] = entry
             return
-        if there.type == "whiteout":
+        if there is _HIDDEN:
             children[name] = _opaque(entry) if entry.type == "dir" else entry
             return
         whole = _join(path, name)
@@ -283,7 +304,7 @@ class IndexBuilder:
                 path = path.rpartition(b"/")[0]
                 continue
             entry = self._directories.get(path, _NOTHING).get(name)
-            if entry is None or entry.type in {"dir", "whiteout"}:
+            if entry is None or entry.type == "dir" or entry is _HIDDEN:
                 path = _join(path, name)
                 if len(path) >= _PATH_MAX or len(name) > _NAME_MAX:
                     raise _RefusedError("links lead to a path that is too long")

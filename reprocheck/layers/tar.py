@@ -33,6 +33,10 @@ _SPACES = 8 * 0x20
 """The checksum is taken as if its own eight bytes were spaces."""
 _LOW = 0xFFFF
 _POSIX = b"ustar\x0000"
+_WITH_DEVICES = (b"ustar\x00", b"ustar  \x00")
+_DEVICE = (slice(329, 337), slice(337, 345))
+WHITEOUT = b"3 0/0"
+"""In place of the type flag ``3``: a character device 0/0, which the overlay file system takes for a whiteout."""
 _STAR_MARK, _STAR_PREFIX = 508, 131
 """star keeps times in the last bytes of the prefix, and says so at the end of the header."""
 _PERMISSIONS = 0o7777
@@ -46,6 +50,12 @@ _OCTAL = re.compile(rb"[ \0]*([0-7]*)(?:[ \0]|\Z)")
 _RECORD = re.compile(rb"([0-9]{1,7}) ")
 _TIME = re.compile(rb"(-?[0-9]{1,18})(?:\.[0-9]*)?")
 _CHANGING = frozenset({b"path", b"linkpath", b"size", b"mtime"})
+_ATTRIBUTE = b"SCHILY.xattr."
+_MARKS = frozenset(
+    _ATTRIBUTE + space + b".overlay." + name
+    for space in (b"trusted", b"user")
+    for name in (b"opaque", b"redirect", b"metacopy", b"whiteout")
+)
 
 
 class Member(Struct, frozen=True, gc=False):
@@ -54,7 +64,7 @@ class Member(Struct, frozen=True, gc=False):
     name: bytes
     kind: bytes
     """Type flag: ``0`` for every kind of regular file, ``1`` to ``6`` as in POSIX, ``5`` for a directory of any age,
-    all else as it stands."""
+    ``WHITEOUT`` for one kind of device, all else as it stands."""
     mode: int
     """Permission bits."""
     size: int
@@ -67,6 +77,8 @@ class Member(Struct, frozen=True, gc=False):
     """Where the contents begin in the archive."""
     sparse: bool
     """The contents are stored in pieces, with holes left out."""
+    marks: tuple[bytes, ...] = ()
+    """Names of extended attributes by which the overlay file system hides, moves or joins what lies below."""
 
 
 Report = Callable[[Problem], None]
@@ -306,6 +318,7 @@ def _members(  # noqa: C901, PLR0912, PLR0915 - one loop, hardly a call a header
 ) -> Iterator[Member]:
     data, base, offset, count = b"", 0, 0, 0
     extra: _Extra | None = None
+    marks: tuple[bytes, ...]
     numbers: dict[bytes, int] = {}
     sure, unpack = cursor.sure, _HEADER.unpack_from
     try:
@@ -344,7 +357,7 @@ def _members(  # noqa: C901, PLR0912, PLR0915 - one loop, hardly a call a header
                 star = data[at + _STAR_MARK : at + BLOCK] == b"tar\x00"
                 name = prefix[: _STAR_PREFIX if star else None].partition(b"\x00")[0] + b"/" + name
             link = link.partition(b"\x00")[0] if link[0] else b""
-            sparse, real = False, -1
+            sparse, real, marks = False, -1, ()
             if kind == b"S":
                 sparse, real = True, _size(data[at : at + BLOCK][_SPARSE_SIZE], offset)
                 if data[at + _SPARSE_MORE]:
@@ -355,9 +368,12 @@ def _members(  # noqa: C901, PLR0912, PLR0915 - one loop, hardly a call a header
                 if any(key.startswith(b"GNU.sparse.") for key in extra.pax):
                     sparse = True
                     real = _decimal(extra.pax, (b"GNU.sparse.realsize", b"GNU.sparse.size"), offset)
+                marks = tuple(sorted(key[len(_ATTRIBUTE) :] for key in _MARKS & extra.pax.keys()))
                 extra = None
             if kind in _BARE:
                 size = 0
+                if kind == b"3" and _is_0_0(block, offset):
+                    kind = WHITEOUT
             elif kind in _CONTENT:
                 # Before POSIX a directory was a file with a slash at the end of its name.
                 kind = b"5" if kind == b"\x00" and name[-1:] == b"/" else b"0"
@@ -374,7 +390,7 @@ def _members(  # noqa: C901, PLR0912, PLR0915 - one loop, hardly a call a header
                 report(Problem(f"byte {offset}", reason, lost=True))
                 return
             count += 1
-            yield Member(name, kind, mode, size if real < 0 else real, mtime, link, contents, sparse)
+            yield Member(name, kind, mode, size if real < 0 else real, mtime, link, contents, sparse, marks)
             offset = contents + (size + BLOCK - 1) // BLOCK * BLOCK
     except _Violation as violation:
         report(violation.problem)
@@ -424,6 +440,12 @@ def _number(field: bytes, offset: int) -> int:
     if not -_SIZE_LIMIT <= value < _SIZE_LIMIT:
         raise _Violation(f"number beyond 63 bits in the header at byte {offset}", where=f"byte {offset}")
     return value
+
+
+def _is_0_0(block: bytes, offset: int) -> bool:
+    """Whether a device has these numbers; in the oldest format there are none."""
+    magic = block[257:265]
+    return not magic.startswith(_WITH_DEVICES) or not any(_number(block[part], offset) for part in _DEVICE)
 
 
 def _size(field: bytes, offset: int) -> int:

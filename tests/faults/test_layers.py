@@ -78,6 +78,10 @@ REFUSED: dict[str, tuple[tuple[bytes, ...], str, str]] = {
         "opt/big", "a sparse file of 1099511627776 bytes: its contents are not read",
     ),
     "an unknown type": ((entry(b"x", b"Z"),), "x", "an entry of unknown type Z"),
+    "a mark of the overlay file system": (
+        (pax({"SCHILY.xattr.trusted.overlay.opaque": b"y"}) + directory(SITE),), SITE.decode(),
+        "has trusted.overlay.opaque, marks of the overlay file system",
+    ),
 }  # fmt: skip
 """Entries of a third layer, the path that is named, and why."""
 
@@ -170,6 +174,7 @@ HARMLESS: dict[str, tuple[tuple[bytes, ...], dict[str, str]]] = {
     "an upgrade": (
         (file(SITE + b"/.wh.beta-2.0.dist-info"), distribution("beta", "2.1")), {**WHOLE, "beta": "2.1"},
     ),
+    "a device for a whiteout": ((entry(SITE + b"/beta-2.0.dist-info", b"3"),), {"alpha": "1.0", "gamma": "3.0"}),
     "an opaque marker first": ((file(SITE + b"/.wh..wh..opq"), distribution("delta", "4.0")), {"delta": "4.0"}),
     "an opaque marker last": ((distribution("delta", "4.0"), file(SITE + b"/.wh..wh..opq")), {"delta": "4.0"}),
     "a directory named like a whiteout": ((file(b".wh.usr/x"), directory(b".wh.etc")), WHOLE),
@@ -273,7 +278,7 @@ def test_links_as_real_images_have_them(command: Command, tmp_path: Path) -> Non
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", [b"6", b"3", b"4"], ids=["FIFO", "character device", "block device"])
 def test_a_special_file_in_place_of_metadata(command: Command, tmp_path: Path, way: str, kind: bytes) -> None:
-    special = layer(directory(SITE + b"/delta-4.0.dist-info"), entry(DELTA, kind))
+    special = layer(directory(SITE + b"/delta-4.0.dist-info"), entry(DELTA, kind, device=(1, 3)))
     document = command("capture", image(way, tmp_path / "i", BASE, APPS, special), "--format", "json").ended(0).json
     assert found(document) == {**WHOLE, "delta": "4.0"}, "its name is that of its directory"
     assert any("not a regular file" in gap["reason"] and "delta" in gap["what"] for gap in document["gaps"]), document[

@@ -41,6 +41,7 @@ def header(
     signed: bool = False,
     checksum: bytes | None = None,
     tail: bytes = b"",
+    device: tuple[int, int] = (0, 0),
 ) -> bytes:
     """One block; a field given as bytes stands as it is."""
 
@@ -57,6 +58,8 @@ def header(
     block[156:157] = kind
     block[157:257] = link[:100].ljust(100, b"\x00")
     block[257:265] = magic
+    if magic != V7:
+        block[329:337], block[337:345] = (octal(number, 8) for number in device)
     block[345:500] = prefix.ljust(155, b"\x00")
     if tail:
         block[512 - len(tail) :] = tail
@@ -86,7 +89,15 @@ def long_name(kind: bytes, text: bytes) -> bytes:
     return header(b"././@LongLink", kind, size=len(text), magic=GNU) + padded(text)
 
 
-def entry(name: bytes, kind: bytes, *, link: bytes = b"", contents: bytes = b"", mode: int = 0o644) -> bytes:
+def entry(
+    name: bytes,
+    kind: bytes,
+    *,
+    link: bytes = b"",
+    contents: bytes = b"",
+    mode: int = 0o644,
+    device: tuple[int, int] = (0, 0),
+) -> bytes:
     """A member with any name: longer ones have a pax header."""
     records = {}
     if len(name) > 100:
@@ -94,7 +105,7 @@ def entry(name: bytes, kind: bytes, *, link: bytes = b"", contents: bytes = b"",
     if len(link) > 100:
         records["linkpath"] = link
     before = pax(records) if records else b""
-    return before + header(name, kind, size=len(contents), link=link, mode=mode) + padded(contents)
+    return before + header(name, kind, size=len(contents), link=link, mode=mode, device=device) + padded(contents)
 
 
 def file(name: bytes, contents: bytes = b"", *, mode: int = 0o644) -> bytes:

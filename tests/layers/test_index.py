@@ -120,8 +120,7 @@ def test_unknown_types_are_named() -> None:
 
 @pytest.mark.parametrize("kind", [b"3", b"4", b"6"])
 def test_devices_and_pipes_are_nothing_to_read(kind: bytes) -> None:
-    """A character device 0/0 hides nothing: that is how the overlay file system stores a whiteout, not the tar."""
-    found = index(entry(b"METADATA", kind))
+    found = index(entry(b"METADATA", kind, device=(1, 3)))
     assert (tree(found), found.problems) == ({"METADATA": "other"}, ())
 
 
@@ -144,6 +143,27 @@ def test_whiteouts_hide_wherever_they_stand() -> None:
     for kind in (b"0", b"1", b"2", b"3", b"6", b"Z"):
         found = index(entry(b"d/.wh.b", kind, link=b"nowhere"))
         assert (tree(found), found.problems) == ({"d": "dir", "d/b": "whiteout"}, ())
+
+
+def test_a_device_0_0_is_a_whiteout_and_an_entry() -> None:
+    """So the engine unpacks it, and so the kernel takes it, though it is none by the specification."""
+    note = "a character device 0/0: a whiteout in the storage of engines, if not by the specification"
+    found = index(entry(b"d/x", b"3"))
+    assert (tree(found), only(found)) == ({"d": "dir", "d/x": "whiteout"}, ("d/x", note, False))
+    # It makes way for what comes later, and that hides nothing then.
+    assert tree(index(entry(b"x", b"3"), directory(b"x"))) == {"x": "dir"}
+    assert tree(index(directory(b"x"), file(b"x/y"), entry(b"x", b"3"))) == {"x": "whiteout"}
+    assert tree(index(file(b".wh.x"), entry(b"x", b"3"), directory(b"x"))) == {"x": "dir opaque"}
+    assert tree(index(entry(b"x", b"3"), hard(b"y", b"x"))) == {"x": "whiteout", "y": "whiteout"}
+    below = index(entry(b"x", b"3"), file(b"x/y"))
+    assert tree(below) == {"x": "whiteout"}
+    assert troubles(below)[1] == ("x/y", "x is no directory", True)
+
+
+def test_marks_of_the_overlay_file_system_are_a_loss() -> None:
+    found = index(pax({"SCHILY.xattr.trusted.overlay.opaque": b"y"}) + directory(b"d"))
+    reason = "has trusted.overlay.opaque, marks of the overlay file system: what is seen there depends on the engine"
+    assert (tree(found), only(found)) == ({"d": "dir"}, ("d", reason, True))
 
 
 def test_an_entry_stands_against_a_whiteout_of_its_layer() -> None:

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from reprocheck.layers.blob import OpenFile, Window
 from reprocheck.layers.problem import Problem
-from reprocheck.layers.tar import Member, walk, walk_stream
+from reprocheck.layers.tar import WHITEOUT, Member, walk, walk_stream
 from tests.layers.archives import (
     END,
     GNU,
+    POSIX,
     V7,
     Drip,
     Memory,
@@ -81,13 +82,35 @@ def test_empty() -> None:
         (b"7", b"x", b"0"),
         (b"5", b"x", b"5"),
         (b"D", b"x", b"5"),
-        (b"3", b"x", b"3"),
+        (b"3", b"x", WHITEOUT),
+        (b"4", b"x", b"4"),
         (b"6", b"x", b"6"),
         (b"Z", b"x", b"Z"),
     ],
 )
 def test_types(kind: bytes, name: bytes, seen: bytes) -> None:
     assert only(header(name, kind)).kind == seen
+
+
+def test_numbers_of_a_device() -> None:
+    """In the oldest format there are none, whatever stands in their place."""
+    for magic in (POSIX, GNU):
+        for device in ((0, 1), (1, 0), (1, 3)):
+            assert only(header(b"x", b"3", magic=magic, device=device)).kind == b"3"
+        assert only(header(b"x", b"3", magic=magic)).kind == WHITEOUT
+    assert only(header(b"x", b"3", magic=V7)).kind == WHITEOUT
+
+
+def test_marks_of_the_overlay_file_system() -> None:
+    for name in (b"trusted.overlay.opaque", b"user.overlay.redirect", b"trusted.overlay.metacopy"):
+        member = only(pax({f"SCHILY.xattr.{name.decode()}": b"y"}) + header(b"x", b"5"))
+        assert member.marks == (name,)
+    both = {"SCHILY.xattr.user.overlay.opaque": b"x", "SCHILY.xattr.trusted.overlay.whiteout": b"y"}
+    assert only(pax(both) + header(b"x")).marks == (b"trusted.overlay.whiteout", b"user.overlay.opaque")
+    others = {"SCHILY.xattr.trusted.overlay.origin": b"1", "SCHILY.xattr.security.capability": b"1"}
+    assert only(pax(others) + header(b"x")).marks == ()
+    # What has no value is not set.
+    assert only(pax({"SCHILY.xattr.trusted.overlay.opaque": b""}) + header(b"x", b"5")).marks == ()
 
 
 @pytest.mark.parametrize("kind", [b"1", b"2", b"3", b"4", b"5", b"6"])

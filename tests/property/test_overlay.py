@@ -76,6 +76,7 @@ class Step:
             "link": lambda: link(self.path, self.text),
             "hard": lambda: hard(self.path, self.text),
             "pipe": lambda: entry(self.path, b"6"),
+            "device": lambda: entry(self.path, b"3"),
             "whiteout": lambda: file(beside + b".wh." + name),
             "opaque": lambda: file(b"/".join(filter(None, [self.path, b".wh..wh..opq"]))),
         }
@@ -94,7 +95,8 @@ def layer_of(chance: random.Random) -> list[Step]:
     steps: list[Step] = []
     for number in range(chance.randint(1, 9)):
         kind = chance.choices(
-            ("file", "dir", "link", "hard", "whiteout", "opaque", "pipe"), weights=(6, 5, 3, 2, 3, 1.5, 0.5)
+            ("file", "dir", "link", "hard", "whiteout", "opaque", "pipe", "device"),
+            weights=(6, 5, 3, 2, 3, 1.5, 0.5, 0.7),
         )[0]
         text = b""
         if kind == "file":
@@ -152,6 +154,7 @@ class Unpacked:
             "dir": lambda: os.makedirs(where, exist_ok=True),
             "link": lambda: os.symlink(step.text, where),
             "pipe": lambda: os.mkfifo(where),
+            "device": lambda: os.mknod(where, stat.S_IFCHR, _CHARACTER_0_0),
             "hard": lambda: os.link(source, where, follow_symlinks=False),
         }
         make[step.kind]()
