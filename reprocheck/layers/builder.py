@@ -23,7 +23,7 @@ LISTED = 1000
 """Losses that are listed, and notes; beyond, they are counted."""
 _NAME_MAX = 255
 _PATH_MAX = 4096
-_PATHS_MOST = 256 << 20
+_PATHS_MOST = 32 << 20
 """Bytes of the paths of all directories: one name in a tar can bring two thousand of them."""
 _STEPS_MOST = 20_000_000
 """Names of link targets that are looked up in all: links to links make much of little."""

@@ -28,6 +28,11 @@ class LayerIndex(Struct, frozen=True, array_like=True):
         """The entries of a directory, by name; empty where the layer has no such directory."""
         return self.directories.get(path, _NOTHING)
 
+    @property
+    def paths(self) -> int:
+        """Bytes of the paths of its directories."""
+        return sum(map(len, self.directories))
+
     def to_bytes(self) -> bytes:
         """The whole index as MessagePack."""
         return msgspec.msgpack.encode(self)

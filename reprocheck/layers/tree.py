@@ -18,13 +18,12 @@ from msgspec import Struct
 
 from reprocheck.layers.entry import Entry, Layer
 from reprocheck.layers.history import History
+from reprocheck.layers.remembered import Remembered
 
 LINKS = 40
 """As many links as the kernel follows for one path (path_resolution(7))."""
 _NAME_MAX = 255
 _PATH_MAX = 4096
-_REMEMBERED = 20_000
-"""Directories the way to which is kept; links as many."""
 _PAST_MOST = 4_000_000
 """Names that are looked up in the past in all: layers that move links, which lead to links, make much of little."""
 _FINAL = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
@@ -45,8 +44,6 @@ class _Way(NamedTuple):
     """How far a path has led."""
 
     place: Place
-    above: tuple[Place, ...]
-    """The directories from the root to the one that the place is in."""
     links: int
     """How many were followed."""
 
@@ -64,10 +61,10 @@ class Tree:
         self._shares: dict[bytes, tuple[int, ...]] = {b"": tuple(reversed(range(len(self.layers))))}
         self._merged: dict[bytes, dict[bytes, tuple[Entry, int]]] = {}
         self._histories: dict[bytes, History] = {}
-        self._ways: dict[bytes, _Way] = {}
-        self._links: dict[tuple[bytes, bytes, int | None], _Way | tuple[int, int]] = {}
+        self._ways: Remembered[bytes, _Way] = Remembered()
+        self._links: Remembered[tuple[bytes, bytes, int | None], _Way | tuple[int, int]] = Remembered()
         """Where links lead, by directory, target and layer; or the error, and how many more links there might be."""
-        self._sinces: dict[bytes, int] = {}
+        self._sinces: Remembered[bytes, int] = Remembered()
         """Of directories."""
         self._past = 0
 
@@ -88,31 +85,26 @@ class Tree:
         if len(path) >= _PATH_MAX:
             raise _error(errno.ENAMETOOLONG, path)
         if before is not None:
-            return self._followed(_Way(self._root(before), (), 0), _steps(path), path, before, follow=follow).place
+            return self._followed(_Way(self._root(before), 0), _steps(path), path, before, follow=follow).place
         known = self._ways.get(path) if follow else None
         if known is not None:
             return known.place
         directory, _, name = path.rpartition(b"/")
         way = self._ways.get(directory)
         if way is None:
-            way = self._followed(_Way(self._root(None), (), 0), _steps(directory), path, None)
-            self._remember(directory, way)
+            way = self._followed(_Way(self._root(None), 0), _steps(directory), path, None)
+            self._ways.add(directory, way, directory, way.place.path)
         # Without a name, as after a slash at the end, it has to be a directory.
         found = self._followed(way, [name or b"."], path, None, follow=follow)
         if found.place.entry.type == "dir":
-            self._remember(path, found)
+            self._ways.add(path, found, path, found.place.path)
         return found.place
-
-    def _remember(self, path: bytes, way: _Way) -> None:
-        if len(self._ways) >= _REMEMBERED:
-            self._ways.clear()
-        self._ways[path] = way
 
     def _followed(
         self, way: _Way, left: list[bytes], path: bytes, before: int | None, *, follow: bool = True, most: int = LINKS
     ) -> _Way:
         """Go on from a place by names, the first one last, over so many links at most."""
-        place, above, links = way.place, list(way.above), way.links
+        place, links = way
         while left:
             if before is not None:
                 self._look_back(1)
@@ -122,18 +114,25 @@ class Tree:
             if name == b".":
                 continue
             if name == b"..":
-                place = above.pop() if above else place
+                place = self._above(place.path, path, before)
                 continue
             entry, layer = self._entry(place.path, name, path, before)
             if entry.type == "link" and (left or follow):
                 if links == most:
                     raise _error(errno.ELOOP, path)
-                behind = self._behind(_Way(place, tuple(above), 0), entry.link, path, before, most - links - 1)
-                place, above, links = behind.place, list(behind.above), links + 1 + behind.links
+                behind = self._behind(_Way(place, 0), entry.link, path, before, most - links - 1)
+                place, links = behind.place, links + 1 + behind.links
                 continue
-            above.append(place)
             place = Place(place.path + b"/" + name if place.path else name, entry, layer)
-        return _Way(place, tuple(above), links)
+        return _Way(place, links)
+
+    def _above(self, directory: bytes, path: bytes, before: int | None) -> Place:
+        """The directory that one is in, which has no links on its way; of the root, the root."""
+        above = directory.rpartition(b"/")[0]
+        if not above:
+            return self._root(before)
+        outer, _, name = above.rpartition(b"/")
+        return Place(above, *self._entry(outer, name, path, before))
 
     def _behind(self, way: _Way, link: bytes, path: bytes, before: int | None, most: int) -> _Way:
         """Where a link leads from its directory, over so many more links at most: of each it is found out once."""
@@ -145,15 +144,14 @@ class Tree:
             return known
         if known is not None and (most <= known[1] if known[0] == errno.ELOOP else most >= known[1]):
             raise _error(known[0], path)
-        if len(self._links) >= _REMEMBERED:
-            self._links.clear()
-        start = _Way(self._root(before), (), 0) if link.startswith(b"/") else way
+        start = _Way(self._root(before), 0) if link.startswith(b"/") else way
         try:
-            found = self._links[key] = self._followed(start, _steps(link), path, before, most=most)
+            found = self._followed(start, _steps(link), path, before, most=most)
         except OSError as error:
             if error.errno in _FINAL:
-                self._links[key] = (error.errno or 0, most)
+                self._links.add(key, (error.errno or 0, most), way.place.path, link)
             raise
+        self._links.add(key, found, way.place.path, link, found.place.path)
         return found
 
     def _look_back(self, names: int) -> None:
@@ -230,11 +228,9 @@ class Tree:
         while above and above not in self._sinces:
             unknown.append(above)
             above = above.rpartition(b"/")[0]
-        if len(self._sinces) >= _REMEMBERED:
-            self._sinces.clear()
         since = self._sinces.get(above, 0)
         for directory in reversed(unknown):
-            since = self._sinces[directory] = self._since(directory, since)
+            since = self._sinces.add(directory, self._since(directory, since), directory)
         return self._since(path, since)
 
     def _since(self, path: bytes, above: int) -> int:

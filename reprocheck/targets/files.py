@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from reprocheck.layers.entry import Entry
+from reprocheck.layers.remembered import Remembered
 from reprocheck.layers.tree import Place, Tree
 from reprocheck.targets.mounts import Mounts
 
 MOUNTED = errno.EXDEV
 """What the kernel says where a path leads into another mount and must not (openat2(2), ``RESOLVE_NO_XDEV``)."""
 _PATH_MAX = 4096
-_REMEMBERED = 20_000
-"""Directories of which it is kept where they are."""
 _TYPES = {"file": stat.S_IFREG, "dir": stat.S_IFDIR, "link": stat.S_IFLNK, "other": stat.S_IFIFO}
 
 
@@ -26,7 +25,8 @@ class TreeFiles:
     def __init__(self, tree: Tree, mounts: Mounts | None = None) -> None:
         self._mounts = Mounts(tree, ()) if mounts is None else mounts
         self.tree = self._mounts.tree
-        self._real: dict[bytes, bytes] = {}
+        self._real: Remembered[bytes, bytes] = Remembered()
+        """Where directories are."""
 
     def mounts(self) -> frozenset[bytes]:
         """Where something else than the layers is seen, which can't be read here."""
@@ -159,10 +159,7 @@ class TreeFiles:
             if place.entry.type != "dir":
                 raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), where)
             path = place.path
-        if len(self._real) >= _REMEMBERED:
-            self._real.clear()
-        self._real[where] = path
-        return path
+        return self._real.add(where, path, where, path)
 
     def _below_known(self, where: bytes) -> bytes | None:
         """The same where that is told by the directory above it, which mostly was asked for before."""

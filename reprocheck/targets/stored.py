@@ -32,6 +32,15 @@ from reprocheck.targets.traced import traced
 
 _NOTHING = PlainLayer(Window(Held(b""), 0, 0), IndexBuilder().finish())
 """Stands for a layer that can't be read."""
+_PATHS_MOST = 64 << 20
+"""Bytes of the paths of all directories in the layers of one image."""
+_TOO_MANY = msgspec.structs.replace(
+    _NOTHING.index,
+    problems=(
+        Problem("", f"the paths of the image's directories have more than {_PATHS_MOST} bytes up to here", lost=True),
+    ),
+)
+"""Stands for what is in a layer beyond that."""
 
 
 @contextmanager
@@ -111,6 +120,7 @@ def layers_of(
     """
     layers: list[TreeLayer] = []
     opened: dict[tuple[str, str], PlainLayer | StreamedLayer] = {}
+    paths = 0
     problems = []
     for stored in image.layers:
         if stored.problem is not None:
@@ -118,8 +128,12 @@ def layers_of(
             layers.append(_NOTHING)
             continue
         # Those of one name have the same bytes, and those of one diff_id as well the same things to be checked.
-        layer = opened.get((stored.name, stored.diff_id)) or _opened_layer(stored, room, cache, deep=deep)
-        opened[stored.name, stored.diff_id] = layer
+        layer = opened.get((stored.name, stored.diff_id))
+        if layer is None:
+            layer = opened[stored.name, stored.diff_id] = _opened_layer(stored, room, cache, deep=deep)
+            paths += layer.index.paths
+            if paths > _PATHS_MOST:
+                layer.index = _TOO_MANY
         problems += [
             LayerProblem(where=problem.within(str(stored)), reason=problem.reason, lost=problem.lost)
             for problem in layer.index.problems

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import random
+import tracemalloc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import pytest
@@ -167,3 +168,17 @@ def test_files_in_a_directory_that_many_links_lead_to() -> None:
             there = outcome(lambda: tree.find(b"from%d/f" % number))  # noqa: B023
             assert isinstance(there, Place) == (number >= 6), number
             assert isinstance(there, Place) or there == errno.ELOOP
+
+
+def test_ways_are_remembered_without_what_lies_on_them() -> None:
+    """A path of two thousand names goes by as many directories, each with a path of its own."""
+    deep = b"d/" * 1000
+    tree = Tree([plain(file(deep + b"x"), *(link(b"l%d" % number, b"./" * number + deep) for number in range(30)))])
+    tracemalloc.start()
+    try:
+        for number in range(30):
+            assert tree.find(b"l%d/x" % number).path == deep + b"x"
+            assert tree.find(b"l%d/../d" % number).path == deep[:-1]
+        assert tracemalloc.get_traced_memory()[1] < 5 << 20, "a MiB for each was held"
+    finally:
+        tracemalloc.stop()

@@ -18,7 +18,7 @@ from reprocheck.layers.cache import LayerCache, directory
 from reprocheck.layers.tar_layer import StreamedLayer
 from reprocheck.model import codec
 from reprocheck.model.evidence import Read
-from reprocheck.targets import kept
+from reprocheck.targets import kept, stored
 from reprocheck.targets.address import parse
 from reprocheck.targets.resolve import Access
 from tests import rpm
@@ -305,6 +305,15 @@ def test_what_finds_no_room_is_a_gap(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert address is not None
     gaps = [(gap.where, gap.reason) for gap in capture(address, Access()).gaps]
     assert gaps == [(f"/{info.decode()}", "metadata: no room for it beside what else is kept of compressed layers")]
+
+
+def test_paths_of_all_layers_have_one_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored, "_PATHS_MOST", 12_000)
+    deep = [layer(file(b"%d/" % number + b"d/" * 50 + b"x")) for number in range(8)]
+    address = parse(layout(tmp_path / "i", BASE, *deep, APPS))
+    assert address is not None
+    lost = {gap.where.split()[1] for gap in capture(address, Access()).gaps if "paths of the image's" in gap.reason}
+    assert lost == {"6", "7", "8", "9", "10"}
 
 
 def test_a_layer_that_stands_twice(tmp_path: Path, passes: list[bool]) -> None:
