@@ -15,7 +15,7 @@ from zlib import adler32
 
 from msgspec import Struct
 
-from reprocheck.layers.blob import CHUNK
+from reprocheck.layers.blob import CHUNK, Reader
 from reprocheck.layers.problem import Problem, shown
 
 MEMBERS = 2_000_000
@@ -104,19 +104,7 @@ class Seekable(Protocol):
         ...
 
 
-class Stream(Protocol):
-    """Bytes that come by once."""
-
-    def read(self, size: int, /) -> bytes:
-        """Some bytes, at most as many as asked for; none at the end.
-
-        Raises:
-            OSError: the stream is broken here.
-        """
-        ...
-
-
-Sampler = Callable[[bytes, int, Stream], Mapping[int, bytes]]
+Sampler = Callable[[bytes, int, Reader], Mapping[int, bytes]]
 """Chooses parts of a regular file as its contents come by, given its name in the archive, its size, and a stream of
 no more; each part by its offset in the file. It need not read on to the end."""
 
@@ -130,27 +118,26 @@ def walk(source: Seekable, report: Report, *, limit: int = MEMBERS) -> Iterator[
 
 
 def walk_stream(
-    stream: Stream,
+    stream: Reader,
     report: Report,
     *,
     wanted: Wanted,
     keep: Callable[[int, bytes], None],
     sample: Sampler | None = None,
-    limit: int = MEMBERS,
 ) -> Iterator[Member]:
     """The members of an archive that comes by once, in order; ``keep`` is given the contents that are ``wanted``.
 
     Of all other files it is given the parts that ``sample`` chooses. A member is given after its contents have gone
     by, so that the same ones are given as by :func:`walk`.
     """
-    return _members(_Passing(stream, wanted, keep, sample or _no_parts), report, limit)
+    return _members(_Passing(stream, wanted, keep, sample or _no_parts), report, MEMBERS)
 
 
-Visitor = Callable[[bytes, int, Stream], None]
+Visitor = Callable[[bytes, int, Reader], None]
 """Is given the contents of a regular file as they come by: name in the archive, size, and a stream of no more."""
 
 
-def walk_visiting(stream: Stream, report: Report, visit: Visitor, *, limit: int = MEMBERS) -> Iterator[Member]:
+def walk_visiting(stream: Reader, report: Report, visit: Visitor, *, limit: int = MEMBERS) -> Iterator[Member]:
     """The members of an archive that comes by once, each after ``visit`` has had its contents.
 
     What the visitor leaves is passed over; an ``OSError`` that it raises ends the walk.
@@ -208,7 +195,7 @@ class _Seeking:
 
 
 class _Passing:
-    def __init__(self, stream: Stream, wanted: Wanted, keep: Callable[[int, bytes], None], sample: Sampler) -> None:
+    def __init__(self, stream: Reader, wanted: Wanted, keep: Callable[[int, bytes], None], sample: Sampler) -> None:
         self._stream = stream
         self._wanted = wanted
         self._keep = keep
@@ -277,7 +264,7 @@ class _Passing:
 
 
 class _Visiting(_Passing):
-    def __init__(self, stream: Stream, visit: Visitor) -> None:
+    def __init__(self, stream: Reader, visit: Visitor) -> None:
         super().__init__(stream, lambda _name, _size: False, lambda _offset, _contents: None, _no_parts)
         self._visit = visit
 
@@ -287,7 +274,7 @@ class _Visiting(_Passing):
         return self._pass(offset + length)
 
 
-def _no_parts(_name: bytes, _size: int, _contents: Stream) -> Mapping[int, bytes]:
+def _no_parts(_name: bytes, _size: int, _contents: Reader) -> Mapping[int, bytes]:
     return _NO_PARTS
 
 

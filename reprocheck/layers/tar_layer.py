@@ -9,22 +9,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Protocol
 
-from reprocheck.layers.blob import CHUNK
+from reprocheck.layers.blob import CHUNK, Reader
 from reprocheck.layers.builder import IndexBuilder
 from reprocheck.layers.contents import one_by_one
 from reprocheck.layers.entry import ROOT, SPARSE, Entry
 from reprocheck.layers.index import LayerIndex
 from reprocheck.layers.problem import Problem
 from reprocheck.layers.room import Room
-from reprocheck.layers.tar import Sampler, Seekable, Stream, Wanted, walk, walk_stream
-
-KEPT_FILE = 16 << 20
-"""Bytes of one file that are kept of a stream."""
-KEPT_ALL = 128 << 20
-"""Bytes that are kept of a stream that shares its room with no other."""
+from reprocheck.layers.tar import Sampler, Seekable, Wanted, walk, walk_stream
 
 
-class Reader(Stream, Protocol):
+class ClosableReader(Reader, Protocol):
     """The uncompressed bytes of a layer, from the first one on."""
 
     def close(self) -> None:
@@ -35,7 +30,7 @@ class Reader(Stream, Protocol):
 class _Watched:
     """A stream that is not asked again once it has failed."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Reader) -> None:
         self._stream = stream
         self.broken = False
 
@@ -102,11 +97,11 @@ class StreamedLayer:
         self,
         index: LayerIndex,
         kept: Mapping[int, bytes],
-        reopen: Callable[[], Reader],
+        reopen: Callable[[], ClosableReader],
         *,
+        kept_file: int,
+        room: Room,
         sampling: Callable[[], Sampler] | None = None,
-        kept_file: int = KEPT_FILE,
-        room: Room | None = None,
         altered: bool = False,
     ) -> None:
         """``altered``: what is kept says all that is read of it, and is not what the files hold byte by byte."""
@@ -115,7 +110,7 @@ class StreamedLayer:
         self.passes = 0
         """How often the stream was read."""
         self._sampling = sampling
-        self._room = room or Room(KEPT_ALL)
+        self._room = room
         self._kept: dict[int, bytes] = {}
         # In this order the first part of a file makes way first: without it, the file counts as not kept.
         for offset in sorted(kept):
@@ -128,13 +123,13 @@ class StreamedLayer:
     @classmethod
     def open(
         cls,
-        reopen: Callable[[], Reader],
+        reopen: Callable[[], ClosableReader],
         wanted: Wanted,
         *,
+        kept_file: int,
+        room: Room,
         sampling: Callable[[], Sampler] | None = None,
         sampled: Wanted | None = None,
-        kept_file: int = KEPT_FILE,
-        room: Room | None = None,
     ) -> StreamedLayer:
         """Read a stream to its end, and keep the contents that are wanted; of what is sampled, parts.
 
@@ -148,14 +143,13 @@ class StreamedLayer:
             OSError: the stream can't be opened.
         """
         builder = IndexBuilder()
-        room = room or Room(KEPT_ALL)
         layer = cls(LayerIndex(ROOT, {}), {}, reopen, sampling=sampling, kept_file=kept_file, room=room)
         sample = sampling() if sampling else None
 
         def fits(name: bytes, size: int) -> bool:
             return size <= min(kept_file, room.left) and wanted(name, size)
 
-        def parts(name: bytes, size: int, contents: Stream) -> Mapping[int, bytes]:
+        def parts(name: bytes, size: int, contents: Reader) -> Mapping[int, bytes]:
             return sample(name, size, contents) if sample and sampled and sampled(name, size) else {}
 
         with closing(reopen()) as opened:
@@ -182,7 +176,7 @@ class StreamedLayer:
         """The root directory itself."""
         return self.index.root
 
-    def reopened_by(self, reopen: Callable[[], Reader]) -> None:
+    def reopened_by(self, reopen: Callable[[], ClosableReader]) -> None:
         """Where a stream that came by once can be had again; it was not read from there so far."""
         self._reopen = reopen
         self.passes = 0
@@ -258,7 +252,7 @@ class StreamedLayer:
         return len(self._kept.get(entry.offset, b"")) >= entry.size
 
     def _take(
-        self, stream: Reader, missing: list[tuple[int, tuple[int, bytes | None]]], taken: dict[int, bytes]
+        self, stream: ClosableReader, missing: list[tuple[int, tuple[int, bytes | None]]], taken: dict[int, bytes]
     ) -> None:
         """Take files from a stream: whole ones, and parts of those that have a name."""
         room = self._room
@@ -331,7 +325,7 @@ class StreamedLayer:
 class _Contents:
     """The next bytes of a stream, so many and no more."""
 
-    def __init__(self, stream: Stream, size: int) -> None:
+    def __init__(self, stream: Reader, size: int) -> None:
         self._stream = stream
         self.left = size
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from mmap import mmap
 
+from reprocheck.layers.blob import Reader
 from reprocheck.layers.index import LayerIndex
 from reprocheck.layers.room import Room
-from reprocheck.layers.tar import Stream
-from reprocheck.layers.tar_layer import Reader, StreamedLayer
+from reprocheck.layers.tar_layer import ClosableReader, StreamedLayer
 from reprocheck.probe import collect, urls
 
 FILE_LIMIT = 48 << 20
@@ -56,7 +56,7 @@ def room() -> Room:
     return Room(ALL_LIMIT)
 
 
-def as_it_comes_by(opened: Callable[[], Reader], room: Room) -> StreamedLayer:
+def as_it_comes_by(opened: Callable[[], ClosableReader], room: Room) -> StreamedLayer:
     """A layer that is read from its stream.
 
     Raises:
@@ -66,7 +66,12 @@ def as_it_comes_by(opened: Callable[[], Reader], room: Room) -> StreamedLayer:
 
 
 def known(
-    index: LayerIndex, kept: Mapping[int, bytes], opened: Callable[[], Reader], room: Room, *, altered: bool = False
+    index: LayerIndex,
+    kept: Mapping[int, bytes],
+    opened: Callable[[], ClosableReader],
+    room: Room,
+    *,
+    altered: bool = False,
 ) -> StreamedLayer:
     """A layer that was read before; ``altered``: and of which what is kept was made harmless since."""
     return StreamedLayer(index, kept, opened, sampling=Sampling, kept_file=FILE_LIMIT, room=room, altered=altered)
@@ -99,7 +104,7 @@ class Sampling:
         # One for all files: to get and give back so much memory for each takes longer than to copy into it.
         self._first = mmap(-1, HELD)
 
-    def __call__(self, _name: bytes, size: int, contents: Stream) -> Mapping[int, bytes]:
+    def __call__(self, _name: bytes, size: int, contents: Reader) -> Mapping[int, bytes]:
         """The parts of one file."""
         file = _ComingBy(size, contents, self._first)
         with suppress(_GoneBy):
@@ -114,7 +119,7 @@ class _GoneBy(Exception):  # noqa: N818 - never leaves this module
 class _ComingBy:
     """A file that is read at offsets while it comes by: its first bytes are held, of the others what is asked for."""
 
-    def __init__(self, size: int, contents: Stream, first: mmap) -> None:
+    def __init__(self, size: int, contents: Reader, first: mmap) -> None:
         self._size = size
         self._contents = contents
         self._at = 0

@@ -17,6 +17,7 @@ from reprocheck.layers.tree import Tree
 from tests.archives.make import saved, simple
 from tests.archives.reading import opened
 from tests.archives.test_archive import PACK, SHAPES, write
+from tests.layers.archives import limits
 
 
 def everything_small(_name: bytes, size: int) -> bool:
@@ -24,7 +25,7 @@ def everything_small(_name: bytes, size: int) -> bool:
 
 
 def visit(reader: Pieces) -> StreamedLayer:
-    return StreamedLayer.open(lambda: reader, everything_small)
+    return StreamedLayer.open(lambda: reader, everything_small, **limits())
 
 
 def layer(stored: Stored) -> Layer:
@@ -32,8 +33,8 @@ def layer(stored: Stored) -> Layer:
         return PlainLayer.open(stored.window)
     visited = stored.visited
     if isinstance(visited, StreamedLayer):
-        return StreamedLayer(visited.index, visited.kept, stored.open)
-    return StreamedLayer.open(stored.open, everything_small)
+        return StreamedLayer(visited.index, visited.kept, stored.open, **limits())
+    return StreamedLayer.open(stored.open, everything_small, **limits())
 
 
 def read(image: Image) -> dict[bytes, bytes]:

@@ -18,7 +18,7 @@ from reprocheck.layers.blob import OpenFile, Window
 from reprocheck.layers.entry import Layer
 from reprocheck.layers.tar_layer import PlainLayer, StreamedLayer
 from reprocheck.layers.tree import Place, Tree
-from tests.layers.archives import tree, troubles
+from tests.layers.archives import limits, tree, troubles
 
 SUFFIX = ".EXPECTED_FLAT.json"
 _TYPES = {"file": "file", "dir": "dir", "symlink": "link"}
@@ -59,7 +59,7 @@ def images(source: Window) -> list[tuple[list[str], Tree]]:
         place = outer.find(name.encode())
         raw = content(name)
         if raw.startswith(b"\x1f\x8b"):
-            return StreamedLayer.open(lambda: io.BytesIO(gzip.decompress(raw)), lambda *_: False)
+            return StreamedLayer.open(lambda: io.BytesIO(gzip.decompress(raw)), lambda *_: False, **limits())
         return PlainLayer.open(source.sub(place.entry.offset, place.entry.size))
 
     found = []

@@ -7,14 +7,25 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from typing import TypedDict
 
 from reprocheck.layers.builder import IndexBuilder
 from reprocheck.layers.index import LayerIndex
 from reprocheck.layers.problem import Problem
+from reprocheck.layers.room import Room
 from reprocheck.layers.tar import Member, walk, walk_stream
 from reprocheck.layers.tar_layer import PlainLayer, StreamedLayer
 
 END = bytes(1024)
+
+
+class Limits(TypedDict):
+    """Arguments of a layer that comes by."""
+
+    kept_file: int
+    room: Room
+
+
 POSIX, GNU, V7 = b"ustar\x0000", b"ustar  \x00", bytes(8)
 
 
@@ -180,9 +191,14 @@ def plain(*pieces: bytes) -> PlainLayer:
     return PlainLayer.open(Memory(b"".join(pieces) + END))
 
 
+def limits(size: int = 16 << 20) -> Limits:
+    """What a layer may keep: of one file and in all."""
+    return {"kept_file": size, "room": Room(size)}
+
+
 def streamed(*pieces: bytes) -> StreamedLayer:
     data = b"".join(pieces) + END
-    return StreamedLayer.open(lambda: Drip(data), lambda name, _: name.endswith(b".kept"))
+    return StreamedLayer.open(lambda: Drip(data), lambda name, _: name.endswith(b".kept"), **limits())
 
 
 def tree(found: LayerIndex) -> dict[str, str]:

@@ -5,25 +5,25 @@ import gzip
 import os
 import random
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from reprocheck.layers.blob import BlobError, OpenFile, Window
 from reprocheck.layers.entry import Layer
 from reprocheck.layers.problem import Problem
-from reprocheck.layers.room import Room
 from reprocheck.layers.tar_layer import PlainLayer, StreamedLayer
 from reprocheck.layers.tree import Tree
 from tests.layers.archives import (
     END,
     Drip,
+    Limits,
     Memory,
     directory,
     entry,
     file,
     hard,
     header,
+    limits,
     link,
     on_disk,
     pax,
@@ -126,8 +126,8 @@ class Opened:
         return Counted(self.data)
 
 
-def lay(opened: Opened, **limits: Any) -> StreamedLayer:
-    return StreamedLayer.open(opened, lambda name, _: name.endswith(b".kept"), **limits)
+def lay(opened: Opened, kept: Limits | None = None) -> StreamedLayer:
+    return StreamedLayer.open(opened, lambda name, _: name.endswith(b".kept"), **(kept or limits()))
 
 
 def test_one_more_pass_fetches_all_that_is_missing() -> None:
@@ -152,7 +152,7 @@ def test_one_more_pass_fetches_all_that_is_missing() -> None:
     layer.fetch([(b"f7", entries[b"f7"])])
     assert opened.times == 2
     # What was kept can be handed on.
-    again = StreamedLayer(layer.index, layer.kept, opened)
+    again = StreamedLayer(layer.index, layer.kept, opened, **limits())
     assert contents(again, b"f5", 0, 1) == b"5"
     assert (opened.times, again.passes) == (2, 0)
 
@@ -161,7 +161,7 @@ def test_what_is_kept_has_limits() -> None:
     opened = Opened(
         file(b"a.kept", b"1" * 60) + file(b"b.kept", b"2" * 60) + file(b"c.kept", b"3" * 200) + file(b"d", b"4" * 30)
     )
-    layer = lay(opened, kept_file=100, room=Room(100))
+    layer = lay(opened, limits(100))
     assert sorted(layer.kept.values()) == [b"1" * 60]
     error = failure(layer, b"c.kept")
     assert (error.errno, "200 bytes, more than the 100 that are kept" in str(error)) == (errno.EFBIG, True)
@@ -178,9 +178,10 @@ def test_what_is_kept_has_limits() -> None:
 
 
 def test_layers_share_the_room_for_what_is_kept() -> None:
-    room = Room(100)
+    shared = limits(100)
+    room = shared["room"]
     streams = [Opened(file(b"a.kept", b"%d" % n * 40) + file(b"b", b"%d" % n * 40) + END) for n in range(4)]
-    layers = [lay(opened, room=room) for opened in streams]
+    layers = [lay(opened, shared) for opened in streams]
     assert [len(layer.kept) for layer in layers] == [1, 1, 0, 0]
     for number in (3, 2, 1, 0, 3):
         for name in (b"a.kept", b"b"):
@@ -197,7 +198,7 @@ def test_a_stream_that_is_broken_in_its_second_pass() -> None:
     opened.data = opened.data[:1400]
     assert "layer can't be read again: it ends at byte 1400" in str(failure(layer, b"b"))
     assert contents(layer, b"a", 0, 3) == b"111"
-    layer = StreamedLayer(layer.index, {}, broken)
+    layer = StreamedLayer(layer.index, {}, broken, **limits())
     assert "layer can't be read again: gone" in str(failure(layer, b"a"))
 
 
@@ -207,7 +208,7 @@ def broken() -> Drip:
 
 def test_a_stream_that_can_not_be_opened() -> None:
     with pytest.raises(OSError, match="gone"):
-        StreamedLayer.open(broken, lambda *_: True)
+        StreamedLayer.open(broken, lambda *_: True, **limits())
 
 
 @pytest.mark.parametrize("bad", [b"", header(b"x", checksum=b"bad") + bytes(5000), END + b"junk" * 5000])
@@ -222,7 +223,7 @@ def test_a_stream_is_read_to_its_end(bad: bytes) -> None:
             return piece
 
     data = file(b"x", b"1") + bad
-    StreamedLayer.open(lambda: Hashed(data), lambda *_: True)
+    StreamedLayer.open(lambda: Hashed(data), lambda *_: True, **limits())
     assert sum(seen) == len(data)
     assert seen[-1] == 0
 
@@ -242,13 +243,13 @@ class Damaged(Drip):
 
 
 def test_a_stream_that_is_damaged_behind_the_end_of_the_tar() -> None:
-    layer = StreamedLayer.open(lambda: Damaged(file(b"x", b"1") + END), lambda *_: True)
+    layer = StreamedLayer.open(lambda: Damaged(file(b"x", b"1") + END), lambda *_: True, **limits())
     assert contents(layer, b"x") == b"1"
     assert layer.index.problems == (Problem("", "layer can't be read to its end: CRC check failed", lost=True),)
 
 
 def test_a_stream_that_is_damaged_within_the_tar() -> None:
-    layer = StreamedLayer.open(lambda: Damaged(file(b"x", b"1") + file(b"y", b"2")[:512]), lambda *_: True)
+    layer = StreamedLayer.open(lambda: Damaged(file(b"x", b"1") + file(b"y", b"2")[:512]), lambda *_: True, **limits())
     assert contents(layer, b"x") == b"1"
     reason = "layer can't be read at byte 1024: CRC check failed"
     assert layer.index.problems == (Problem("byte 1024", reason, lost=True),)
@@ -383,7 +384,7 @@ def test_nothing_is_taken_from_a_stream_that_is_another_one_by_now() -> None:
     data = file(b"first", b"1") + file(b"last", b"2") + END
     other = data.replace(b"1" + bytes(511), b"9" + bytes(511))
     streams = [Checked(data, wrong=False), Checked(other, wrong=True)]
-    layer = StreamedLayer.open(lambda: streams.pop(0), lambda *_: False)
+    layer = StreamedLayer.open(lambda: streams.pop(0), lambda *_: False, **limits())
     with pytest.raises(LookupError):
         layer.fetch([(b"first", layer.directory(b"")[b"first"])])
     assert layer.kept == {}
@@ -426,7 +427,7 @@ def test_a_sparse_file_has_no_contents_to_go_by(made: Maker) -> None:
 
 def test_contents_of_a_stream_take_one_pass_and_are_not_held() -> None:
     opened = Opened(file(b"a.kept", b"a") + b"".join(file(b"f%d" % n, b"%d" % n * 700) for n in range(9)) + END)
-    layer = lay(opened, kept_file=500, room=Room(500))
+    layer = lay(opened, limits(500))
     assert passed(layer, b"a.kept") == [b"a"]
     assert (opened.times, layer.passes) == (1, 1)
     assert passed(layer, b"f8", b"f1", b"a.kept") == [b"8" * 700, b"1" * 700, b"a"]
@@ -441,6 +442,7 @@ def test_a_part_that_was_kept_is_not_taken_for_the_whole() -> None:
         lambda *_: False,
         sampling=lambda: lambda _name, _size, contents: {0: contents.read(10)},
         sampled=lambda *_: True,
+        **limits(),
     )
     assert list(layer.kept.values()) == [b"0123456789"]
     assert passed(layer, b"lib.so") == [b"0123456789" * 100]
@@ -455,4 +457,4 @@ def test_contents_of_a_stream_that_is_cut_or_gone() -> None:
         passed(layer, b"a", b"b")
     assert opened.open == 0
     with pytest.raises(OSError, match="gone"):
-        passed(StreamedLayer(layer.index, {}, broken), b"a")
+        passed(StreamedLayer(layer.index, {}, broken, **limits()), b"a")

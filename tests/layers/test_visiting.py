@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reprocheck.layers.blob import BlobError, Held, Window
+from reprocheck.layers.blob import BlobError, Held, Reader, Window
 from reprocheck.layers.problem import Problem
-from reprocheck.layers.tar import Stream, walk, walk_visiting
+from reprocheck.layers.tar import walk, walk_visiting
 
 FORMATS = (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)
 
@@ -49,7 +49,7 @@ def test_the_same_members_and_their_contents(sizes: list[int], form: int, step: 
     raw = archive(contents, form)
     seen: list[bytes] = []
 
-    def visit(name: bytes, size: int, stream: Stream) -> None:
+    def visit(name: bytes, size: int, stream: Reader) -> None:
         assert name.startswith(b"%d/" % len(seen))
         pieces = []
         wanted = size - left if len(seen) % 2 else size + 1  # some are left before their end
@@ -73,7 +73,7 @@ def test_a_member_that_is_cut_is_seen_and_not_given() -> None:
     problems: list[Problem] = []
     cut = Dribble(raw[: raw.index(b"b" * 100) + 800], 100)
 
-    def visit(_name: bytes, _size: int, stream: Stream) -> None:
+    def visit(_name: bytes, _size: int, stream: Reader) -> None:
         seen.append(b"".join(iter(lambda: stream.read(64), b"")))
 
     names = [member.name[:1] for member in walk_visiting(cut, problems.append, visit)]
@@ -87,13 +87,13 @@ def test_what_a_visitor_raises() -> None:
     raw = archive([b"a" * 1000], tarfile.PAX_FORMAT)
     problems: list[Problem] = []
 
-    def broken(_name: bytes, _size: int, _stream: Stream) -> None:
+    def broken(_name: bytes, _size: int, _stream: Reader) -> None:
         raise BlobError("broken here")
 
     assert list(walk_visiting(BytesIO(raw), problems.append, broken)) == []
     assert [(problem.lost, "broken here" in problem.reason) for problem in problems] == [(True, True)]
 
-    def wrong(_name: bytes, _size: int, _stream: Stream) -> None:
+    def wrong(_name: bytes, _size: int, _stream: Reader) -> None:
         raise ValueError("not for the walk")
 
     with pytest.raises(ValueError, match="not for the walk"):

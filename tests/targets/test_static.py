@@ -13,7 +13,7 @@ from reprocheck.model.snapshot import Subject
 from reprocheck.targets.session import header
 from reprocheck.targets.static import StaticSession, home_of
 from tests.faults.made import BASE
-from tests.layers.archives import END, Drip, Memory, file, link, plain, streamed
+from tests.layers.archives import END, Drip, Memory, file, limits, link, plain, streamed
 
 DOCUMENT = Document(header=header("test:", "test", executed=False), subject=Subject(kind="image", name="test"))
 PASSWD = b"root:x:0:0:root:/root:/bin/sh\nme:x:1000:1000::/home/me:/bin/sh\nbare:x:7\nempty:x:8:8:::\n"
@@ -111,7 +111,7 @@ def test_a_stream_that_can_not_be_read_again_is_a_problem_of_the_files() -> None
             self.left -= 1
             return Drip(data)
 
-    told = session(StreamedLayer.open(Once(), lambda *_: False)).answer([Read(at="/a")])
+    told = session(StreamedLayer.open(Once(), lambda *_: False, **limits())).answer([Read(at="/a")])
     assert told is not None
     assert told.files["/a"].problem is not None
     assert told.files["/a"].content is None
