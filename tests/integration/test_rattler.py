@@ -25,7 +25,7 @@ from tests.integration.tools import installed
 PLACEHOLDER = b"/placeholder" * 20
 """Longer than the prefix, as conda's are: the rest is filled with NUL bytes."""
 INSTALL = """
-import asyncio, sys
+import asyncio, os, sys
 import rattler
 
 async def install(channel, prefix, cache, *specs):
@@ -34,6 +34,7 @@ async def install(channel, prefix, cache, *specs):
     await rattler.install(records=records, target_prefix=prefix, cache_dir=cache)
 
 asyncio.run(install(*sys.argv[1:]))
+os._exit(0)  # all is done; threads of the installer's may crash while Python ends
 """
 
 
