@@ -45,6 +45,8 @@ def ask(session: Session, *, deep: bool = False) -> Evidence:
         if answer is None:
             break
         evidence.add(answer)
+    # Some of what is wrong with layers comes out only when they are asked.
+    evidence.document = msgspec.structs.replace(evidence.document, problems=session.document.problems)
     return evidence
 
 

@@ -18,6 +18,7 @@ from reprocheck.model.evidence import (
     FileEvidence,
     FileVersion,
     InterpreterEvidence,
+    LayerProblem,
     Read,
     RecordEvidence,
     literal,
@@ -34,6 +35,7 @@ _VERSIONS_LIMIT = 64 << 20
 
 _READ = frozenset({None, "ENOENT", "ENOTDIR"})
 """Problems of a listing with which the names that were removed are still told: of a directory that is gone, all."""
+_UNTOLD = "which layer brought what: of some facts no layer is named"
 
 
 class Traced:
@@ -45,11 +47,17 @@ class Traced:
         self._tree = self._mounts.tree
         self._gone: dict[str, dict[str, int]] = {}
         """What was taken out of directories, as far as it was asked for."""
+        self._untold: str | None = None
+        """Why of some answers no layer is named."""
 
     @property
     def document(self) -> Document:
-        """The session's own."""
-        return self._session.document
+        """The session's own; with a note where layers could not be named."""
+        document = self._session.document
+        if self._untold is None:
+            return document
+        note = LayerProblem(where=document.header.target, reason=self._untold, lost=False)
+        return msgspec.structs.replace(document, problems=(*document.problems, note))
 
     def answer(self, wants: Sequence[AnyWant]) -> Answer | None:
         """The session's answer, with layers; without any where they can't be told of all."""
@@ -58,8 +66,11 @@ class Traced:
             return None
         try:
             return self._traced(told, wants)
-        except (Untraceable, OSError):
-            return told
+        except Untraceable:
+            self._untold = f"links were moved too often to tell {_UNTOLD}"
+        except OSError as error:
+            self._untold = f"a layer can't be read ({error.strerror}) to tell {_UNTOLD}"
+        return told
 
     def _traced(self, told: Answer, wants: Sequence[AnyWant]) -> Answer:
         limits = {want.at: want.limit for want in wants if isinstance(want, Read) and want.versions}

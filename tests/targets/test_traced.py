@@ -5,18 +5,23 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
+from reprocheck.capture import capture
 from reprocheck.layers import tree as tree_module
 from reprocheck.layers.entry import Entry, Layer
 from reprocheck.layers.tar_layer import PlainLayer
 from reprocheck.layers.tree import Tree
 from reprocheck.model.evidence import Answer, AnyWant, Elf, FileVersion, List, Process, Read, Record
+from reprocheck.targets.address import parse
 from reprocheck.targets.mounts import Mounts
+from reprocheck.targets.resolve import Access
 from reprocheck.targets.static import StaticSession
 from reprocheck.targets.traced import Traced
 from tests.elf import shared_object
+from tests.faults.made import APPS, BASE, archive
 from tests.layers.archives import Memory, file, header, link, padded, pax, plain, streamed
 from tests.targets.test_static import DOCUMENT
 
@@ -60,6 +65,26 @@ def test_what_can_not_be_told_of_all_is_told_of_none(monkeypatch: pytest.MonkeyP
     assert told.listings["/d"].removed == {}
 
 
+@pytest.mark.parametrize(
+    ("limit", "reasons"),
+    [
+        (None, []),
+        (1, ["links were moved too often to tell which layer brought what: of some facts no layer is named"]),
+    ],
+)
+def test_a_note_says_that_layers_are_not_named(
+    limit: int | None, reasons: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = parse(archive(tmp_path / "i", BASE, APPS))
+    assert target is not None
+    if limit is not None:
+        monkeypatch.setattr(tree_module, "_PAST_MOST", limit)
+    snapshot = capture(target, Access())
+    assert [one.reason for one in snapshot.provenance.notes if "layer" in one.reason] == reasons
+    assert bool(snapshot.provenance.authors) == (not reasons)
+    assert snapshot.gaps == ()
+
+
 class Unreadable(PlainLayer):
     """A layer with a directory that can't be read."""
 
@@ -73,8 +98,11 @@ def test_a_layer_that_can_not_be_read_and_is_hidden_hides_no_file() -> None:
     below = plain(file(b"d/a", b"1"))
     hidden = Unreadable(Memory(b""), below.index)
     above = plain(file(b"d/.wh..wh..opq"), file(b"d/a", b"2"))
-    told = answer(traced(hidden, above), Read(at="/d/a"), List(at="/d"))
+    session = traced(hidden, above)
+    told = answer(session, Read(at="/d/a"), List(at="/d"))
     assert (told.files["/d/a"].content, told.files["/d/a"].layer) == ("2", None)
+    (note,) = session.document.problems
+    assert note.reason.startswith("a layer can't be read (Input/output error) to tell which layer brought what")
     assert told.listings["/d"].removed == {}
 
 
