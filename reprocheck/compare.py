@@ -112,9 +112,16 @@ def _arranged(before: Snapshot, after: Snapshot, by_hand: Mapping[str, str]) -> 
 
 
 def _named(before: Snapshot) -> tuple[Gap, ...]:
-    """The gaps of the first side, which say whose they are."""
+    """The gaps of the first side, which say whose they are: both sides may have one name."""
     name = before.header.target
-    return tuple(Gap(what=gap.what, where=f"{name}: {gap.where}", reason=gap.reason) for gap in before.gaps)
+    return tuple(
+        Gap(
+            what=gap.what,
+            where=f"baseline {name}" if gap.where == name else f"{name}: {gap.where}",
+            reason=gap.reason,
+        )
+        for gap in before.gaps
+    )
 
 
 def _side(snapshot: Snapshot, file: BaselineFile | None) -> Side:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from reprocheck.compare import Question, compare
@@ -11,7 +12,7 @@ from reprocheck.extractors.assemble import assemble
 from reprocheck.graph import build
 from reprocheck.lock import lock
 from reprocheck.model.evidence import Answer, Document, EngineFacts, Evidence
-from reprocheck.model.snapshot import Header, Subject
+from reprocheck.model.snapshot import Gap, Header, Subject
 from tests.make import environment, of, package, snapshot
 
 if TYPE_CHECKING:
@@ -53,6 +54,15 @@ def test_diff_tells_the_gaps_of_a_side_that_was_read_and_goes_on() -> None:
     report = compare(whole, partly, Question(gate=False))
     assert (report.verdict, report.summary.gaps) == ("verified", 3)
     assert compare(whole, partly, Question()).verdict == "unverified"
+
+
+def test_gaps_of_the_baseline_say_so_and_name_it_once() -> None:
+    side = of(package("numpy==1.23.5"))
+    name = side.header.target
+    gaps = tuple(Gap(what="system.libc", where=where, reason="unknown") for where in (name, "/etc/x"))
+    side = msgspec.structs.replace(side, gaps=gaps)
+    told = [gap.where for gap in compare(side, side, Question()).gaps]
+    assert told == [name, "/etc/x", f"baseline {name}", f"{name}: /etc/x"]
 
 
 @pytest.mark.parametrize("level", ["framework", "packages", "stack"])
