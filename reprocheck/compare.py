@@ -16,7 +16,7 @@ from reprocheck.model import codec
 from reprocheck.model.report import Level, MadeBy, Pair, Report, Side, Threshold
 from reprocheck.model.snapshot import Gap, Snapshot
 from reprocheck.rules import Comparison
-from reprocheck.scope import checked, unasked_machine, unpaired
+from reprocheck.scope import checked, no_longer_compared, unasked_machine, unpaired
 from reprocheck.verdict import classes, default_level, unreadable, verdict
 
 
@@ -83,7 +83,8 @@ def compare(
     unasked = unasked_machine(before, after, question.level)
     alone = tuple(unpaired(before, after, pairs))
     hidden = tuple(out_of_sight(before, after, pairs))
-    gaps = tuple(dict.fromkeys((*after.gaps, *theirs, *alone, *hidden, *unjudged, *unasked)))
+    lost = tuple(no_longer_compared(before, after, pairs))
+    gaps = tuple(dict.fromkeys((*after.gaps, *theirs, *alone, *hidden, *lost, *unjudged, *unasked)))
     unread = {*(after.gaps if unreadable(after) else ()), *(theirs if unreadable(before) else ()), *alone}
     forgiven = () if question.gate else tuple(gap for gap in gaps if gap not in unread)
     judged = verdict(findings, gaps, level, question.fail_on, rules.level_of, forgiven=forgiven)

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from reprocheck.integrity import edited
 from reprocheck.model.report import LEVELS, Checked, Level, Pair
-from reprocheck.model.snapshot import Environment, Gap, Package, Snapshot
+from reprocheck.model.snapshot import Environment, Files, Gap, Package, Snapshot
 from reprocheck.verdict import classes
+
+_NO_RECORD = "its files were compared with what was recorded of them on the other side; there is no such record here"
 
 
 def checked(before: Snapshot, after: Snapshot, pairs: Sequence[Pair], level: Level) -> Checked:
@@ -56,6 +58,46 @@ def unpaired(before: Snapshot, after: Snapshot, pairs: Sequence[Pair]) -> Iterat
             f"--env A=B (A of {next(sides)}; B of {next(sides)})"
         )
         yield Gap(what="environments", where=after.header.target, reason=reason)
+
+
+def no_longer_compared(before: Snapshot, after: Snapshot, pairs: Sequence[Pair]) -> Iterator[Gap]:
+    """A gap for each package whose files were compared with its record before, and are not now.
+
+    Whoever edits a package can write INSTALLER and take RECORD away as well, and the edit would pass unseen. What was
+    installed in another version by conda or the package manager of the system is another thing, with other files.
+    """
+    left = {environment.id: environment for environment in before.environments}
+    right = {environment.id: environment for environment in after.environments}
+    for pair in pairs:
+        one, other = left[pair.before], right[pair.after]
+        what = f"environments[{pair.after}]"
+        packages = _active(one)
+        for name, package in _active(other).items():
+            if name in packages and _is_lost(packages[name].files, package.files):
+                reason = f"its files were compared with RECORD on the other side, and can't be here: {_why(package)}"
+                yield Gap(what=f"{what}.packages[{name}].files", where=after.header.target, reason=reason)
+        installed = {(package.name, package.version, package.build): package.files for package in one.conda or ()}
+        for its in other.conda or ():
+            was = installed.get((its.name, its.version, its.build))
+            if was and _is_lost(was, its.files):
+                yield Gap(what=f"{what}.conda[{its.name}].files", where=after.header.target, reason=_NO_RECORD)
+    of_system = {(package.name, package.version, package.architecture): package.files for package in before.os_packages}
+    for own in after.os_packages:
+        was = of_system.get((own.name, own.version, own.architecture))
+        if was and _is_lost(was, own.files):
+            yield Gap(what=f"os_packages[{own.name}].files", where=after.header.target, reason=_NO_RECORD)
+
+
+def _is_lost(before: Files, after: Files) -> bool:
+    return before.checked != "none" and after.checked == "none"
+
+
+def _why(package: Package) -> str:
+    if package.files.record_sha256 is None:
+        return "there is no RECORD"
+    if package.installer is None:
+        return "INSTALLER names nobody, as for packages of the system, whose files were changed after RECORD was made"
+    return f"INSTALLER names {package.installer}, which changes files after RECORD was made"
 
 
 def _active(environment: Environment) -> dict[str, Package]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -12,7 +12,7 @@ from reprocheck.extractors.assemble import assemble
 from reprocheck.graph import build
 from reprocheck.lock import lock
 from reprocheck.model.evidence import Answer, Document, EngineFacts, Evidence
-from reprocheck.model.snapshot import Gap, Header, Subject
+from reprocheck.model.snapshot import CondaPackage, Files, Gap, Header, OsPackage, Subject
 from tests.make import environment, of, package, snapshot
 
 if TYPE_CHECKING:
@@ -178,3 +178,51 @@ def test_lock_warns_of_a_requirement_that_can_not_be_judged_and_verify_passes() 
 def test_what_a_level_leaves_out_is_named() -> None:
     report = compare(of(), of(), Question(level="packages"))
     assert report.checked.not_asked[0] == "OS packages, CUDA libraries, settings and variables (--level stack)"
+
+
+# What was compared with its record, and is not any more.
+
+
+AGREEING = Files(count=3, record_sha256="00", checked="sizes")
+NOT_COMPARED = Files(count=3, record_sha256="01")
+
+
+@pytest.mark.parametrize(
+    ("after", "why"),
+    [
+        ({"installer": None, "origin": "unrecorded", "files": NOT_COMPARED}, "INSTALLER names nobody"),
+        ({"installer": "conda", "files": NOT_COMPARED}, "INSTALLER names conda"),
+        ({"files": Files()}, "there is no RECORD"),
+        (
+            {"installer": None, "version": "1.1", "location": "/usr/lib/python3/dist-packages", "files": NOT_COMPARED},
+            "",
+        ),
+    ],
+)
+def test_who_edits_a_package_hides_it_by_no_change_of_installer_or_record(after: dict[str, Any], why: str) -> None:
+    before = of(package("foo==1", files=AGREEING))
+    report = compare(before, of(package("foo==1", **after)), Question())
+    (gap,) = report.gaps
+    assert (report.verdict, gap.what) == ("unverified", "environments[/usr].packages[foo].files")
+    assert why in gap.reason
+    assert compare(before, of(package("foo==1", **after)), Question(level="framework")).verdict != "unverified"
+
+
+def test_what_the_baseline_did_not_compare_either_is_no_gap() -> None:
+    without = of(package("foo==1", installer=None, files=NOT_COMPARED))
+    assert compare(without, without, Question()).gaps == ()
+    assert compare(without, of(package("foo==1", files=AGREEING)), Question()).gaps == ()
+    assert compare(of(package("foo==1", files=AGREEING)), of(), Question()).gaps == ()
+
+
+def test_a_record_of_conda_or_dpkg_that_is_gone_is_a_gap() -> None:
+    def having(files: Files, version: str = "1.0") -> Snapshot:
+        conda = CondaPackage(name="numpy", version=version, build="0", files=files)
+        libc = OsPackage(manager="dpkg", name="libc6", version=version, architecture="amd64", files=files)
+        return snapshot(environment(conda=(conda,)), os_packages=(libc,))
+
+    whole = having(Files(count=3, checked="hashes"))
+    report = compare(whole, having(Files()), Question(level="stack"))
+    assert report.verdict == "unverified"
+    assert {gap.what for gap in report.gaps} == {"environments[/usr].conda[numpy].files", "os_packages[libc6].files"}
+    assert compare(whole, having(Files(), "1.1"), Question(level="stack")).gaps == (), "another one has other files"
