@@ -19,7 +19,7 @@ _BEHIND_WRAPPER = 16
 
 # A name that ends in such a word is a secret's (`tokenizers==0.13`, `keyring` and `liboauth0=1.0` are none).
 _NAMED = (
-    r"(?:(?:KEY|TOKEN|SECRET|(?<!NO)PASSW(?:OR)?D|PASSPHRASE|PWD|CREDENTIAL|SIGNATURE|(?<![A-Z])(?:O?AUTH|PASS))S?\d{0,9}"
+    r"(?:(?:KEY|TOKEN|SECRET|(?<!NO)PASSW(?:OR)?D|PASSPHRASE|PWD|CREDENTIAL|SIGNATURE|(?<![A-Z])(?:O?AUTH|PASS|PAT))S?\d{0,9}"
     r"(?:_\w{0,60})?)"
 )
 _NAME = re.compile(rf"{_NAMED}\Z", re.IGNORECASE)
@@ -29,9 +29,10 @@ _OPTION_WITH_VALUE = re.compile(rf"--?[\w.-]{{0,80}}?{_NAMED}(?:-[\w-]{{0,60}})?
 _BEGINS = r"(?:(?<![\w-])|(?<=\\[nrt]))"
 _SCHEME = r"(?:(?:Bearer|Basic|Token|Digest|ApiKey)[ \t]{1,20})?"
 _PROSE = r"[=:]|(?:for|is|required|requisite|sufficient)\b"
+# Of any language: name=value, name = value, environ['name'] = value.
+_ASSIGNMENT = rf"{_NAMED}(?:\\?[\"'])?\]?(?:=(?!=)|[ \t]{{1,20}}=(?!=)[ \t]{{0,20}})"
 _BEFORE_VALUES = (
-    # Assignments of any language: name=value, name = value, "name": value, environ['name'] = value.
-    rf"{_NAMED}(?:\\?[\"'])?\]?(?:=(?!=)|[ \t]{{1,20}}=(?!=)[ \t]{{0,20}})",
+    _ASSIGNMENT,
     rf"{_NAMED}(?:\\?[\"'])?[ \t]{{0,20}}:(?!//)[ \t]{{0,20}}{_SCHEME}",
     r"\bBearer[ \t]{1,20}",
     r"\bBasic[ \t]{1,20}(?=[^\s\"']{0,200}[\d=])",
@@ -41,7 +42,7 @@ _BEFORE_VALUES = (
     rf"{_BEGINS}IDENTIFIED[ \t]{{1,20}}BY[ \t]{{1,20}}",
     r"\blogin\([ \t]{0,20}(?=[\"'])",
 )
-_TELLING = re.compile(r"key|token|secret|pass|pwd|credential|signature|auth|bearer|basic|by|login", re.IGNORECASE)
+_TELLING = re.compile(r"key|token|secret|pass|pat|pwd|credential|signature|auth|bearer|basic|by|login", re.IGNORECASE)
 """What any of these rules needs."""
 _SPACE = re.compile(r"\s")
 _NESTED = re.compile(r"[\[{](?:[\s\"'\[\]{}]|\Z)")
@@ -62,6 +63,11 @@ def masked(text: str) -> str:
             shown += [text[position:start], redact.MASK]
         position = end
     return redact.tokens("".join([*shown, text[position:]]))
+
+
+def assigned(text: str) -> bool:
+    """Whether a name that looks like a secret's is given a value by ``=``, which is no prose, in a text of any kind."""
+    return any(_of_data(Text(chars=text, at=range(len(text))), (_ASSIGNMENT,)))
 
 
 def _balanced(text: str, start: int, end: int) -> _Span:
@@ -97,9 +103,9 @@ def _of_commands(found: Iterable[Command], depth: int) -> Iterator[_Span]:
                     yield from _of_parts(told, part)
 
 
-def _of_data(text: Text) -> Iterator[_Span]:
+def _of_data(text: Text, rules: Iterable[str] = _BEFORE_VALUES) -> Iterator[_Span]:
     """Values behind names, in any kind of text."""
-    for pattern in _BEFORE_VALUES:
+    for pattern in rules:
         rule = re.compile(pattern, re.IGNORECASE)  # here, and kept by re: few texts have anything that tells
         position = 0
         while before := rule.search(text.chars, position):

@@ -48,6 +48,8 @@ _SETTING = (
     r"(?i:(?:.*[^a-z])?[a-z]*(?:token|secret|passw(?:or)?d|passphrase|credential|(?<!signing)key|(?<!always-)auth|pwd"
     r"|pass)s?(?:_id)?)"
 )
+# What is no cookie is the name of a file with cookies.
+_COOKIE = r"(?s)\A(?:[^=]*=|(?![^=]*[./]))(.+)"
 _CURL = r"-[aBfgGiIjJklLnNOpqRsSvV#046]*"
 
 FORMS = (
@@ -113,6 +115,7 @@ FORMS = (
     # Transfers.
     Form(programs=r"curl|wget", options=rf"{_CURL}[uU](?P<value>.*)|--(?:proxy-)?user", part=_BEHIND_COLON),
     Form(programs=r"curl|wget|git", options=rf"{_CURL}H(?P<value>.*)|--(?:proxy-)?header", part=_HEADER),
+    Form(programs=r"curl", options=rf"{_CURL}b(?P<value>.*)|--cookie", part=_COOKIE),
     Form(programs=r"git", verbs=(r"config", r"(?i:http\.(?:.+\.)?extraheader)"), words=slice(0, None), part=_HEADER),
     Form(programs=r"https?|xh", options=r"-a(?P<value>.*)|--auth", part=r"(?s)\A(?:[^:]*:)?(.+)"),
     Form(programs=r"https?|xh", words=slice(0, None), part=_HEADER),

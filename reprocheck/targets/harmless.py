@@ -22,6 +22,7 @@ _FIRST_LINE = re.compile(rb"#![^\n]*\n")
 _METADATA = re.compile(rb"(?:/METADATA|/PKG-INFO|\.egg-info)$", re.IGNORECASE)
 _RECORD = re.compile(rb"-info/RECORD$", re.IGNORECASE)
 _DIGEST = re.compile(rb",sha256=[A-Za-z0-9_-]{43},")
+_DESCRIBED = re.compile(rb"(?:^|/)(?:var/lib/dpkg/status(?:\.d/[^/]+)?|lib/apk/db/installed)$")
 _USERS = re.compile(rb"(?:^|/)etc/passwd$")
 _CODE = re.compile(rb"(?:\.pth|/pyvenv\.cfg|/os-release|/ld\.so\.conf|/ld\.so\.conf\.d/[^/]+)$")
 _NEEDED = re.compile(rb"\?|&|;|:[/\\]|\\[uU]00")
@@ -72,7 +73,9 @@ def _way(name: bytes) -> _Way:
     if kept.is_script(name):
         return _first_line, _data
     if _METADATA.search(name):
-        return collect.blank_line, _data
+        return collect.blank_line, _described
+    if _DESCRIBED.search(name):
+        return _all, _described
     if _RECORD.search(name):
         return _all, _record
     if _USERS.search(name):
@@ -104,6 +107,11 @@ def _data(content: bytes) -> bytes | None:
         return content
     text = content.decode("latin-1")
     return content if redact.tokens(text) == text else None
+
+
+def _described(content: bytes) -> bytes | None:
+    """Data in which somebody describes a package, in words of his own."""
+    return None if credentials.assigned(content.decode("latin-1")) else _data(content)
 
 
 def _code(content: bytes) -> bytes | None:

@@ -61,6 +61,10 @@ def test_of_a_user_the_home_stays() -> None:
     [
         (INFO + b"METADATA", b"Name: x\nSummary: " + TOKEN + b"\n\n"),
         (INFO + b"WHEEL", TOKEN),
+        (INFO + b"METADATA", b"Name: x\nAuthor-email: password=hunter2\n\n"),
+        (b"var/lib/dpkg/status", b"Package: x\nDescription: x\n token=hunter2\n .\n\n"),
+        (b"var/lib/dpkg/status.d/x", b"Package: x\nDescription: PASSWORD = hunter2\n"),
+        (b"lib/apk/db/installed", b"P:x\nT:api_key=hunter2\n"),
         (b"x.pth", b"import os; os.environ['HF_TOKEN'] = 'hunter2'\n"),
         (b"x.pth", b"/opt/" + TOKEN),
         (b"opt/venv/pyvenv.cfg", b"home = /usr/bin\ncommand = python3 -m venv --token hunter2 x\n"),
