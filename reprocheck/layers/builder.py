@@ -25,8 +25,10 @@ _NAME_MAX = 255
 _PATH_MAX = 4096
 _PATHS_MOST = 32 << 20
 """Bytes of the paths of all directories: one name in a tar can bring two thousand of them."""
-_STEPS_MOST = 20_000_000
-"""Names of link targets that are looked up in all: links to links make much of little."""
+_LOOKED_UP_MOST = 4 << 30
+"""Bytes of the paths that are looked up in all: links to links make much of little, and so do names that are deep."""
+_NAME_COST = 200
+"""Bytes of a path that take as long to be looked up as its last name."""
 _KNOWN_MOST = 10_000
 _WHITEOUT = b".wh."
 _OPAQUE = b".wh..wh..opq"
@@ -69,7 +71,7 @@ class IndexBuilder:
         self._counts = {True: 0, False: 0}
         self._implied = 0
         self._paths = 0
-        self._steps = 0
+        self._looked_up = 0
 
     def report(self, problem: Problem) -> None:
         """Take note of what is wrong with the layer."""
@@ -132,6 +134,7 @@ class IndexBuilder:
         if b"\x00" in name:
             raise _RefusedError("a NUL in its name")
         parts = [part for part in name.split(b"/") if part not in {b"", b"."}]
+        self._look_up(len(parts), 0)
         if b".." in parts:
             raise _RefusedError("'..' in its name")
         if any(len(part) > _NAME_MAX for part in parts):
@@ -300,6 +303,7 @@ class IndexBuilder:
         left = parts[::-1]
         while left:
             name = left.pop()
+            self._look_up(1, len(path))
             if name == b"..":
                 path = path.rpartition(b"/")[0]
                 continue
@@ -310,17 +314,21 @@ class IndexBuilder:
                     raise _RefusedError("links lead to a path that is too long")
             elif entry.type == "link":
                 links += 1
-                more = [part for part in reversed(entry.link.split(b"/")) if part not in {b"", b"."}]
-                self._steps += len(more)
                 if links > LINKS:
                     raise _RefusedError(f"too many links: more than {LINKS} on its way")
-                if self._steps > _STEPS_MOST:
-                    raise _RefusedError(f"too many links: the layer's have more than {_STEPS_MOST} names to look up")
                 path = b"" if entry.link.startswith(b"/") else path
-                left += more
+                left += [part for part in reversed(entry.link.split(b"/")) if part not in {b"", b"."}]
             else:
                 raise _RefusedError(f"{shown(_join(path, name))} is no directory")
         return path, links
+
+    def _look_up(self, names: int, length: int) -> None:
+        """Count names that are looked up in a path of this length."""
+        self._looked_up += names * _NAME_COST + length
+        if self._looked_up > _LOOKED_UP_MOST:
+            raise _RefusedError(
+                f"too much to look up: names and links of the layer make more than {_LOOKED_UP_MOST} bytes"
+            )
 
     def _imply(self, path: bytes) -> None:
         """Make a directory that the tar has no entry for, and those above it."""

@@ -460,12 +460,34 @@ def test_what_is_dropped_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_links_to_links_have_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(builder, "_STEPS_MOST", 1000)
+    monkeypatch.setattr(builder, "_LOOKED_UP_MOST", 320_000)
     pieces = [link(b"far", b"d/" * 100), *(file(b"far/%d/x" % number) for number in range(20))]
     found = index(*pieces)
+    assert {one.reason for one in found.problems} == {
+        "too much to look up: names and links of the layer make more than 320000 bytes"
+    }
     assert len(found.problems) == 10
     # What was looked up once is known.
     assert index(pieces[0], *(file(b"far/x%d" % number) for number in range(2000))).problems == ()
+
+
+def test_deep_names_have_a_budget_where_they_are_looked_up_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a link is replaced, names lead elsewhere."""
+    monkeypatch.setattr(builder, "_LOOKED_UP_MOST", 1 << 20)
+    looked_up = []
+
+    def join(path: bytes, name: bytes) -> bytes:
+        looked_up.append(len(path))
+        return path + b"/" + name if path else name
+
+    monkeypatch.setattr(builder, "_join", join)
+    deep = b"a/" * 500
+    index(*(piece for n in range(50) for piece in (link(b"z", b"%d" % n), file(deep + b"%d" % n))))
+    assert sum(looked_up) < 3 << 20, "12 MiB"
+    looked_up.clear()
+    assert len(index(*(file(deep + b"%d" % n) for n in range(50))).problems) == 0
+    index(file(deep + b"x"), *(hard(b"h%d" % n, deep + b"x") for n in range(50)))
+    assert sum(looked_up) < 3 << 20, "12 MiB"
 
 
 def test_5000_deep_directories() -> None:
