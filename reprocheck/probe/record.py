@@ -205,7 +205,7 @@ class Claim(object):
 
 
 class Unhashed(object):
-    """A file that is to be hashed, in one pass for all who ask."""
+    """A file that is to be hashed, in one pass for all who ask, once for each algorithm and first line."""
 
     __slots__ = ("claims", "wanted", "size", "first", "at", "sums")
 
@@ -226,18 +226,17 @@ class Unhashed(object):
     def take(self, piece):
         """Bytes of it, in order; hashes are held only while its bytes go by."""
         if self.sums is None:
-            self.sums = []
-            for claim in self.wanted:
-                name, value = claim.hashed()
-                self.sums.append((claim, value, [(line, hashlib.new(name, line)) for line in claim.first_lines]))
+            sums = set((claim.hashed()[0], line) for claim in self.wanted for line in claim.first_lines)
+            self.sums = dict(((name, line), hashlib.new(name, line)) for name, line in sums)
         body = piece[max(self.first - self.at, 0) :]
-        for _, _, totals in self.sums:
-            for line, total in totals:
-                total.update(body if line else piece)
+        for (_, line), total in self.sums.items():
+            total.update(body if line else piece)
         self.at += len(piece)
         if self.at == self.size:
-            for claim, value, totals in self.sums:
-                claim.state = "same" if any(total.digest() == value for _, total in totals) else "modified"
+            found = dict((key, total.digest()) for key, total in self.sums.items())
+            for claim in self.wanted:
+                name, value = claim.hashed()
+                claim.state = "same" if any(found[name, line] == value for line in claim.first_lines) else "modified"
             self.sums = None
 
 
@@ -445,6 +444,7 @@ class Records(object):
     def to_hash(self, path, claims, size, first):
         wanted = [claim for claim in claims if self.deep and claim.digest and self.can_hash(claim, size)]
         if wanted:
+            self.bytes -= size
             self.unhashed[path] = Unhashed(claims, wanted, size, first)
         else:
             self.settle(claims)
@@ -458,7 +458,6 @@ class Records(object):
         if size > self.bytes:
             claim.told["problem"] = "more than %d bytes to hash, so not compared to its end" % HASH_LIMIT
             return False
-        self.bytes -= size
         return True
 
     def hash_all(self):

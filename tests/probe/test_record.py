@@ -410,6 +410,16 @@ def test_no_more_than_some_are_named(compare: Compare) -> None:
     assert (told["unnamed"], told["checked"]) == (7, record.NAMED + 7)
 
 
+def test_a_file_is_hashed_once_however_many_rows_name_it(
+    compare: Compare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record, "HASH_LIMIT", 2 * len(SOURCE))
+    plant(tmp_path, f"{SITE}/a.py")
+    plant(tmp_path, f"{SITE}/b.py", SOURCE.upper())
+    told = compare(row("a.py") * 1000 + row("b.py") * 1000, deep=True)
+    assert (told["problem"], told["checked"], edits(told)) == (None, 2, (["b.py"], []))
+
+
 def test_one_file_in_many_rows_is_one_file(compare: Compare, tmp_path: Path) -> None:
     plant(tmp_path, f"{SITE}/mod.py")
     told = compare(row("mod.py", b"older") + row("./mod.py") + row("gone.py") + row("x/../gone.py"))
