@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Layout:
+
+class Layout(Struct, frozen=True, kw_only=True):
     """What decides about the search path of one environment."""
 
     version: tuple[int, int, int]

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reprocheck.archives import digest as digests
 from reprocheck.archives import manifest, platforms
@@ -27,8 +29,7 @@ _DOCUMENTS = 1000
 _LISTED = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredLayer:
+class StoredLayer(Struct, frozen=True, kw_only=True):
     """A layer as a manifest names it."""
 
     name: str
@@ -40,8 +41,7 @@ class StoredLayer:
     urls: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
+class Chosen(Struct, frozen=True, kw_only=True):
     """The one image that is meant."""
 
     config: ImageConfig
@@ -52,8 +52,7 @@ class Chosen:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
+class _Candidate(Struct, frozen=True):
     descriptor: Descriptor
     names: tuple[str, ...]
 

@@ -7,7 +7,8 @@ like any other word, and is shown.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 # Parts of a value: what group 1 holds is secret. Each is anchored or bounded, so none takes more than linear time.
 _ALL = r"(?s)\A(.+)"
@@ -21,8 +22,7 @@ _HEADER = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Form:
+class Form(Struct, frozen=True, kw_only=True):
     """A way in which programs are given a credential."""
 
     programs: str

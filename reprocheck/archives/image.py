@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from reprocheck.archives import digest as digests
 from reprocheck.archives import history
@@ -201,8 +202,7 @@ def _worded(compression: str) -> str:
     return "not compressed" if compression == "none" else compression
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Image:
+class Image(Struct, frozen=True, kw_only=True):
     """One stored image."""
 
     config_digest: str

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import chain
+
+from msgspec import Struct, field
 
 DOLLAR = "\0"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Text:
+class Text(Struct, frozen=True, kw_only=True):
     """Characters without their quotes, and where each stands in what they were taken from."""
 
     chars: str
@@ -49,8 +49,7 @@ def joined(texts: Iterable[Text]) -> Text:
     return Text(chars=" ".join(part.chars for part in parts), at=at)
 
 
-@dataclass(kw_only=True)
-class Command:
+class Command(Struct, kw_only=True):
     """One simple command."""
 
     words: list[Text] = field(default_factory=list)

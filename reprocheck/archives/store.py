@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from reprocheck.archives import digest as digests
 from reprocheck.archives import manifest
@@ -16,8 +17,7 @@ Visit = Callable[[Pieces], object]
 """Is given the uncompressed bytes of each layer that comes by, once; what it gives back is kept with the layer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Visited:
+class Visited(Struct, frozen=True):
     """What became of a layer that came by in a compressed archive."""
 
     result: object
@@ -31,8 +31,7 @@ class Visited:
     """What its compressed bytes have that does no harm."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blob:
+class Blob(Struct, frozen=True, kw_only=True):
     """A member or file, as it is stored."""
 
     size: int

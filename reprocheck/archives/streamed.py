@@ -7,8 +7,9 @@ visitor as it comes by, and what is not one is kept.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from reprocheck.archives import digest as digests
 from reprocheck.archives import guess
@@ -27,8 +28,7 @@ _KEPT = 64 << 20
 """Bytes of documents that are kept of one archive."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Passed:
+class _Passed(Struct, frozen=True):
     """A member that came by."""
 
     head: bytes

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import msgspec
+from msgspec import Struct, field
 
 from reprocheck.model.evidence import AnyWant, ElfEvidence, Evidence, FileEvidence, InterpreterEvidence
 from reprocheck.model.snapshot import Coverage, FactClass, Gap, Note
 
 
-@dataclass(frozen=True, slots=True)
-class Traces:
+class Traces(Struct, frozen=True):
     """Which layer brought, rewrote, edited and removed what: group, name, index, as in ``Provenance``."""
 
     authors: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -56,8 +55,7 @@ class Traces:
                 mine.setdefault(group, {}).update(names)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True, kw_only=True):
     """What one extractor read."""
 
     coverage: Coverage

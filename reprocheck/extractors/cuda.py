@@ -6,10 +6,10 @@ import json
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
+from msgspec import Struct
 
 from reprocheck.extractors.base import Traces, in_words
 from reprocheck.extractors.discovery import CUDA_FAMILY
@@ -52,8 +52,7 @@ _JSON_KEYS = {
 _VERSION_TEXT = re.compile(rb"CUDA Version (\d[\d.]*)")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Copy:
+class Copy(Struct, frozen=True, kw_only=True):
     """One file of the family, before its version is known."""
 
     component: str

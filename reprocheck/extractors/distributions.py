@@ -5,8 +5,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 
+from msgspec import Struct, field
+from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 
 from reprocheck import redact
@@ -22,8 +23,7 @@ _EGG_INFO = "*.[eE][gG][gG]-[iI][nN][fF][oO]"
 """In whatever letters: so ``importlib.metadata`` and pip take them."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Distribution:
+class Distribution(Struct, frozen=True, kw_only=True):
     """One copy of a distribution, before it is known which copy Python takes."""
 
     name: str

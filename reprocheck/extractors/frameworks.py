@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from packaging.utils import canonicalize_name
 
 from reprocheck.extractors import metadata
@@ -26,8 +26,7 @@ _JAX_PLUGIN = re.compile(r"jax-cuda(\d+)-(?:plugin|pjrt)")
 _JAX_LOCAL = re.compile(r"\+cuda(\d+)(?:\.cudnn(\d)(\d+))?")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Found:
+class Found(Struct, frozen=True, kw_only=True):
     """A framework of an environment."""
 
     name: str
@@ -76,8 +75,7 @@ def _file(name: str) -> str:
 # What they were built with.
 
 
-@dataclass(frozen=True, slots=True)
-class Build:
+class Build(Struct, frozen=True):
     """How a framework was built."""
 
     built_with: dict[str, str] | None = None

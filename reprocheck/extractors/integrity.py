@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 from reprocheck.extractors.base import in_words
 from reprocheck.model.evidence import Evidence, RecordEvidence, shown
@@ -13,8 +14,7 @@ from reprocheck.model.snapshot import Files
 _ABSENT = frozenset({"ENOENT", "ENOTDIR"})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Compared:
+class Compared(Struct, frozen=True, kw_only=True):
     """What is known of a package's files."""
 
     files: Files = field(default_factory=Files)

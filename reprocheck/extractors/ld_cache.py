@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 PATH = "/etc/ld.so.cache"
 
@@ -19,8 +20,7 @@ _NEW_ENTRY = 24
 _STRING_LIMIT = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class CacheEntry:
+class CacheEntry(Struct, frozen=True):
     """One library."""
 
     name: str

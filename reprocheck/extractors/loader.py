@@ -11,8 +11,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from reprocheck.extractors.ld_cache import CacheEntry
 from reprocheck.model.evidence import ElfEvidence
@@ -40,8 +41,7 @@ class Files(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True):
     """What the linker is told by others than the objects."""
 
     library_path: str
@@ -54,8 +54,7 @@ class Settings:
     """Whether a library comes from outside when the process is started, as the driver's do."""
 
 
-@dataclass(eq=False, slots=True)
-class Loaded:
+class Loaded(Struct, eq=False):
     """An object of the process."""
 
     path: str
@@ -67,8 +66,7 @@ class Loaded:
     """That it was asked for by."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What loading one library gives."""
 
     loaded: Loaded | None

@@ -6,17 +6,16 @@ import codecs
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from packaging.utils import canonicalize_name
 
 from reprocheck import redact
 from reprocheck.model.text import escape
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Metadata:
+class Metadata(Struct, frozen=True, kw_only=True):
     """The fields of one metadata file that reprocheck reads."""
 
     name: str | None = None

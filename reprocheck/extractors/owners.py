@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import posixpath
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from msgspec import Struct
 from packaging.utils import canonicalize_name
 
 from reprocheck.extractors import conda, metadata
@@ -22,8 +22,7 @@ _OBJECT = ".so"
 """What is in the name of every shared object; rows about other files are not looked at."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Owner:
+class Owner(Struct, frozen=True, kw_only=True):
     """A package that recorded a file."""
 
     manager: Literal["python", "conda", "dpkg"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from reprocheck.extractors import conda, home
 from reprocheck.extractors.configuration import path_variable
@@ -20,8 +21,7 @@ _HIDDEN = frozenset({"EXDEV", OUT_OF_REACH})
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
+class Place(Struct, frozen=True, kw_only=True):
     """An environment that was found, before its packages are read."""
 
     id: str

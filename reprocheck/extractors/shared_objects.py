@@ -5,8 +5,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from reprocheck import pythonpath
 from reprocheck.extractors import ld_cache
@@ -42,8 +43,7 @@ def wants() -> list[AnyWant]:
     ]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Home:
+class Home(Struct, frozen=True, kw_only=True):
     """An environment with the directories that it imports from."""
 
     place: Place

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Literal, get_args
+
+from msgspec import Struct
 
 from reprocheck.errors import UsageError
 
@@ -12,8 +13,7 @@ Kind = Literal["container", "image", "archive", "oci", "rootfs", "python", "host
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """A target, named in full."""
 
     kind: Kind

@@ -10,10 +10,10 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from reprocheck.layers.tree import Place, Tree
 from reprocheck.model.evidence import InterpreterFacts
@@ -33,8 +33,7 @@ _MACHINES = {3: "i686", 21: "ppc64le", 22: "s390x", 40: "armv7l", 62: "x86_64", 
 """``e_machine`` (ELF specification) as ``uname -m`` names it."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Found:
+class _Found(Struct, frozen=True, kw_only=True):
     """Where the standard library is."""
 
     prefix: str

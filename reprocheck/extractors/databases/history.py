@@ -6,14 +6,14 @@ The layer that last wrote the file says nothing: each installation writes the wh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 Key = tuple[str, str]
 """Name and architecture."""
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Struct, frozen=True):
     """A database as one layer left it."""
 
     layer: int
