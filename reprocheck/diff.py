@@ -163,15 +163,15 @@ def out_of_sight(before: Snapshot, after: Snapshot, pairs: Iterable[Pair]) -> It
 
 
 def _uncompared(before: Snapshot, after: Snapshot) -> Iterator[Note]:
-    compared = [
+    """Note that the first side did not look; of the second side that is a gap (:func:`scope.no_longer_compared`)."""
+    looked, looked_after = (
         any(package.files.checked != "none" for one in side.environments for package in one.packages)
         for side in (before, after)
-    ]
-    for snapshot, looked in zip((before, after), compared, strict=True):
-        recorded = any(package.files.record_sha256 for one in snapshot.environments for package in one.packages)
-        if recorded and not looked and any(compared):
-            reason = "files were not compared with RECORD on this side, so edits of them are no change"
-            yield Note(what="environments", where=snapshot.header.target, reason=reason)
+    )
+    recorded = any(package.files.record_sha256 for one in before.environments for package in one.packages)
+    if recorded and looked_after and not looked:
+        reason = "files were not compared with RECORD on this side, so edits of them are no change"
+        yield Note(what="environments", where=before.header.target, reason=reason)
 
 
 def _refuse_unknown(name: str, left: Mapping[str, Environment], side: Snapshot, which: str) -> None:
