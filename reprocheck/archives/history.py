@@ -19,6 +19,9 @@ _EMPTY = frozenset(
 _ARGUMENTS = re.compile(r"(?:RUN )?\|(\d+) ")
 _SHELL = r"(?:/\S+/)?(?:ba|da|a|z|k|c|tc|mk|fi)?sh(?: -\w*o \w+| -\S+)*? -\w*c "
 _DEFAULT_SHELL = "/bin/sh -c"
+_ARGUMENT_MOST = 1 << 17
+"""Bytes of one argument of a program (execve(2)): no longer line was ever handed to a shell. To be read as words it
+would take a hundred times its memory."""
 
 
 def instructions(history: list[tuple[str, int]], layers: int) -> list[tuple[str | None, int | None]]:
@@ -105,7 +108,7 @@ def _operands(word: str, rest: str) -> str:
         case "CMD" | "ENTRYPOINT" | "HEALTHCHECK" | "ONBUILD":
             return _masked_command(rest)
         case _:
-            return credentials.masked(rest)
+            return credentials.masked(rest) if len(rest) <= _ARGUMENT_MOST else redact.MASK
 
 
 def _names(rest: str, word: str) -> str:

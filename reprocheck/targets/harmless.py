@@ -25,6 +25,8 @@ _DIGEST = re.compile(rb",sha256=[A-Za-z0-9_-]{43},")
 _DESCRIBED = re.compile(rb"(?:^|/)(?:var/lib/dpkg/status(?:\.d/[^/]+)?|lib/apk/db/installed)$")
 _USERS = re.compile(rb"(?:^|/)etc/passwd$")
 _CODE = re.compile(rb"(?:\.pth|/pyvenv\.cfg|/os-release|/ld\.so\.conf|/ld\.so\.conf\.d/[^/]+)$")
+_CODE_MOST = 1 << 18
+"""Bytes of settings that are looked through: none has more; as words of a shell they take a hundred times as many."""
 _NEEDED = re.compile(rb"\?|&|;|:[/\\]|\\[uU]00")
 """What each of the rules for URLs needs: most files have none of it, and one search finds that out."""
 _BLOT = bytes(byte if byte in b"\r\n" else ord("*") for byte in range(256))
@@ -118,5 +120,7 @@ def _code(content: bytes) -> bytes | None:
     """What may hold settings of any kind."""
     if b"\0" in content:
         return content
+    if len(content) > _CODE_MOST:
+        return None
     text = content.decode("latin-1")
     return content if credentials.masked(text) == text else None

@@ -145,6 +145,11 @@ def test_instruction(written: str, shown: str | None) -> None:
     assert shown is None or SECRET not in shown
 
 
+def test_a_line_that_no_shell_could_be_given_is_not_looked_through() -> None:
+    assert instruction(f"RUN /bin/sh -c {'x ' * (1 << 16)}y") == "RUN ***"
+    assert instruction(f"RUN /bin/sh -c {'x' * (1 << 17)}") == f"RUN {'x' * (1 << 17)}"
+
+
 def test_the_shell_of_a_run_is_the_one_that_was_set_before() -> None:
     """So that neither a shell in a build argument nor one in the command is taken for it."""
     bash = f"RUN |1 TOKEN=a {CLASSIC}{SECRET} /bin/bash -o pipefail -c make && /bin/sh -c x # buildkit"

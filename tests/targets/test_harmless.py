@@ -67,6 +67,7 @@ def test_of_a_user_the_home_stays() -> None:
         (b"lib/apk/db/installed", b"P:x\nT:api_key=hunter2\n"),
         (b"x.pth", b"import os; os.environ['HF_TOKEN'] = 'hunter2'\n"),
         (b"x.pth", b"/opt/" + TOKEN),
+        (b"x.pth", b"/opt/a " * (1 << 16)),
         (b"opt/venv/pyvenv.cfg", b"home = /usr/bin\ncommand = python3 -m venv --token hunter2 x\n"),
         (b"etc/ld.so.conf.d/x.conf", b"# password: hunter2\n/opt/lib\n"),
         (b"usr/bin/run", b"#!/usr/bin/" + TOKEN + b"\n"),
