@@ -24,7 +24,7 @@ from reprocheck.layers.index import LayerIndex
 
 LIMIT = 1 << 30
 """Bytes of all layers together; the ones that were not used for longest go first."""
-_NAME = "layers-1.sqlite"
+_NAME = "layers-2.sqlite"
 """The number changes with the format."""
 _FILES = tuple(_NAME + suffix for suffix in ("", "-journal", "-wal", "-shm"))
 _WAIT = 5.0

@@ -25,7 +25,7 @@ from reprocheck.layers.index import LayerIndex
 from tests.integration.running import ROOT
 from tests.layers.archives import directory, file, index, link
 
-NAME = "layers-1.sqlite"
+NAME = "layers-2.sqlite"
 
 
 def digest(number: int) -> str:
@@ -273,7 +273,7 @@ def test_tables_of_another_shape(layers: LayerCache, tmp_path: Path) -> None:
 
 def test_another_version_of_the_format_has_a_file_of_its_own(layers: LayerCache, tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
-    other = tmp_path / "cache/layers-2.sqlite"
+    other = tmp_path / "cache/layers-3.sqlite"
     other.write_bytes(b"the next one's")
     layers.store(digest(1), an_index(), {})
     assert layers.load(digest(1)) is not None

@@ -32,7 +32,7 @@ UPPER = layer(distribution("delta", "4.0"))
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return directory() / "layers-1.sqlite"
+    return directory() / "layers-2.sqlite"
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_an_image_can_not_lay_contents_into_another(tmp_path: Path) -> None:
     """A ``diff_id`` is a claim that only unpacking proves: what is kept goes by the digest of the stored bytes."""
     honest = layout(tmp_path / "honest", BASE, APPS)
     expected = told(honest)
-    directory().joinpath("layers-1.sqlite").unlink()
+    directory().joinpath("layers-2.sqlite").unlink()
     assert b"delta" in told(forged(tmp_path, "forged", claimed=sha(APPS)))
     assert told(honest) == expected
     # Nor the other way round: a claim gets it nothing that is another image's.
