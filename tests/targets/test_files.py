@@ -178,7 +178,7 @@ def test_directories_are_where_those_above_them_lead() -> None:
 
 @pytest.mark.parametrize("kind", [b"3", b"4", b"6"])
 def test_a_special_file_is_there_and_is_not_read(kind: bytes) -> None:
-    files = TreeFiles(Tree([plain(entry(b"x", kind))]))
+    files = TreeFiles(Tree([plain(entry(b"x", kind, device=(1, 3)))]))
     assert asked(files, Read(at="/x"))["files"]["/x"]["problem"] == "not a regular file"
     assert files.real(b"/x") is None
     assert files.is_dir(b"/x") is False
