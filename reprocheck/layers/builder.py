@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from msgspec.structs import replace
 
-from reprocheck.layers.entry import ROOT, SPARSE, Entry
+from reprocheck.layers.entry import ROOT, SPARSE, Entry, joined
 from reprocheck.layers.index import LayerIndex
 from reprocheck.layers.problem import Problem, shown
 from reprocheck.layers.tar import MEMBERS, WHITEOUT, Member
@@ -119,7 +119,7 @@ class IndexBuilder:
         entry = known[1].get(name) if known else None
         if known is None or entry is None or entry.type != "dir":
             return None
-        path = _join(known[0], name)
+        path = joined(known[0], name)
         return self._learn(above, path, self._children(path), known[2]) if len(path) < _PATH_MAX else None
 
     def _learn(self, above: bytes, path: bytes, children: _Children, links: int) -> tuple[bytes, _Children, int]:
@@ -178,7 +178,7 @@ class IndexBuilder:
                 raise _RefusedError("a symbolic link with a target that none can have")
             return Entry("link", member.mode, 0, member.mtime, member.link)
         if kind == b"1":
-            return self._linked(member, _join(path, name))
+            return self._linked(member, joined(path, name))
         if kind in _OTHER:
             return Entry("other", member.mode, 0, member.mtime)
         if kind == WHITEOUT:
@@ -203,7 +203,7 @@ class IndexBuilder:
             raise _RefusedError(f"dangling hard link: {shown(member.link)} is not in this layer")
         if entry.type == "dir":
             raise _RefusedError(f"hard link to a directory: {shown(member.link)}")
-        if (_join(path, last) + b"/").startswith(place + b"/"):
+        if (joined(path, last) + b"/").startswith(place + b"/"):
             # What is there would make way for the link first.
             raise _RefusedError(f"dangling hard link: {shown(member.link)} is what the link would replace")
         return entry
@@ -222,7 +222,7 @@ class IndexBuilder:
         if there is _HIDDEN:
             children[name] = _opaque(entry) if entry.type == "dir" else entry
             return
-        whole = _join(path, name)
+        whole = joined(path, name)
         if there.type == entry.type == "dir":
             if there is not _IMPLIED and there is not _IMPLIED_OPAQUE:
                 self._repeat(whole, "dir", "dir")
@@ -253,7 +253,7 @@ class IndexBuilder:
             if children is None:
                 continue
             self._paths -= len(path)
-            left += [_join(path, name) for name, entry in children.items() if entry.type == "dir"]
+            left += [joined(path, name) for name, entry in children.items() if entry.type == "dir"]
 
     def _hide(self, path: bytes, children: _Children, name: bytes) -> None:
         """A whiteout hides what lies below; an entry of its own layer stands (layer.md, "Whiteouts")."""
@@ -309,7 +309,7 @@ class IndexBuilder:
                 continue
             entry = self._directories.get(path, _NOTHING).get(name)
             if entry is None or entry.type == "dir" or entry is _HIDDEN:
-                path = _join(path, name)
+                path = joined(path, name)
                 if len(path) >= _PATH_MAX or len(name) > _NAME_MAX:
                     raise _RefusedError("links lead to a path that is too long")
             elif entry.type == "link":
@@ -319,7 +319,7 @@ class IndexBuilder:
                 path = b"" if entry.link.startswith(b"/") else path
                 left += [part for part in reversed(entry.link.split(b"/")) if part not in {b"", b"."}]
             else:
-                raise _RefusedError(f"{shown(_join(path, name))} is no directory")
+                raise _RefusedError(f"{shown(joined(path, name))} is no directory")
         return path, links
 
     def _look_up(self, names: int, length: int) -> None:
@@ -367,7 +367,3 @@ def _opaque(directory: Entry) -> Entry:
         return directory
     # An implied directory stays one that can be told by its identity.
     return _IMPLIED_OPAQUE if directory is _IMPLIED else replace(directory, opaque=True)
-
-
-def _join(path: bytes, name: bytes) -> bytes:
-    return path + b"/" + name if path else name

@@ -37,6 +37,11 @@ class Entry(Struct, frozen=True, gc=False, array_like=True):
 ROOT = Entry(type="dir", mode=0o755)
 
 
+def joined(path: bytes, name: bytes) -> bytes:
+    """The path of a name in a directory. Paths have no leading slash; the root is ``b""``."""
+    return path + b"/" + name if path else name
+
+
 class Layer(Protocol):
     """One layer. Paths have no leading slash; the root is ``b""``."""
 

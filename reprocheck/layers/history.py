@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 
-from reprocheck.layers.entry import Entry, Layer
+from reprocheck.layers.entry import Entry, Layer, joined
 
 
 class History:
@@ -42,8 +42,7 @@ class History:
                 until[layer] = min(hidden, self._until[layer])
             if entry.type != "dir" or entry.opaque:
                 hidden = layer
-        path = self._path + b"/" + name if self._path else name
-        return History(self._layers, path, dict(reversed(until.items())))
+        return History(self._layers, joined(self._path, name), dict(reversed(until.items())))
 
     def before(self, name: bytes, layer: int) -> tuple[Entry, int] | None:
         """An entry as it was before a layer, and the layer that had written it by then."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from reprocheck.layers.entry import Entry, Layer
+from reprocheck.layers.entry import Entry, Layer, joined
 from reprocheck.layers.history import History
 from reprocheck.layers.remembered import Remembered
 
@@ -123,7 +123,7 @@ class Tree:
                 behind = self._behind(_Way(place, 0), entry.link, path, before, most - links - 1)
                 place, links = behind.place, links + 1 + behind.links
                 continue
-            place = Place(place.path + b"/" + name if place.path else name, entry, layer)
+            place = Place(joined(place.path, name), entry, layer)
         return _Way(place, links)
 
     def _above(self, directory: bytes, path: bytes, before: int | None) -> Place:
@@ -238,7 +238,7 @@ class Tree:
         place = self.find(path)
         since = min((one.layer for one in self.before(place)), default=place.layer)
         directory, _, name = path.rpartition(b"/")
-        if place.path == _joined(self.find(directory).path, name):
+        if place.path == joined(self.find(directory).path, name):
             # No link itself, so nothing but a link in another directory can have led here before that.
             if above <= since:
                 return since
@@ -378,7 +378,7 @@ class Tree:
                 if entry.type != "dir" or entry.opaque:
                     hidden.add(name)
         for name, layers in more.items():
-            self._shares[path + b"/" + name if path else name] = (merged[name][1], *layers)
+            self._shares[joined(path, name)] = (merged[name][1], *layers)
         return merged
 
     def _share(self, path: bytes) -> tuple[int, ...]:
@@ -423,10 +423,6 @@ def _lowest_equal(stack: Sequence[Place], digests: Mapping[Place, bytes]) -> int
                 break
         layer = one.layer
     return layer
-
-
-def _joined(path: bytes, name: bytes) -> bytes:
-    return path + b"/" + name if path else name
 
 
 def _steps(path: bytes) -> list[bytes]:

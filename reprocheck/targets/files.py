@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
-from reprocheck.layers.entry import Entry
+from reprocheck.layers.entry import Entry, joined
 from reprocheck.layers.remembered import Remembered
 from reprocheck.layers.tree import Place, Tree
 from reprocheck.targets.mounts import Mounts
@@ -170,7 +170,7 @@ class TreeFiles:
         found = self.tree.directory(real).get(name)
         if found is None or found[0].type != "dir":
             return None
-        return real + b"/" + name if real else name
+        return joined(real, name)
 
 
 def _name(error: OSError) -> str:

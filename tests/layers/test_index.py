@@ -480,7 +480,7 @@ def test_deep_names_have_a_budget_where_they_are_looked_up_anew(monkeypatch: pyt
         looked_up.append(len(path))
         return path + b"/" + name if path else name
 
-    monkeypatch.setattr(builder, "_join", join)
+    monkeypatch.setattr(builder, "joined", join)
     deep = b"a/" * 500
     index(*(piece for n in range(50) for piece in (link(b"z", b"%d" % n), file(deep + b"%d" % n))))
     assert sum(looked_up) < 3 << 20, "12 MiB"
