@@ -104,7 +104,7 @@ class Graph:
     """Sorted by ``by``, ``to``, specifier."""
     unjudged: tuple[Unjudged, ...]
     extras: Mapping[str, tuple[str, ...]]
-    """Activated extras by package."""
+    """Activated extras by package: asked for, and provided."""
     roots: tuple[str, ...]
     """What was requested; where no package says so, what nobody requires."""
     _unrequired: tuple[str, ...]
@@ -204,7 +204,11 @@ class Graph:
         """
         stand = {**self.packages, **replacements}
         known: set[_Step] = {(name, extra) for name, extras in self.extras.items() for extra in extras}
-        steps: list[_Step] = [(name, extra) for name in sorted(replacements) for extra in (None, *self._asked(name))]
+        steps: list[_Step] = [
+            (name, extra)
+            for name, package in sorted(replacements.items())
+            for extra in (None, *_provided(self._asked(name), package))
+        ]
         edges, unjudged, _ = _expand(stand, self.markers, steps, known.difference(steps))
         outside = [
             replace(
@@ -310,12 +314,18 @@ def _expand(
             if extra is not None and (name, parsed) in taken:
                 continue
             taken.add((name, parsed))
-            edges.append(_edge(name, parsed, extra, packages.get(parsed.name)))
-            for asked in parsed.extras:
-                if parsed.name in packages and (parsed.name, asked) not in reached:
+            found = packages.get(parsed.name)
+            edges.append(_edge(name, parsed, extra, found))
+            for asked in _provided(parsed.extras, found):
+                if (parsed.name, asked) not in reached:
                     reached.add((parsed.name, asked))
                     queue.append((parsed.name, asked))
     return edges, list(unjudged.values()), reached
+
+
+def _provided(extras: Iterable[str], package: Package | None) -> tuple[str, ...]:
+    """Those of the extras that a package provides: installers pass over all others."""
+    return () if package is None else tuple(extra for extra in extras if extra in package.extras)
 
 
 def _edge(by: str, parsed: _Parsed, extra: str | None, package: Package | None) -> Edge:

@@ -80,6 +80,14 @@ def python(minor: int) -> Path:
     return found
 
 
+def those_from(oldest: int) -> list[Path]:
+    """Each interpreter of Python 3.``oldest`` or newer; the test is skipped where there is none."""
+    found = [path for minor in MINORS if minor >= oldest and (path := _interpreter(f"python3.{minor}"))]
+    if not found:
+        pytest.skip(f"no Python 3.{oldest} or newer on this machine (looked into pyenv, PATH and /usr/bin)")
+    return found
+
+
 def python2() -> Path:
     """A Python 2.7; the test is skipped where there is none."""
     found = _interpreter("python2.7")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -30,6 +31,7 @@ from reprocheck.rules import RULES, Comparison, arrange, judge
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+_EXTRA = re.compile(r'extra [!=]= "(.+?)"')
 SITE = "{prefix}/lib/python3.9/site-packages"
 
 
@@ -63,13 +65,14 @@ def python(version: str = "3.9.2", **fields: Any) -> Python:
 
 
 def package(text: str, *requires: str, **fields: Any) -> Package:
-    """``numpy==1.23.5``, its requirements, and any other field."""
+    """``numpy==1.23.5``, its requirements, and any other field; it provides the extras that its requirements name."""
     name, _, version = text.partition("==")
     defaults: dict[str, Any] = {
         "name": name,
         "version": version,
         "location": SITE,
         "requires": tuple(sorted(requires)),
+        "extras": tuple(sorted({extra for text in requires for extra in _EXTRA.findall(text)})),
         "origin": "index",
         "installer": "pip",
     }

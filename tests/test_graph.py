@@ -98,6 +98,17 @@ def test_extras_that_ask_for_each_other_end() -> None:
     assert [(edge.to, edge.extra) for edge in graph.missing()] == [("gone", "y")]
 
 
+def test_an_extra_that_is_not_provided_brings_nothing_in() -> None:
+    """As installers have it, which warn and go on."""
+    needs = ('gone; extra == "declared" or extra == "undeclared"', "low<2")
+    for asked, missing in (("declared", [("foo", "gone")]), ("undeclared", [])):
+        app, foo = package("app==1", f"foo[{asked}]"), package("foo==1", *needs, extras=("declared",))
+        graph = build(environment(app, foo, package("low==1")))
+        assert pairs(graph.missing()) == missing
+        later = package("foo==2", *needs, extras=("declared",))
+        assert pairs(graph.broken_by({"foo": later})[0]) == missing
+
+
 def test_an_or_beside_an_extra_is_not_overlooked() -> None:
     graph = build(environment(package("a==1", 'b; extra == "x" or python_version >= "3.0"')))
     assert pairs(graph.missing()) == [("a", "b")]

@@ -115,10 +115,10 @@ def read_archive(path: str, raw: bytes) -> list[Distribution]:
         stated = known.name is not None or known.version is not None
         unread = None if stated else "states neither name nor version"
         one = _named(path, stem, known if stated else None, known.problems, unread)
-        requires = known.requires
-        if not requires and name == "EGG-INFO/PKG-INFO":
-            requires = metadata.parse_requires_txt(files.get("EGG-INFO/requires.txt", b""))
-        found.append(replace(one, requires=requires))
+        if name == "EGG-INFO/PKG-INFO":
+            found.append(_requiring(one, known, files.get("EGG-INFO/requires.txt")))
+        else:
+            found.append(replace(one, requires=known.requires))
     return found
 
 
@@ -239,11 +239,17 @@ def _egg(path: str, directory: str | None, evidence: Evidence) -> Distribution:
     holder = f"{directory}/EGG-INFO" if name == "EGG-INFO" else directory
     known, problems, unread = _metadata(f"{holder}/PKG-INFO" if holder else path, evidence)
     one = _named(path, re.sub(r"\.egg(-info)?$", "", stem, flags=re.IGNORECASE), known, problems, unread)
-    requires = known.requires if known else None
-    if known and holder and not requires:
-        text = evidence.content(f"{holder}/requires.txt")
-        requires = metadata.parse_requires_txt(text) if text else ()
-    return replace(one, requires=requires)
+    if known is None:
+        return replace(one, requires=None)
+    return _requiring(one, known, evidence.content(f"{holder}/requires.txt") if holder else None)
+
+
+def _requiring(one: Distribution, known: metadata.Metadata, requires_txt: bytes | None) -> Distribution:
+    """What an egg requires: PKG-INFO of old says nothing of it, and requires.txt stands beside it."""
+    if known.requires or requires_txt is None:
+        return replace(one, requires=known.requires)
+    requires, extras = metadata.parse_requires_txt(requires_txt)
+    return replace(one, requires=requires, extras=tuple(sorted({*known.extras, *extras})))
 
 
 def _named(

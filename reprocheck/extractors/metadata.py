@@ -125,18 +125,19 @@ def _direct_url(data: Any) -> tuple[str, bool]:
     return url + subdirectory, info.get("editable") is True
 
 
-def parse_requires_txt(raw: bytes) -> tuple[str, ...]:
-    """Requirements of an egg-info directory as ``Requires-Dist`` would state them.
+def parse_requires_txt(raw: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Requirements of an egg-info directory as ``Requires-Dist`` would state them, and the extras that it provides.
 
     A section is ``[extra]``, ``[:marker]`` or ``[extra:marker]`` (setuptools, "Development mode and egg-info").
     """
-    requires, extra, marker = [], "", ""
+    requires, extras, extra, marker = [], set(), "", ""
     for line in raw.splitlines():
         text = escape(line).strip()
         if not text or text.startswith("#"):
             continue
         if text.startswith("[") and text.endswith("]"):
             extra, _, marker = text[1:-1].partition(":")
+            extras |= {canonicalize_name(extra)} if extra else set()
             continue
         conditions = [f"({marker})"] if marker and extra else [marker] if marker else []
         if extra:
@@ -144,7 +145,7 @@ def parse_requires_txt(raw: bytes) -> tuple[str, ...]:
         # A URL requirement needs a blank before its marker (PEP 508).
         separator = " ; " if "@" in text else "; "
         requires.append(text + (separator + " and ".join(conditions) if conditions else ""))
-    return tuple(sorted(map(_shown, requires)))
+    return tuple(sorted(map(_shown, requires))), tuple(sorted(extras))
 
 
 def _shown(requirement: str) -> str:

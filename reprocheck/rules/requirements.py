@@ -21,8 +21,9 @@ def requirement_violated(comparison: Comparison) -> Iterator[Finding]:
 
     ## What it checks
     Every requirement of every installed distribution, with the target's own environment markers and with the
-    extras that others ask for. What the baseline violates already is not new. `details` tells the
-    requirements of an extra apart: `pip check` does not look at those.
+    extras that others ask for; one that the distribution does not provide brings nothing in, as pip has it. What
+    the baseline violates already is not new. `details` tells the requirements of an extra apart: `pip check` does
+    not look at those.
 
     ## Why it matters
     The author of the package has said that it does not work with this version.

@@ -156,21 +156,22 @@ six>=1
 pytest
 [:python_version<"3.8"]
 typing
-[socks:sys_platform == "win32"]
+[Socks_5:sys_platform == "win32"]
 pysocks
 [direct]
 x @ https://h/x.zip
 """
-    found = parse_requires_txt(raw)
+    found, extras = parse_requires_txt(raw)
+    assert extras == ("direct", "socks-5", "test")
     assert found == (
-        'pysocks; (sys_platform == "win32") and extra == "socks"',
+        'pysocks; (sys_platform == "win32") and extra == "Socks_5"',
         'pytest; extra == "test"',
         "six>=1",
         'typing; python_version<"3.8"',
         'x @ https://h/x.zip ; extra == "direct"',
     )
     assert {Requirement(one).name for one in found} == {"pysocks", "pytest", "six", "typing", "x"}
-    assert parse_requires_txt(b"") == ()
+    assert parse_requires_txt(b"") == ((), ())
 
 
 @pytest.mark.parametrize(
@@ -248,4 +249,4 @@ def test_requirements_have_no_credentials(encoding: str) -> None:
     text = f"Name: x\nVersion: 1\nRequires-Dist: a @ https://me:hunter2@h/a\nRequires-Dist: b @ https://h/{token}/b\n"
     assert parse_metadata(text.encode(encoding)).requires == ("a @ https://h/a", "b @ https://h/***/b")
     listed = f"a @ https://me:hunter2@h/a\nb @ https://h/{token}/b\n"
-    assert parse_requires_txt(listed.encode()) == ("a @ https://h/a", "b @ https://h/***/b")
+    assert parse_requires_txt(listed.encode())[0] == ("a @ https://h/a", "b @ https://h/***/b")

@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Sequence
 
 
-def wheel(name: str, version: str, requires: Sequence[str] = ()) -> tuple[str, bytes]:
+def wheel(name: str, version: str, requires: Sequence[str] = (), extras: Sequence[str] = ()) -> tuple[str, bytes]:
     """File name and contents of a wheel of one empty module."""
     stem = name.replace("-", "_")
     info = f"{stem}-{version}.dist-info"
@@ -18,6 +18,7 @@ def wheel(name: str, version: str, requires: Sequence[str] = ()) -> tuple[str, b
                 "Metadata-Version: 2.1",
                 f"Name: {name}",
                 f"Version: {version}",
+                *(f"Provides-Extra: {one}" for one in extras),
                 *(f"Requires-Dist: {one}" for one in requires),
             ]
         )

@@ -1,0 +1,197 @@
+"""Two hundred generated environments on disk: ``pip check`` and reprocheck report the same requirements of each.
+
+pip is the real one, started by each interpreter as ``pip --python`` starts it; reprocheck reads the same files as an
+unpacked root file system, of which it runs nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pip
+import pytest
+from msgspec.structs import replace
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from reprocheck.capture import capture
+from reprocheck.graph import build
+from reprocheck.model.snapshot import Environment
+from reprocheck.targets.address import Address
+from reprocheck.targets.resolve import Access
+from tests import interpreters
+from tests.make import findings, snapshot
+from tests.property import environments
+
+ENVIRONMENTS = 200
+SHARING = 7
+"""Of so many environments one sees the packages of its interpreter too."""
+OLDEST = 10
+"""Minor version of the oldest Python that today's pip runs on."""
+PIP = Path(pip.__file__).resolve().parent.parent
+PROGRAM = Path(__file__).with_name("pip_check.py")
+MISSING = re.compile(r"(\S+) \S+ requires (\S+), which is not installed\.")
+VIOLATED = re.compile(r"(\S+) \S+ has requirement (.+), but you have (\S+) \S+\.")
+
+Need = tuple[str, str, SpecifierSet]
+"""Who requires, what, which versions."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """One environment: what pip says of it, and what reprocheck read."""
+
+    missing: set[tuple[str, str]]
+    """Who requires what is not installed, as ``pip check`` says."""
+    violated: set[Need]
+    """Whose requirement is not met, as ``pip check`` says."""
+    with_extras: set[Need]
+    """What does not hold where extras count too."""
+    read: Environment
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
+    """Made by number: the same ones in each run."""
+    root = tmp_path_factory.mktemp("root")
+    homes = {python: _transplanted(python, root) for python in interpreters.those_from(OLDEST)}
+    paths: dict[Path, dict[str, list[str]]] = {python: {} for python in homes}
+    for number in range(ENVIRONMENTS):
+        python, home = list(homes.items())[number % len(homes)]
+        shares = number % SHARING == 0
+        where = root / f"srv/{number:03}"
+        site = where / home.site
+        environments.plant(site, environments.distributions(number))
+        config = f"home = /{home.prefix}/bin\ninclude-system-site-packages = {str(shares).lower()}\n"
+        (where / "pyvenv.cfg").write_text(config)
+        (where / "bin").mkdir()
+        (where / "bin/python3").symlink_to(f"/{home.prefix}/bin/{python.name}")
+        below = [str(root / home.prefix / home.site)] if shares else []
+        paths[python][f"/srv/{number:03}"] = [str(site), *below]
+    read = {one.id: one for one in capture(Address("rootfs", str(root)), Access()).environments}
+    return [
+        _case(answer, read[name])
+        for python, asked in paths.items()
+        for name, answer in zip(asked, _pip(python, list(asked.values())), strict=True)
+    ]
+
+
+def test_all_that_pip_check_reports_is_reported(cases: list[Case]) -> None:
+    assert len(cases) == ENVIRONMENTS
+    for case in cases:
+        reported = {(by, to) for by, to, _ in _reported(case, "RC202", extra=False)}
+        assert case.missing - reported == set()
+        assert case.violated - _reported(case, "RC201", extra=False) == set()
+
+
+def test_nothing_else_is_reported(cases: list[Case]) -> None:
+    for case in cases:
+        reported = {(by, to) for by, to, _ in _reported(case, "RC202", extra=False)}
+        assert reported - case.missing == set()
+        assert _reported(case, "RC201", extra=False) - case.violated == set()
+        assert build(case.read).unclear() == ()
+
+
+def test_what_extras_bring_in_is_reported_and_told_apart(cases: list[Case]) -> None:
+    apart = 0
+    for case in cases:
+        plain, of_extras = (
+            _reported(case, "RC201", extra=extra) | _reported(case, "RC202", extra=extra) for extra in (False, True)
+        )
+        assert plain | of_extras == case.with_extras
+        assert {one for one in plain if one not in case.violated and one[:2] not in case.missing} == set()
+        apart += len(of_extras - plain)
+    assert apart > ENVIRONMENTS // 2
+
+
+def test_the_environments_are_worth_checking(cases: list[Case]) -> None:
+    """All that the two could differ about is in there, many times."""
+    assert sum(len(case.missing) for case in cases) > ENVIRONMENTS
+    assert sum(len(case.violated) for case in cases) > ENVIRONMENTS
+    assert sum(not case.missing and not case.violated for case in cases) > 0
+    edges = [edge for case in cases for edge in build(case.read).edges]
+    assert sum(edge.holds is True for edge in edges) > ENVIRONMENTS
+    assert any(not package.active for case in cases for package in case.read.packages)
+
+
+def test_the_answers_are_those_of_the_command(tmp_path: Path) -> None:
+    """The program that asks for many at once says what ``pip check`` says in an environment that is a real one."""
+    python = interpreters.those_from(OLDEST)[-1]
+    executable = interpreters.virtual_environment(python, tmp_path / "venv")
+    site = interpreters.site_packages(executable)
+    environments.plant(site, environments.distributions(1))
+    command = [sys.executable, "-m", "pip", "--python", str(executable), "--disable-pip-version-check", "check"]
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    assert said.splitlines() == _pip(python, [[str(site)]])[0]["check"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Home:
+    """An interpreter's place in the root; relative to it."""
+
+    prefix: str
+    site: str
+    """Relative to the prefix, and to that of an environment."""
+
+
+def _transplanted(python: Path, root: Path) -> Home:
+    """Lay an interpreter's own files into the root, as far as its version and its paths stand in them."""
+    told: dict[str, Any] = interpreters.run(
+        python,
+        "import json, os, sys, sysconfig; get = sysconfig.get_config_var; print(json.dumps({"
+        "'library': os.path.join(get('LIBDIR'), get('INSTSONAME')), 'standard': os.path.dirname(os.__file__),"
+        "'base': sys.base_prefix}))",
+    )
+    prefix, standard = f"opt/{python.name}", Path(told["standard"])
+    within = standard.relative_to(told["base"])
+    (root / prefix / "bin").mkdir(parents=True)
+    (root / prefix / within).mkdir(parents=True)
+    shutil.copy(python.resolve(), root / prefix / "bin" / python.name)
+    if Path(told["library"]).suffix != ".a":
+        shutil.copy(told["library"], root / prefix / "lib")
+    for file in (standard / "os.py", standard / "site.py", *standard.glob("_sysconfigdata_*.py")):
+        shutil.copy(file, root / prefix / within)
+    home = Home(prefix=prefix, site=f"{within}/site-packages")
+    environments.plant(root / prefix / home.site, environments.distributions(ENVIRONMENTS))
+    return home
+
+
+def _pip(python: Path, paths: list[list[str]]) -> list[dict[str, Any]]:
+    command = [str(python), "-I", str(PROGRAM), str(PIP)]
+    ran = subprocess.run(command, input=json.dumps(paths), capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    answers: list[dict[str, Any]] = json.loads(ran.stdout)
+    return answers
+
+
+def _case(answer: dict[str, Any], read: Environment) -> Case:
+    missing, violated = set(), set()
+    for line in answer["check"]:
+        if found := MISSING.fullmatch(line):
+            missing.add((found[1], found[2]))
+        elif found := VIOLATED.fullmatch(line):
+            need = Requirement(found[2])
+            violated.add((found[1], str(canonicalize_name(need.name)), need.specifier))
+        else:
+            assert line == "No broken requirements found.", line
+    with_extras = {(by, to, SpecifierSet(specifier)) for by, to, specifier in answer["with_extras"]}
+    return Case(missing=missing, violated=violated, with_extras=with_extras, read=read)
+
+
+def _reported(case: Case, code: str, *, extra: bool) -> set[Need]:
+    """What a rule says of the environment, compared with an empty one: all that does not hold is new."""
+    empty = snapshot(replace(case.read, packages=()))
+    return {
+        (one.by, finding.subject.name, SpecifierSet(one.specifier))
+        for finding in findings(empty, snapshot(case.read), code)
+        for one in finding.requirements
+        if (one.extra is not None) is extra
+    }
