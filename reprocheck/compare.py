@@ -13,10 +13,13 @@ from reprocheck.attribution import attribute
 from reprocheck.base import placed, summary
 from reprocheck.diff import changes, one_sided, out_of_sight, pair_environments
 from reprocheck.model import codec
-from reprocheck.model.report import Level, MadeBy, Pair, Report, Side, Threshold
+from reprocheck.model.policy import Policy
+from reprocheck.model.report import Level, MadeBy, Pair, PolicyUsed, Report, Side, Threshold
 from reprocheck.model.snapshot import Gap, Snapshot
+from reprocheck.policy import PolicyFile
 from reprocheck.rules import Comparison
 from reprocheck.scope import checked, no_longer_compared, unasked_machine, unpaired
+from reprocheck.tolerance import with_severities
 from reprocheck.verdict import classes, default_level, unreadable, verdict
 
 
@@ -31,6 +34,8 @@ class Question:
     """Environments paired by hand: id before, id after."""
     gate: bool = True
     """``verify``: a gap in a fact class of the level is no success. ``diff``: only an unreadable side is."""
+    policy: PolicyFile | None = None
+    """``level`` and ``fail_on`` of it are answered above, by whoever asks: what stands on the command line wins."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,8 +75,10 @@ def compare(
         base: the image that the second side is built on, where one was named: it is told what comes from it.
     """
     level = question.level or default_level(before, after)
+    policy = question.policy.policy if question.policy else Policy()
     comparison, pairs = _arranged(before, after, question.pairs)
     findings = attribute(rules.judge(comparison, level), before, after)
+    findings = rules.ordered(with_severities(findings, policy.severity))
     below = None
     if base is not None:
         by_hand = {one: other for one, other in question.pairs.items() if other in {it.id for it in base.environments}}
@@ -97,6 +104,7 @@ def compare(
         baseline=_side(before, baseline),
         target=_side(after, None),
         base=below,
+        policy=_used(question.policy),
         pairs=pairs,
         summary=judged.summary,
         checked=checked(before, after, pairs, level),
@@ -123,6 +131,10 @@ def _named(before: Snapshot) -> tuple[Gap, ...]:
         )
         for gap in before.gaps
     )
+
+
+def _used(policy: PolicyFile | None) -> PolicyUsed | None:
+    return PolicyUsed(name=str(policy.path), digest=policy.digest) if policy else None
 
 
 def _side(snapshot: Snapshot, file: BaselineFile | None) -> Side:

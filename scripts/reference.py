@@ -4,7 +4,7 @@
     python scripts/reference.py            write them
     python scripts/reference.py --check    say which are out of date; exit code 1 if any is
 
-`commands.md`, `rules.md`, `snapshot.md` and `report.md` are written whole, from the click commands, the
+`commands.md`, `rules.md`, `snapshot.md`, `report.md` and `policy.md` are written whole, from the click commands, the
 docstrings of the rules and the types of `reprocheck/model/`. In any other page, a block below the mark
 `<!-- recorded -->` keeps its commands, and the outputs below them are taken from a real run on the recorded
 evidence, in which `image:reprocheck-test/NAME` stands for `evidence:NAME.evidence`, and `container:NAME` for
@@ -51,7 +51,11 @@ _DOCUMENT = (
     "JSON, UTF-8, keys sorted. `reprocheck schema {}` prints its JSON Schema. "
     "Unknown fields are ignored on reading, so that a later version can add some."
 )
-_PLAIN = {"str": "text", "int": "number", "float": "number", "bool": "true or false"}
+_POLICY = (
+    "TOML. `reprocheck schema policy` prints its JSON Schema, for editors. An unknown key is an error. "
+    "How to write one: [a policy](../how-to/policy.md)."
+)
+_PLAIN = {"str": "text", "int": "number", "float": "number", "bool": "true or false", "date": "date"}
 _ROLE = re.compile(r":\w+:`[~.]?([^`]+)`")
 
 
@@ -78,6 +82,7 @@ def pages() -> dict[Path, str]:
         "rules.md": rules,
         "snapshot.md": lambda: types("snapshot", "Snapshot"),
         "report.md": lambda: types("report", "Report"),
+        "policy.md": lambda: types("policy", "Policy"),
     }
     written = {reference / name: _GENERATED + write() for name, write in writers.items()}
     for path in markdown():
@@ -192,7 +197,7 @@ def types(module: str, root: str) -> str:
     """Give the page of a document, from the types of ``reprocheck.model`` and their attribute docstrings."""
     known: dict[str, _Type] = {}
     aliases: dict[str, ast.expr] = {}
-    for name in dict.fromkeys(("snapshot", module)):
+    for name in dict.fromkeys(("snapshot", "report", module)):
         source = (ROOT / "reprocheck" / "model" / f"{name}.py").read_text()
         for statement in ast.parse(source).body:
             if isinstance(statement, ast.ClassDef):
@@ -207,7 +212,7 @@ def types(module: str, root: str) -> str:
     if rest:
         text += [_prose(rest), ""]
     text += [
-        _DOCUMENT.format(module),
+        _POLICY if module == "policy" else _DOCUMENT.format(module),
         "",
     ]
     for one in _reachable(root, known):
@@ -215,7 +220,10 @@ def types(module: str, root: str) -> str:
         text += ["| field | type | meaning |", "| --- | --- | --- |"]
         for name, kind, meaning in one.fields:
             held = next((known[word].text for word in _names(kind) if word in known), "")
-            text.append(f"| `{name}` | {_typed(kind, known, aliases)} | {_cell(meaning or held)} |")
+            said = _typed(kind, known, aliases)
+            if module == "policy":  # what is null elsewhere is left out in TOML
+                said = said.replace(" or null", "")
+            text.append(f"| `{name}` | {said} | {_cell(meaning or held)} |")
         text += [""]
     return "\n".join(text).rstrip() + "\n"
 

@@ -28,11 +28,11 @@ def verify(target: str, baseline: Path, base: str | None, question: Question, ou
     from reprocheck.compare import compare, load_baseline
     from reprocheck.targets.resolve import resolve
 
-    access.deep = access.deep or question.level == "bits"
+    _heed(question, access)
     locked, file = load_baseline(baseline)
     address = resolve(target, access)
     below = None if base is None else resolve(base, access)
-    outputs.spare([str(baseline), *_files(address, below)])
+    outputs.spare([str(baseline), *_policy(question), *_files(address, below)])
     captured = capture(address, access)
     return outputs.deliver(compare(locked, captured, question, file, capture(below, access) if below else None))
 
@@ -49,13 +49,23 @@ def diff(before: str, after: str | None, base: str | None, question: Question, o
     from reprocheck.compare import compare
     from reprocheck.targets.resolve import image_of, resolve
 
-    access.deep = access.deep or question.level == "bits"
+    _heed(question, access)
     one = resolve(before, access)
     first, second = (image_of(one, access), one) if after is None else (one, resolve(after, access))
     below = None if base is None else resolve(base, access)
-    outputs.spare(_files(first, second, below))
+    outputs.spare([*_policy(question), *_files(first, second, below)])
     sides = capture(first, access), capture(second, access)
     return outputs.deliver(compare(*sides, question, base=capture(below, access) if below else None))
+
+
+def _heed(question: Question, access: Access) -> None:
+    """Read targets as what is asked of them needs, and as the policy allows."""
+    access.deep = access.deep or question.level == "bits"
+    access.no_exec = access.no_exec or (question.policy is not None and question.policy.policy.no_exec)
+
+
+def _policy(question: Question) -> list[str]:
+    return [str(question.policy.path)] if question.policy else []
 
 
 def _files(*addresses: Address | None) -> list[str]:

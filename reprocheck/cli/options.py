@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,11 +61,15 @@ _REPORT = (
         "--level", type=click.Choice(_LEVELS), help="What has to agree; default: stack, packages for interpreters."
     ),
     click.option(
+        "--policy",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="What is tolerated; default: reprocheck.toml or pyproject.toml, here or above in the repository.",
+    ),
+    click.option(
         "--fail-on",
         type=click.Choice(_THRESHOLDS),
-        default="major",
-        show_default=True,
-        help="Findings of this severity and above fail.",
+        help="Findings of this severity and above fail; default: what the policy says, else major.",
     ),
     click.option(
         "--env",
@@ -116,7 +121,8 @@ def report_options(*, gate: bool) -> Callable[[Function], Function]:
         def command(
             *,
             level: str | None,
-            fail_on: str,
+            fail_on: str | None,
+            policy: Path | None,
             pairs: tuple[str, ...],
             format_: str,
             output: str,
@@ -125,7 +131,7 @@ def report_options(*, gate: bool) -> Callable[[Function], Function]:
             **words: Any,
         ) -> Any:
             return function(
-                question=_question(level, fail_on, pairs, gate=gate),
+                question=_question(level, fail_on, pairs, policy, gate=gate),
                 outputs=outputs(format_, output, write, all_=all_),
                 **words,
             )
@@ -149,8 +155,13 @@ def _with(options: tuple[Function, ...], command: Function) -> Function:
     return command
 
 
-def _question(level: str | None, fail_on: str, pairs: tuple[str, ...], *, gate: bool) -> Question:
+def _question(
+    level: str | None, fail_on: str | None, pairs: tuple[str, ...], policy: Path | None, *, gate: bool
+) -> Question:
     from reprocheck.compare import Question
+    from reprocheck.model.policy import Policy
+    from reprocheck.policy import find, load
+    from reprocheck.rules import RULES
 
     by_hand = {}
     for pair in pairs:
@@ -158,4 +169,14 @@ def _question(level: str | None, fail_on: str, pairs: tuple[str, ...], *, gate: 
         if not equals or not one or not other:
             raise UsageError(f"--env {pair}: write A=B, two ids of environments")
         by_hand[one] = other
-    return Question(level=level, fail_on=fail_on, pairs=by_hand, gate=gate)  # type: ignore[arg-type] # click checked
+    found = None if policy else find(Path.cwd())
+    path = Path(os.path.relpath(found)) if found else policy
+    file = load(path, {rule.code: rule.name for rule in RULES}) if path else None
+    agreed = file.policy if file else Policy()
+    return Question(
+        level=level or agreed.level,  # type: ignore[arg-type] # click checked
+        fail_on=fail_on or agreed.fail_on or "major",  # type: ignore[arg-type]
+        pairs=by_hand,
+        gate=gate,
+        policy=file,
+    )

@@ -78,6 +78,8 @@ def _verdict(page: Page, report: Report, told: Sequence[Story]) -> None:
         words = "  " + " · ".join([*gaps, *counts, *_agreeing(report)])
         page.line((report.verdict, report.verdict), drift, words)
         page.aside(f"{side(report.target)} against {report.baseline.name}")
+    if report.policy is not None:
+        page.row("policy", report.policy.name)
     if report.base is not None:
         _base(page, report.base)
     if len(report.pairs) > 1 or any(pair.before != pair.after for pair in report.pairs):
@@ -129,6 +131,8 @@ def _matters(story: Story, report: Report) -> bool:
 def _head(page: Page, report: Report, story: Story) -> None:
     environment = story.subject.environment
     where = f" in {environment}" if environment is not None and len(report.pairs) > 1 else ""
+    if own := [finding.own_severity for finding in story.findings if finding.own_severity]:
+        where += f" (by the policy; else {min(own, key=SEVERITIES.index)})"
     page.block(story.severity, story.severity, (story.headline, "strong"), where, right=" ".join(story.rules))
 
 

@@ -23,6 +23,7 @@ import msgspec
 from reprocheck.errors import DataError
 from reprocheck.model import report as report_model
 from reprocheck.model import snapshot as snapshot_model
+from reprocheck.model.policy import Policy
 from reprocheck.model.report import Report
 from reprocheck.model.snapshot import Snapshot
 from reprocheck.model.text import printable
@@ -103,12 +104,12 @@ def encode_json(value: object, *, indent: int = 2) -> bytes:
 
 
 def json_schema(name: str) -> dict[str, Any]:
-    """The JSON Schema of ``snapshot`` or ``report``."""
-    return msgspec.json.schema({"snapshot": Snapshot, "report": Report}[name])
+    """The JSON Schema of ``snapshot``, ``report`` or ``policy``."""
+    return msgspec.json.schema({"snapshot": Snapshot, "report": Report, "policy": Policy}[name])
 
 
-def read_file(path: Path) -> bytes:
-    """Read a regular file of at most ``MAX_BYTES``; the size is checked before anything is read."""
+def read_file(path: Path, *, most: int | None = None) -> bytes:
+    """Read a regular file of at most ``most`` bytes, or ``MAX_BYTES``; the size is checked before anything is read."""
     name = printable(str(path))
     try:
         # Without O_NONBLOCK, opening a pipe waits for somebody who writes.
@@ -117,7 +118,7 @@ def read_file(path: Path) -> bytes:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise DataError(f"{name}: is no regular file but a pipe or device; save its contents to a file first")
-            _check_size(status.st_size, name)
+            _check_size(status.st_size, name, most or MAX_BYTES)
             raw = file.read(status.st_size + 1)
     except IsADirectoryError as error:
         raise DataError(f"{name}: is a directory; name the file in it") from error
@@ -138,7 +139,7 @@ def decode(raw: bytes, type_: type[T], what: str, expected_schema: str | None = 
     be used. Raises :class:`DataError`, one line.
     """
     what = printable(what)
-    _check_size(len(raw), what)
+    _check_size(len(raw), what, MAX_BYTES)
     raw = raw.removeprefix(b"\xef\xbb\xbf")
     if not raw.strip():
         raise DataError(f"{what}: is empty; {advice}")
@@ -155,9 +156,9 @@ def decode(raw: bytes, type_: type[T], what: str, expected_schema: str | None = 
         raise DataError(f"{what}: {_text_or_number_problem(raw, str(error))}; {advice}") from error
 
 
-def _check_size(size: int, what: str) -> None:
-    if size > MAX_BYTES:
-        raise DataError(f"{what}: has {size >> 20} MiB, and no more than {MAX_BYTES >> 20} MiB are read; {_RIGHT_FILE}")
+def _check_size(size: int, what: str, most: int) -> None:
+    if size > most:
+        raise DataError(f"{what}: has {size >> 20} MiB, and no more than {most >> 20} MiB are read; {_RIGHT_FILE}")
 
 
 def _check_shape(raw: bytes, what: str) -> None:

@@ -113,6 +113,8 @@ class Finding(Model, frozen=True, kw_only=True):
     """``package-upgraded``."""
     severity: Severity
     """``breaking``: known or shown not to work."""
+    own_severity: Severity | None = None
+    """The rule's own judgement, where the policy gives another severity; ``None``: the policy gives none."""
     subject: FindingSubject
     before: str | None = None
     """The fact on the first side; ``None``: absent, or withheld."""
@@ -194,6 +196,15 @@ class Base(Model, frozen=True, kw_only=True):
     """Number of unwaived findings of which neither can be told."""
 
 
+class PolicyUsed(Model, frozen=True, kw_only=True):
+    """The policy by which it was judged."""
+
+    name: str
+    """Its file."""
+    digest: str
+    """SHA-256 of the file."""
+
+
 class Pair(Model, frozen=True, kw_only=True):
     """Two environments that were compared with each other."""
 
@@ -270,6 +281,8 @@ class Report(Model, frozen=True, kw_only=True):
     """The second side."""
     base: Base | None = None
     """``None``: none was named."""
+    policy: PolicyUsed | None = None
+    """``None``: there was none."""
     pairs: tuple[Pair, ...] = ()
     summary: Summary
     checked: Checked

@@ -11,7 +11,7 @@ from reprocheck.rules.requirements import unjudged
 from reprocheck.versions import FRAMEWORKS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 RULES: tuple[Rule, ...] = (
@@ -30,11 +30,7 @@ _LEVEL = {rule.code: rule for rule in RULES}
 
 
 def judge(comparison: Comparison, level: Level, rules: Sequence[Rule] = RULES) -> tuple[Finding, ...]:
-    """Give the findings that count at a level.
-
-    Sorted by severity; then by how likely each is to be the cause: how many requirements it violates, dragged
-    along before asked for, frameworks first; then by name.
-    """
+    """Give the findings that count at a level, ordered."""
     asked = LEVELS.index(level)
     found = (
         finding
@@ -43,7 +39,16 @@ def judge(comparison: Comparison, level: Level, rules: Sequence[Rule] = RULES) -
         for finding in rule.findings(comparison)
         if LEVELS.index(level_of(finding, rule)) <= asked
     )
-    return tuple(sorted(found, key=_order))
+    return ordered(found)
+
+
+def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Sort findings as a report lists them.
+
+    By severity; then by how likely each is to be the cause: how many requirements it violates, dragged along before
+    asked for, frameworks first; then by name.
+    """
+    return tuple(sorted(findings, key=_order))
 
 
 def level_of(finding: Finding, rule: Rule | None = None) -> Level:
@@ -68,4 +73,4 @@ def _order(finding: Finding) -> tuple[object, ...]:
     )
 
 
-__all__ = ["RULES", "Comparison", "Rule", "arrange", "judge", "level_of", "unjudged"]
+__all__ = ["RULES", "Comparison", "Rule", "arrange", "judge", "level_of", "ordered", "unjudged"]

@@ -1,0 +1,178 @@
+"""The policy file: where it is found, and how it is read: strictly, with the path of what is wrong."""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+import hashlib
+import re
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, get_origin
+
+import msgspec
+
+from reprocheck.errors import DataError
+from reprocheck.model import shape
+from reprocheck.model.codec import read_file
+from reprocheck.model.policy import Policy
+from reprocheck.model.report import SEVERITIES
+from reprocheck.model.text import printable
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+OWN = "reprocheck.toml"
+SHARED = "pyproject.toml"
+"""The policy in it is the table ``[tool.reprocheck]``."""
+MAX_BYTES = 1 << 20
+"""Size of a file that is still read: thousands of waivers."""
+
+_ERROR = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<where>.*)`)?", re.DOTALL)
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<key>.*)`", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(?P<key>.*)`")
+_STEP = re.compile(r"[^.\[\]]+")
+_TYPES = {bool: "true or false", int: "a whole number", str: "text", tuple: "a list"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PolicyFile:
+    """A policy and where it was read from."""
+
+    path: Path
+    digest: str
+    """``sha256:…`` of the file."""
+    policy: Policy
+
+
+def find(start: Path) -> Path | None:
+    """Find the policy that holds in a directory: the nearest one upwards, no further than the repository's root.
+
+    Outside a repository (no ``.git``) only the directory itself is looked at: what lies above it may be anybody's.
+
+    Raises:
+        DataError: one directory holds two, or a ``pyproject.toml`` on the way can't be read.
+    """
+    above = [start, *start.parents]
+    roots = [number for number, folder in enumerate(above) if (folder / ".git").exists()]
+    for folder in above[: roots[0] + 1 if roots else 1]:
+        own, shared = folder / OWN, folder / SHARED
+        there = [path for path in (own, shared) if path.is_file()]
+        if shared in there and not _is_shared(shared):
+            there.remove(shared)
+        if len(there) > 1:
+            raise DataError(f"{printable(str(own))}: pyproject.toml beside it has a policy too; keep one of them")
+        if there:
+            return there[0]
+    return None
+
+
+def load(path: Path, rules: Mapping[str, str]) -> PolicyFile:
+    """Read a policy.
+
+    Args:
+        path: the file; one that is called ``pyproject.toml`` holds the policy as ``[tool.reprocheck]``.
+        rules: name of each rule, by code.
+
+    Raises:
+        DataError: it can't be used; one line with the path of what is wrong.
+    """
+    raw, document = _parsed(path)
+    at = printable(str(path))
+    table, prefix = (_shared(document, at), "tool.reprocheck.") if path.name == SHARED else (document, "")
+    if table is None:
+        raise DataError(f"{at}: has no table [tool.reprocheck]; name the file that holds the policy")
+    try:
+        policy = _convert(table)
+        _check(policy, rules)
+    except _WrongError as wrong:
+        raise DataError(f"{at}: {printable(f'{prefix}{wrong}'.replace('.:', ':', 1))}") from None
+    return PolicyFile(path=path, digest=f"sha256:{hashlib.sha256(raw).hexdigest()}", policy=policy)
+
+
+class _WrongError(ValueError):
+    """``PATH: WHAT``, of the first thing that is wrong."""
+
+
+def _parsed(path: Path) -> tuple[bytes, dict[str, Any]]:
+    at = printable(str(path))
+    raw = read_file(path, most=MAX_BYTES)
+    try:
+        return raw, tomllib.loads(raw.removeprefix(b"\xef\xbb\xbf").decode())
+    except UnicodeDecodeError as error:
+        raise DataError(f"{at}: is not UTF-8 text, so not TOML; save it as UTF-8") from error
+    except RecursionError as error:
+        raise DataError(f"{at}: is nested too deeply; is it the right file?") from error
+    except ValueError as error:  # a syntax error, or a number that is too long
+        why = str(error)
+        raise DataError(f"{at}: is not TOML: {printable(why[:1].lower() + why[1:])}; mend it") from error
+
+
+def _shared(document: dict[str, Any], at: str) -> Any:
+    tool = document.get("tool", {})
+    if not isinstance(tool, dict):
+        raise DataError(f"{at}: tool: expected a table")
+    return tool.get("reprocheck")
+
+
+def _is_shared(path: Path) -> bool:
+    return _shared(_parsed(path)[1], printable(str(path))) is not None
+
+
+def _convert(document: Any) -> Policy:
+    severity = document.get("severity") if isinstance(document, dict) else None
+    if isinstance(severity, dict):  # msgspec names no keys
+        for rule, value in severity.items():
+            if value not in SEVERITIES:
+                raise _WrongError(f"severity.{rule}: expected one of {', '.join(SEVERITIES)}")
+    try:
+        # As built-in types, dates are dates of TOML, and no text that looks like one.
+        return msgspec.convert(document, Policy, builtin_types=(datetime.date, datetime.datetime, datetime.time))
+    except msgspec.ValidationError as error:
+        raise _WrongError(_in_words(str(error))) from error
+
+
+def _in_words(error: str) -> str:
+    """Say what msgspec says in the words of who writes TOML: ``Expected `str`, got `int` - at `$.waiver[2].rule```."""
+    found = _ERROR.fullmatch(error)
+    if found is None:
+        return error
+    what, where = found["what"], (found["where"] or "").removeprefix(".")
+    kind = shape.kind_at(Policy, _STEP.findall(where))
+    dot = "." if where else ""
+    if unknown := _UNKNOWN.fullmatch(what):
+        return f"{where}{dot}{unknown['key']}: no such key{_suggestion(unknown['key'], shape.fields(kind))}"
+    if missing := _MISSING.fullmatch(what):
+        return f"{where}{dot}{missing['key']}: is missing"
+    choices = shape.words(kind)
+    expected = f"one of {', '.join(choices)}" if choices else _TYPES.get(get_origin(kind) or kind, "a table")
+    return f"{where}: expected {expected}"
+
+
+def _check(policy: Policy, rules: Mapping[str, str]) -> None:
+    """Check what types don't say."""
+    codes: dict[str, str] = {}
+    for rule in policy.severity:
+        other = codes.setdefault(_code(rule, rules, f"severity.{rule}"), rule)
+        if other != rule:
+            raise _WrongError(f"severity.{rule}: is the rule {other}, which has a severity already")
+
+
+def _code(rule: str, rules: Mapping[str, str], where: str) -> str:
+    """The code of a rule that is named by code or name."""
+    for code, name in rules.items():
+        if rule in {code, name}:
+            return code
+    suggestion = _suggestion(rule, [*rules, *rules.values()]) or "; reprocheck rules lists them"
+    raise _WrongError(f"{where}: no rule has this code or name{suggestion}")
+
+
+def _suggestion(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""

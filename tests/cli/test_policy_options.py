@@ -1,0 +1,70 @@
+"""The policy on the command line: which one holds, and that options win over it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reprocheck.cli.main import main
+from reprocheck.model import codec
+from tests.make import of, package
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """A directory with two snapshots that differ by a minor finding: exit code, report, messages of a verify there."""
+    monkeypatch.chdir(tmp_path)
+    for name, version in (("before", "1.0"), ("after", "1.1")):
+        (tmp_path / f"{name}.json").write_bytes(codec.encode_json(of(package(f"a=={version}"))))
+
+    def verify(*words: str) -> tuple[object, Any, str]:
+        with pytest.raises(SystemExit) as left:
+            main(["verify", "after.json", "--baseline", "before.json", "--format", "json", *words])
+        said = capsys.readouterr()
+        return left.value.code, json.loads(said.out) if said.out else None, said.err
+
+    return verify
+
+
+def test_without_a_policy_every_default_holds(run: Any) -> None:
+    code, report, _ = run()
+    assert (code, report["threshold"], report["level"]["asked"], report["policy"]) == (0, "major", "stack", None)
+
+
+def test_a_policy_is_found_and_named(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "reprocheck.toml").write_text('fail_on = "minor"\nlevel = "packages"')
+    code, report, _ = run()
+    assert (code, report["threshold"], report["level"]["asked"]) == (1, "minor", "packages")
+    assert report["policy"]["name"] == "reprocheck.toml"
+
+
+def test_options_win_over_the_policy(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "reprocheck.toml").write_text('fail_on = "minor"\nlevel = "packages"')
+    code, report, _ = run("--fail-on", "major", "--level", "framework")
+    assert (code, report["threshold"], report["level"]["asked"]) == (0, "major", "framework")
+
+
+def test_a_named_policy_wins_over_a_found_one(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "reprocheck.toml").write_text('fail_on = "minor"')
+    (tmp_path / "other.toml").write_text('[severity]\npackage-upgraded = "breaking"')
+    code, report, _ = run("--policy", "other.toml")
+    assert (code, report["threshold"], report["policy"]["name"]) == (1, "major", "other.toml")
+
+
+def test_a_bad_policy_is_one_line_and_no_verdict(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "reprocheck.toml").write_text('fail_in = "minor"')
+    code, report, said = run()
+    assert (code, report) == (2, None)
+    assert said == "reprocheck: reprocheck.toml: fail_in: no such key; did you mean fail_on?\n"
+
+
+def test_no_report_replaces_the_policy(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "other.toml").write_text("")
+    code, _, said = run("--policy", "other.toml", "-o", "other.toml")
+    assert code == 2
+    assert "write the report to another file" in said

@@ -1,0 +1,130 @@
+"""The policy file: where it is found, and what is said of a bad one."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reprocheck.errors import DataError
+from reprocheck.model.codec import json_schema
+from reprocheck.model.policy import Policy
+from reprocheck.policy import find, load
+from reprocheck.rules import RULES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAMES = {rule.code: rule.name for rule in RULES}
+
+
+def policy(folder: Path, text: str, name: str = "reprocheck.toml") -> Policy:
+    file = folder / name
+    file.write_text(text)
+    return load(file, NAMES).policy
+
+
+def test_nothing_in_it_is_no_policy(tmp_path: Path) -> None:
+    assert policy(tmp_path, "") == Policy()
+
+
+def test_all_keys_of_a_policy(tmp_path: Path) -> None:
+    text = 'fail_on = "never"\nlevel = "bits"\nno_exec = true\n[severity]\nRC101 = "info"\nbecame-root = "breaking"'
+    wanted = Policy(fail_on="never", level="bits", no_exec=True, severity={"RC101": "info", "became-root": "breaking"})
+    assert policy(tmp_path, text) == wanted
+    table = text.replace("[severity]", "[tool.reprocheck.severity]")
+    assert policy(tmp_path, f"[tool.reprocheck]\n{table}", "pyproject.toml") == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ('fail_at = "major"', "fail_at: no such key; did you mean fail_on?"),
+        ("xyzzy = 1", "xyzzy: no such key"),
+        ('fail_on = "serious"', "fail_on: expected one of breaking, major, minor, info, never"),
+        ("level = 3", "level: expected one of framework, packages, stack, machine, bits"),
+        ('no_exec = "yes"', "no_exec: expected true or false"),
+        ("severity = 1", "severity: expected a table"),
+        (
+            'severity.package-upgarded = "info"',
+            "severity.package-upgarded: no rule has this code or name; did you mean package-upgraded?",
+        ),
+        ('severity.zzz = "info"', "severity.zzz: no rule has this code or name; reprocheck rules lists them"),
+        ('severity.RC101 = "low"', "severity.RC101: expected one of breaking, major, minor, info"),
+        ("severity.RC101 = []", "severity.RC101: expected one of breaking, major, minor, info"),
+        (
+            'severity.RC101 = "info"\nseverity.package-upgraded = "info"',
+            "severity.package-upgraded: is the rule RC101, which has a severity already",
+        ),
+        ("level = ", "is not TOML: invalid value"),
+        ('level = "bits"\nlevel = "bits"', "is not TOML: cannot overwrite a value"),
+        (f"x = {'9' * 5000}", "is not TOML: "),
+        (f"x = {'[' * 20000}", "is "),
+        ('"\\u001b[31m" = 1', r"\x1b[31m: no such key"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_with_its_path(tmp_path: Path, text: str, wrong: str) -> None:
+    for name, before in (("reprocheck.toml", ""), ("pyproject.toml", "tool.reprocheck.")):
+        head = "[tool.reprocheck]\n" if before else ""
+        if before and wrong.startswith("is "):
+            continue
+        with pytest.raises(DataError) as error:
+            policy(tmp_path, head + text, name)
+        assert str(error.value).startswith(f"{tmp_path / name}: {before}{wrong}")
+        assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_no_policy_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=re.escape("pyproject.toml: has no table [tool.reprocheck]")):
+        policy(tmp_path, "[tool.other]", "pyproject.toml")
+    with pytest.raises(DataError, match=r"pyproject.toml: tool: expected a table"):
+        policy(tmp_path, "tool = 1", "pyproject.toml")
+    with pytest.raises(DataError, match=r"pyproject.toml: tool.reprocheck: expected a table"):
+        policy(tmp_path, "tool.reprocheck = 1", "pyproject.toml")
+    with pytest.raises(DataError, match="no such file"):
+        load(tmp_path / "none.toml", NAMES)
+    (tmp_path / "latin.toml").write_bytes(b'note = "\xe9"')
+    with pytest.raises(DataError, match="is not UTF-8 text"):
+        load(tmp_path / "latin.toml", NAMES)
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no more than 1 MiB are read"):
+        policy(tmp_path, "#" * (1 << 20) + "##")
+
+
+def test_it_is_found_upwards_as_far_as_the_repository(tmp_path: Path) -> None:
+    deep = tmp_path / "repository" / "a" / "b"
+    deep.mkdir(parents=True)
+    (tmp_path / "reprocheck.toml").touch()
+    assert find(deep) is None, "outside a repository, the directory alone"
+    (tmp_path / "repository" / ".git").touch()
+    assert find(deep) is None, "what lies above the repository is another's"
+    root = tmp_path / "repository" / "pyproject.toml"
+    root.write_text("[tool.reprocheck]")
+    assert find(deep) == root
+    (deep.parent / "pyproject.toml").write_text("[project]\nname = 'x'")
+    assert find(deep) == root, "a project without a policy"
+    nearer = deep.parent / "reprocheck.toml"
+    nearer.touch()
+    assert find(deep) == nearer
+    assert find(tmp_path) == tmp_path / "reprocheck.toml"
+
+
+def test_two_in_one_directory_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "reprocheck.toml").touch()
+    (tmp_path / "pyproject.toml").write_text("[tool.reprocheck]")
+    with pytest.raises(DataError, match=r"pyproject.toml beside it has a policy too; keep one of them"):
+        find(tmp_path)
+
+
+def test_a_broken_project_file_on_the_way_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool")
+    with pytest.raises(DataError, match=r"pyproject.toml: is not TOML"):
+        find(tmp_path)
+
+
+def test_the_schema_says_that_there_are_no_other_keys() -> None:
+    schema = json_schema("policy")
+    assert schema["$defs"]["Policy"]["additionalProperties"] is False
