@@ -38,7 +38,7 @@ LAYERS = (
     ("targets",),
     ("pythonpath",),
     ("extractors",),
-    ("graph", "integrity", "loaded_since", "policy", "versions"),
+    ("graph", "integrity", "knowledge", "loaded_since", "policy", "versions"),
     ("formats", "rules", "explain", "attribution", "base", "diff", "verdict", "scope", "tolerance", "output"),
     ("capture", "compare", "demo", "doctor", "lock", "by_hand"),
     ("cli",),

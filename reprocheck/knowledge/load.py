@@ -1,0 +1,173 @@
+"""Knowledge out of TOML files: the ones that ship, then the user's own, in the same format.
+
+A table is read when it is first asked for: who only compares packages does not pay for drivers and devices.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from functools import cached_property
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from reprocheck.errors import DataError
+from reprocheck.knowledge.rows import (
+    ArchitectureRange,
+    CudaRelease,
+    DeterminismSetting,
+    DriverBranch,
+    FailureSignature,
+    FrameworkBuild,
+    Gpu,
+    KnownBreak,
+    Row,
+    VersionPair,
+    WheelArchitectures,
+)
+from reprocheck.model.codec import read_file
+from reprocheck.model.text import printable
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+R = TypeVar("R", bound=Row)
+
+TABLES: Mapping[str, type[Row]] = {
+    "framework_build": FrameworkBuild,
+    "version_pair": VersionPair,
+    "torch_wheel_arch": WheelArchitectures,
+    "cuda_driver_min": CudaRelease,
+    "cuda_driver_branch": DriverBranch,
+    "cuda_arch_range": ArchitectureRange,
+    "gpu_capability": Gpu,
+    "known_break": KnownBreak,
+    "failure_signature": FailureSignature,
+    "determinism": DeterminismSetting,
+}
+"""Row type of each table; the tables that ship stand in one file each, named after them."""
+
+
+class Knowledge:
+    """What is known. The user's own rows stand behind the ones that ship."""
+
+    def __init__(self, own: Mapping[str, Sequence[Any]]) -> None:
+        self._own = own
+
+    @cached_property
+    def framework_builds(self) -> tuple[FrameworkBuild, ...]:
+        """What releases of frameworks were built with."""
+        return self._rows("framework_build", FrameworkBuild)
+
+    @cached_property
+    def version_pairs(self) -> tuple[VersionPair, ...]:
+        """Distributions whose versions belong together."""
+        return self._rows("version_pair", VersionPair)
+
+    @cached_property
+    def wheel_architectures(self) -> tuple[WheelArchitectures, ...]:
+        """Compute capabilities of PyTorch's wheels."""
+        return self._rows("torch_wheel_arch", WheelArchitectures)
+
+    @cached_property
+    def cuda_releases(self) -> tuple[CudaRelease, ...]:
+        """Drivers that CUDA releases need."""
+        return self._rows("cuda_driver_min", CudaRelease)
+
+    @cached_property
+    def driver_branches(self) -> tuple[DriverBranch, ...]:
+        """CUDA versions that driver branches report."""
+        return self._rows("cuda_driver_branch", DriverBranch)
+
+    @cached_property
+    def architecture_ranges(self) -> tuple[ArchitectureRange, ...]:
+        """Compute capabilities that CUDA releases compile for."""
+        return self._rows("cuda_arch_range", ArchitectureRange)
+
+    @cached_property
+    def gpus(self) -> tuple[Gpu, ...]:
+        """Compute capabilities of devices."""
+        return self._rows("gpu_capability", Gpu)
+
+    @cached_property
+    def known_breaks(self) -> tuple[KnownBreak, ...]:
+        """Combinations that are known not to work."""
+        return self._rows("known_break", KnownBreak)
+
+    @cached_property
+    def failure_signatures(self) -> tuple[FailureSignature, ...]:
+        """Texts of failing programs, and what they mean."""
+        return self._rows("failure_signature", FailureSignature)
+
+    @cached_property
+    def determinism_settings(self) -> tuple[DeterminismSetting, ...]:
+        """Settings that affect numbers."""
+        return self._rows("determinism", DeterminismSetting)
+
+    def _rows(self, table: str, row: type[R]) -> tuple[R, ...]:
+        shipped = _parse((files(__package__) / "data" / f"{table}.toml").read_bytes(), table, [table])
+        return (*msgspec.convert(shipped[table], tuple[row, ...]), *self._own.get(table, ()))  # type: ignore[valid-type]
+
+
+def load(own: Sequence[Path] = ()) -> Knowledge:
+    """Load the knowledge that ships, and the user's own files.
+
+    Raises:
+        DataError: one of the user's files can't be read, or a row of it is not as its type says.
+    """
+    rows: dict[str, list[Any]] = {}
+    for path in own:
+        for table, some in _parse(read_file(path), str(path), TABLES).items():
+            rows.setdefault(table, []).extend(_converted(table, some, str(path)))
+    return Knowledge(rows)
+
+
+def _converted(table: str, rows: Any, name: str) -> tuple[Row, ...]:
+    try:
+        converted: tuple[Row, ...] = msgspec.convert(rows, tuple[TABLES[table], ...])  # type: ignore[misc, valid-type]
+    except msgspec.ValidationError as error:
+        said, _, where = str(error).partition(" - at `$")
+        raise DataError(f"{name}: {table}{printable(where.rstrip('`'))}: {printable(said)}") from None
+    for number, row in enumerate(converted):
+        if problem := wrong(row):
+            raise DataError(f"{name}: {table}[{number}].{printable(problem)}")
+    return converted
+
+
+def wrong(row: Row) -> str | None:
+    """Say what the type of a row does not: a specifier, a pattern or a version that does not parse, no source."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    if not row.source.strip():
+        return "source: a row says where it is from"
+    for field in ("specifier", "partner_specifier", "python"):
+        if isinstance(row, KnownBreak):
+            try:
+                SpecifierSet(getattr(row, field))
+            except InvalidSpecifier:
+                return f"{field}: {getattr(row, field)!r} is no version specifier (PEP 440)"
+    pattern = row.symptom if isinstance(row, KnownBreak) else getattr(row, "pattern", "")
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        return f"{'symptom' if isinstance(row, KnownBreak) else 'pattern'}: no regular expression: {error}"
+    return None
+
+
+def _parse(raw: bytes, name: str, tables: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
+    try:
+        parsed: dict[str, Any] = tomllib.loads(raw.decode())
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise DataError(f"{name}: not TOML: {printable(str(error)) or 'nested too deeply'}") from None
+    for table in parsed:
+        if table not in tables:
+            raise DataError(f"{name}: {printable(table)}: no such table; there are {', '.join(tables)}")
+    return parsed

@@ -1,0 +1,196 @@
+"""The rows of the knowledge: one type for each table, one field a fact."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+Confidence = Literal["high", "medium"]
+Effect = Literal[
+    "import-fails", "run-fails", "wrong-results", "no-gpu", "install-fails", "conflict", "warning", "api-removed"
+]
+
+
+class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every row: what is known, and from where."""
+
+    source: str
+    """Where it was read: repository and commit, release notes, issue thread, wheel metadata."""
+    note: str = ""
+    """What a reader of the row should know besides."""
+
+
+class FrameworkBuild(Row, frozen=True, kw_only=True):
+    """What a release of a framework was built with (table ``framework_build``)."""
+
+    framework: str
+    """Normalised name of the distribution: ``tensorflow``, ``torch``, ``jax``."""
+    version: str
+    """Release, or its first two components where all patch releases agree."""
+    platform: str
+    """``linux-gpu``."""
+    python: str
+    """Python versions, as its documentation words them: ``3.7-3.10``."""
+    cuda: tuple[str, ...]
+    """CUDA versions of its builds."""
+    cuda_experimental: tuple[str, ...] = ()
+    default_cuda: str | None = None
+    """CUDA version of the wheel on the package index."""
+    cudnn: str | None = None
+    nccl: str | None = None
+    compiler: str | None = None
+    build_tool: str | None = None
+    pypi_wheel_tag: str | None = None
+    min_jaxlib: str | None = None
+    driver_min: str | None = None
+
+
+class VersionPair(Row, frozen=True, kw_only=True):
+    """Two distributions whose versions belong together (table ``version_pair``)."""
+
+    package: str
+    version: str
+    """PEP 440 specifier, or a version with ``.*``."""
+    partner: str
+    partner_version: str
+    """As ``version``: what the partner has to be."""
+
+
+class WheelArchitectures(Row, frozen=True, kw_only=True):
+    """Compute capabilities that a PyTorch wheel has kernels for (table ``torch_wheel_arch``)."""
+
+    torch: str
+    """``2.8``."""
+    cuda: str
+    """``12.8``."""
+    sm: tuple[str, ...]
+    """``8.6``; with ``+PTX`` newer devices are served by compiling on first use."""
+
+
+class CudaRelease(Row, frozen=True, kw_only=True):
+    """Drivers that a CUDA release needs on Linux (table ``cuda_driver_min``)."""
+
+    cuda: str
+    """``11.2``."""
+    release: str
+    """``11.2 U1``."""
+    toolkit_driver_linux: str
+    """Driver that the toolkit ships."""
+    minor_compat_linux: str
+    """Lowest driver by minor-version compatibility; from CUDA 11 on."""
+    minor_compat_applies: bool
+    upper_note: str = ""
+
+
+class DriverBranch(Row, frozen=True, kw_only=True):
+    """The CUDA version that a driver branch reports (table ``cuda_driver_branch``)."""
+
+    branch: int
+    """First component of the driver's version."""
+    reports_cuda: str | None = None
+    """Highest CUDA version that it serves by itself."""
+    status: str = ""
+    max_cuda: str | None = None
+
+
+class ArchitectureRange(Row, frozen=True, kw_only=True):
+    """Compute capabilities that CUDA releases compile for (table ``cuda_arch_range``)."""
+
+    cuda_from: str
+    cuda_to: str
+    cc_min: str
+    cc_max: str
+
+
+class Gpu(Row, frozen=True, kw_only=True):
+    """Compute capability of a device (table ``gpu_capability``)."""
+
+    gpu: str
+    """Name, as the vendor writes it, without the vendor's own."""
+    compute_capability: str
+
+
+class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a break is seen: in a virtual environment of its own."""
+
+    python: str
+    """Minor version of the interpreter: ``3.9``."""
+    install: tuple[str, ...]
+    """Requirements (PEP 508) that are resolved together."""
+    then: tuple[str, ...] = ()
+    """Requirements that are installed afterwards without their dependencies, as one careless command would."""
+    repaired: tuple[str, ...] = ()
+    """Requirements, installed afterwards in the same way, with which the statement works."""
+
+
+class Seen(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What came of a recipe when it was run."""
+
+    date: datetime.date
+    python: str
+    """Full version of the interpreter."""
+    versions: dict[str, str]
+    """Versions of the package and of its partner in that environment."""
+    text: str
+    """Last line of what the statement printed when it failed."""
+    repaired: bool
+    """Whether the statement worked with the repaired set."""
+
+
+class KnownBreak(Row, frozen=True, kw_only=True):
+    """A combination that is known not to work (table ``known_break``)."""
+
+    name: str
+    package: str
+    """Normalised name of the distribution that stops working."""
+    specifier: str = ""
+    """PEP 440 specifier of its versions; empty: any."""
+    partner: str | None = None
+    """Normalised name of the distribution that it does not work with; ``None``: none is needed."""
+    partner_specifier: str = ""
+    partner_absent: bool = False
+    """The package does not work where the partner is not installed."""
+    python: str = ""
+    """PEP 440 specifier of the interpreter's versions; empty: any."""
+    effect: Effect
+    statement: str = ""
+    """Python statement that fails: ``import tensorflow``."""
+    symptom: str
+    """Regular expression that finds the failure in what is printed."""
+    expect: str = ""
+    """The line to expect, in words, where it was not seen by a recipe."""
+    explanation: str
+    fix: str
+    confidence: Confidence
+    recipe: Recipe | None = None
+    seen: Seen | None = None
+    """``None``: reported by its source, not seen."""
+
+
+class FailureSignature(Row, frozen=True, kw_only=True):
+    """A text that a failing program prints, and what it means (table ``failure_signature``)."""
+
+    name: str
+    pattern: str
+    """Regular expression; to be searched with ``re.DOTALL``."""
+    framework: str
+    diagnosis: str
+    fix: str
+    confidence: Confidence
+    benign: bool = False
+    """It is printed where all is well, too."""
+
+
+class DeterminismSetting(Row, frozen=True, kw_only=True):
+    """A setting that affects numbers or their order (table ``determinism``)."""
+
+    name: str
+    kind: Literal["env", "api", "artifact"]
+    """``env``: an environment variable."""
+    scope: str
+    """The framework or library that reads it."""
+    effect: str
+    recommended: str
+    confidence: Confidence
