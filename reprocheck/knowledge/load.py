@@ -132,7 +132,7 @@ def load(own: Sequence[Path] = ()) -> Knowledge:
 
 def _converted(table: str, rows: Any, name: str) -> tuple[Row, ...]:
     try:
-        converted: tuple[Row, ...] = msgspec.convert(rows, tuple[TABLES[table], ...])  # type: ignore[misc, valid-type]
+        converted: tuple[Row, ...] = msgspec.convert(rows, tuple[TABLES[table], ...])  # type: ignore[valid-type]
     except msgspec.ValidationError as error:
         said, _, where = str(error).partition(" - at `$")
         raise DataError(f"{name}: {table}{printable(where.rstrip('`'))}: {printable(said)}") from None
