@@ -17,10 +17,15 @@ from reprocheck.model.policy import Policy
 from reprocheck.model.report import Level, MadeBy, Pair, PolicyUsed, Report, Side, Threshold
 from reprocheck.model.snapshot import Gap, Snapshot
 from reprocheck.policy import PolicyFile
-from reprocheck.rules import Comparison
+from reprocheck.rules import Comparison, Gate
 from reprocheck.scope import checked, no_longer_compared, unasked_machine, unpaired
-from reprocheck.tolerance import with_severities
+from reprocheck.tolerance import waive, with_severities
 from reprocheck.verdict import classes, default_level, unreadable, verdict
+
+
+def today() -> datetime.date:
+    """The date, in UTC: one gate gives one answer everywhere."""
+    return datetime.datetime.now(datetime.timezone.utc).date()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +41,8 @@ class Question:
     """``verify``: a gap in a fact class of the level is no success. ``diff``: only an unreadable side is."""
     policy: PolicyFile | None = None
     """``level`` and ``fail_on`` of it are answered above, by whoever asks: what stands on the command line wins."""
+    today: datetime.date = field(default_factory=today)
+    """In UTC: by it waivers expire."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,13 +85,16 @@ def compare(
     policy = question.policy.policy if question.policy else Policy()
     comparison, pairs = _arranged(before, after, question.pairs)
     findings = attribute(rules.judge(comparison, level), before, after)
-    findings = rules.ordered(with_severities(findings, policy.severity))
-    below = None
     if base is not None:
         by_hand = {one: other for one, other in question.pairs.items() if other in {it.id for it in base.environments}}
         of_base = rules.judge(_arranged(before, base, by_hand)[0], level)
         findings = placed(findings, of_base, base, after)
-        below = summary(_side(base, None), base, after, before, findings)
+    findings, expired, unused = waive(with_severities(findings, policy.severity), policy.waiver, question.today)
+    below = summary(_side(base, None), base, after, before, findings) if base is not None else None
+    if baseline is not None:
+        gate = Gate(today=question.today, policy=policy, expired=expired, unused=unused)
+        findings += tuple(with_severities(rules.hold_to(gate, comparison, level), policy.severity))
+    findings = rules.ordered(findings)
     theirs = _named(before)
     unjudged, accepted = rules.unjudged(comparison)
     unasked = unasked_machine(before, after, question.level)
@@ -96,7 +106,7 @@ def compare(
     forgiven = () if question.gate else tuple(gap for gap in gaps if gap not in unread)
     judged = verdict(findings, gaps, level, question.fail_on, rules.level_of, forgiven=forgiven)
     return Report(
-        made_by=MadeBy(reprocheck=__version__, date=datetime.datetime.now(datetime.timezone.utc).date().isoformat()),
+        made_by=MadeBy(reprocheck=__version__, date=question.today.isoformat()),
         verdict=judged.verdict,
         threshold=question.fail_on,
         level=judged.level,

@@ -15,7 +15,7 @@ import msgspec
 from reprocheck.errors import DataError
 from reprocheck.model import shape
 from reprocheck.model.codec import read_file
-from reprocheck.model.policy import Policy
+from reprocheck.model.policy import Policy, Waiver
 from reprocheck.model.report import SEVERITIES
 from reprocheck.model.text import printable
 
@@ -38,7 +38,16 @@ _ERROR = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<where>.*)`)?", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<key>.*)`", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<key>.*)`")
 _STEP = re.compile(r"[^.\[\]]+")
-_TYPES = {bool: "true or false", int: "a whole number", str: "text", tuple: "a list"}
+_BRACKETS = re.compile(r"\[.*?\]", re.DOTALL)
+_SAYS_SOMETHING = re.compile(r"\w")
+_WANTED = {
+    "rule": "; write the code or name of a rule",
+    "subject": "; name what the finding is about: a waiver is for one thing",
+    "reason": "; say why it is tolerated",
+    "expires": "; write the last day on which it waives, as in 2026-12-31",
+}
+_DATE = "a date, as in 2026-12-31"
+_TYPES = {datetime.date: _DATE, bool: "true or false", int: "a whole number", str: "text", tuple: "a list"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -149,7 +158,7 @@ def _in_words(error: str) -> str:
     if unknown := _UNKNOWN.fullmatch(what):
         return f"{where}{dot}{unknown['key']}: no such key{_suggestion(unknown['key'], shape.fields(kind))}"
     if missing := _MISSING.fullmatch(what):
-        return f"{where}{dot}{missing['key']}: is missing"
+        return f"{where}{dot}{missing['key']}: is missing{_WANTED.get(missing['key'], '')}"
     choices = shape.words(kind)
     expected = f"one of {', '.join(choices)}" if choices else _TYPES.get(get_origin(kind) or kind, "a table")
     return f"{where}: expected {expected}"
@@ -157,11 +166,25 @@ def _in_words(error: str) -> str:
 
 def _check(policy: Policy, rules: Mapping[str, str]) -> None:
     """Check what types don't say."""
+    if policy.max_baseline_age_days is not None and policy.max_baseline_age_days < 0:
+        raise _WrongError("max_baseline_age_days: expected a number of days, 0 or more")
     codes: dict[str, str] = {}
     for rule in policy.severity:
         other = codes.setdefault(_code(rule, rules, f"severity.{rule}"), rule)
         if other != rule:
             raise _WrongError(f"severity.{rule}: is the rule {other}, which has a severity already")
+    seen: dict[Waiver, int] = {}
+    for index, waiver in enumerate(policy.waiver):
+        code = _code(waiver.rule, rules, f"waiver[{index}].rule")
+        if not waiver.subject.strip():
+            raise _WrongError(f"waiver[{index}].subject: is empty; name what the finding is about")
+        if not _SAYS_SOMETHING.search(_BRACKETS.sub("", waiver.subject)):
+            raise _WrongError(f"waiver[{index}].subject: covers anything; name what the finding is about")
+        if not waiver.reason.strip():
+            raise _WrongError(f"waiver[{index}].reason: is empty; say why it is tolerated")
+        same = msgspec.structs.replace(waiver, rule=code, reason="", expires=datetime.date.max)
+        if seen.setdefault(same, index) != index:
+            raise _WrongError(f"waiver[{index}]: waives the same as waiver[{seen[same]}]; keep one of them")
 
 
 def _code(rule: str, rules: Mapping[str, str], where: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import pytest
 
 from reprocheck.errors import DataError
 from reprocheck.model.codec import json_schema
-from reprocheck.model.policy import Policy
+from reprocheck.model.policy import Policy, Waiver
 from reprocheck.policy import find, load
 from reprocheck.rules import RULES
 
@@ -57,6 +58,10 @@ def test_all_keys_of_a_policy(tmp_path: Path) -> None:
             'severity.RC101 = "info"\nseverity.package-upgraded = "info"',
             "severity.package-upgraded: is the rule RC101, which has a severity already",
         ),
+        ("max_baseline_age_days = -1", "max_baseline_age_days: expected a number of days, 0 or more"),
+        ("max_baseline_age_days = true", "max_baseline_age_days: expected a whole number"),
+        ("waiver = 1", "waiver: expected a list"),
+        ("waiver = [1]", "waiver[0]: expected a table"),
         ("level = ", "is not TOML: invalid value"),
         ('level = "bits"\nlevel = "bits"', "is not TOML: cannot overwrite a value"),
         (f"x = {'9' * 5000}", "is not TOML: "),
@@ -128,3 +133,58 @@ def test_a_broken_project_file_on_the_way_is_an_error(tmp_path: Path) -> None:
 def test_the_schema_says_that_there_are_no_other_keys() -> None:
     schema = json_schema("policy")
     assert schema["$defs"]["Policy"]["additionalProperties"] is False
+
+
+# Waivers.
+
+WHOLE = {"rule": '"RC101"', "subject": '"numpy"', "reason": '"tested"', "expires": "2026-12-31"}
+
+
+def waivers(*tables: dict[str, str]) -> str:
+    return "\n".join(
+        "\n".join(["[[waiver]]", *(f"{key} = {value}" for key, value in table.items())]) for table in tables
+    )
+
+
+def test_a_whole_waiver(tmp_path: Path) -> None:
+    more = {"environment": '"/usr"', "before": '"1"', "after": '"2"'}
+    (one, other) = policy(tmp_path, waivers(WHOLE, {**WHOLE, **more})).waiver
+    assert one == Waiver(rule="RC101", subject="numpy", reason="tested", expires=datetime.date(2026, 12, 31))
+    assert (other.environment, other.before, other.after) == ("/usr", "1", "2")
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        ({"expires": '"2026-12-31"'}, ".expires: expected a date, as in 2026-12-31"),
+        ({"expires": "2026-12-31T00:00:00Z"}, ".expires: expected a date, as in 2026-12-31"),
+        ({"expires": "20261231"}, ".expires: expected a date, as in 2026-12-31"),
+        ({"expires": None}, ".expires: is missing; write the last day on which it waives, as in 2026-12-31"),
+        ({"reason": None}, ".reason: is missing; say why it is tolerated"),
+        ({"reason": '" "'}, ".reason: is empty; say why it is tolerated"),
+        ({"rule": None}, ".rule: is missing; write the code or name of a rule"),
+        ({"rule": '"package-upgrade"'}, ".rule: no rule has this code or name; did you mean package-upgraded?"),
+        ({"rule": '["RC101"]'}, ".rule: expected text"),
+        ({"subject": None}, ".subject: is missing; name what the finding is about: a waiver is for one thing"),
+        ({"subject": '""'}, ".subject: is empty; name what the finding is about"),
+        ({"subject": '"*"'}, ".subject: covers anything; name what the finding is about"),
+        ({"subject": '"?*"'}, ".subject: covers anything; name what the finding is about"),
+        ({"subject": '"[!x]*"'}, ".subject: covers anything; name what the finding is about"),
+        ({"until": "2026-12-31"}, ".until: no such key"),
+        ({"reson": '"x"'}, ".reson: no such key; did you mean reason?"),
+        ({}, ": waives the same as waiver[0]; keep one of them"),
+        ({"rule": '"package-upgraded"'}, ": waives the same as waiver[0]; keep one of them"),
+    ],
+)
+def test_what_is_wrong_with_a_waiver_is_said_with_its_path(
+    tmp_path: Path, change: dict[str, str | None], wrong: str
+) -> None:
+    table = {key: value for key, value in {**WHOLE, **change}.items() if value is not None}
+    with pytest.raises(DataError) as error:
+        policy(tmp_path, waivers(WHOLE, table))
+    assert str(error.value) == f"{tmp_path / 'reprocheck.toml'}: waiver[1]{wrong}"
+
+
+def test_a_date_that_is_none_is_no_toml(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is not TOML: invalid date"):
+        policy(tmp_path, waivers({**WHOLE, "expires": "2026-02-30"}))

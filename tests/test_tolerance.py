@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from reprocheck.compare import Question, compare
-from reprocheck.model.policy import Policy
+from reprocheck.compare import BaselineFile, Question, compare
+from reprocheck.formats.terminal import render
+from reprocheck.model.policy import Policy, Waiver
+from reprocheck.model.report import SEVERITIES, Fix, Waived
+from reprocheck.model.snapshot import Provenance
 from reprocheck.policy import PolicyFile
-from tests.make import of, package, tensorflow
+from reprocheck.rules import RULES
+from tests.make import environment, of, package, snapshot, tensorflow
+from tests.property.test_laws import snapshots
 
 if TYPE_CHECKING:
     from reprocheck.model.report import Report
@@ -20,9 +29,13 @@ BEFORE, AFTER = tensorflow(), tensorflow("4.21.1")
 """RC101 and RC201 about protobuf, both major."""
 
 
+TODAY = datetime.date(2026, 12, 1)
+FILE = BaselineFile(name="base.json", digest="sha256:1")
+
+
 def judged(before: Snapshot = BEFORE, after: Snapshot = AFTER, question: Any = None, **policy: Any) -> Report:
     file = PolicyFile(path=Path("reprocheck.toml"), digest="sha256:0", policy=Policy(**policy))
-    return compare(before, after, Question(policy=file, **(question or {})))
+    return compare(before, after, Question(policy=file, today=TODAY, **(question or {})), FILE)
 
 
 def told(report: Report) -> list[tuple[str, str, str | None]]:
@@ -59,3 +72,175 @@ def test_severities_decide_the_verdict_in_both_directions() -> None:
 
 def test_the_same_severity_is_no_change() -> None:
     assert sorted(told(judged(severity={"RC101": "major"}))) == [("RC101", "major", None), ("RC201", "major", None)]
+
+
+# Waivers.
+
+
+def waiver(rule: str = "RC101", subject: str = "protobuf", days: int = 30, **fields: Any) -> Waiver:
+    return Waiver(rule=rule, subject=subject, reason="tested", expires=TODAY + datetime.timedelta(days), **fields)
+
+
+BOTH = (waiver(), waiver("RC201"))
+
+
+def test_what_is_waived_does_not_fail_and_says_why_and_until_when() -> None:
+    report = judged(waiver=BOTH)
+    assert (report.verdict, report.failing, report.level.reached) == ("verified", (), "stack")
+    assert (report.summary.major, report.summary.waived) == (0, 2)
+    assert [one.waived for one in report.findings] == [Waived(reason="tested", expires="2026-12-31")] * 2
+
+
+@pytest.mark.parametrize(
+    ("days", "waives"), [(1, True), (0, True), (-1, False)], ids=["tomorrow", "today", "yesterday"]
+)
+def test_a_waiver_holds_through_the_day_on_which_it_expires(days: int, waives: bool) -> None:
+    report = judged(waiver=(waiver(days=days), waiver("RC201")))
+    assert report.verdict == ("verified" if waives else "drift")
+    expired = [finding for finding in report.findings if finding.rule == "RC901"]
+    assert bool(expired) is not waives
+    if expired:
+        (one,) = expired
+        assert (one.severity, one.subject.kind, one.subject.name) == ("minor", "waiver", "RC101 protobuf")
+        assert one.message == "the waiver of RC101 protobuf expired on 2026-11-30: tested"
+
+
+def test_an_expired_waiver_is_a_finding_though_it_would_cover_nothing() -> None:
+    report = judged(BEFORE, BEFORE, waiver=(waiver(days=-1),))
+    assert ([one.rule for one in report.findings], report.verdict) == (["RC901"], "verified")
+
+
+def test_a_waiver_that_covers_nothing_is_told() -> None:
+    report = judged(waiver=(*BOTH, waiver(subject="numpy")))
+    unused = [one for one in report.findings if one.rule == "RC902"]
+    assert [(one.severity, one.message) for one in unused] == [
+        ("info", "the waiver of RC101 numpy waives nothing: tested")
+    ]
+    assert report.verdict == "verified"
+
+
+def test_a_waiver_of_what_was_not_asked_is_not_unused() -> None:
+    os_packages = waiver("os-package-removed", "zlib")
+    assert [one.rule for one in judged(BEFORE, BEFORE, {"level": "packages"}, waiver=(os_packages,)).findings] == []
+    assert [one.rule for one in judged(BEFORE, BEFORE, {"level": "stack"}, waiver=(os_packages,)).findings] == ["RC902"]
+
+
+def test_a_severity_of_the_policy_holds_for_the_waivers_themselves() -> None:
+    report = judged(BEFORE, BEFORE, waiver=(waiver(days=-1),), severity={"waiver-expired": "major"})
+    assert (report.verdict, told(report)) == ("drift", [("RC901", "major", "minor")])
+
+
+def test_in_diff_waivers_waive_and_nobody_judges_them() -> None:
+    policy = Policy(waiver=(*BOTH, waiver(subject="numpy"), waiver(subject="six", days=-1)))
+    file = PolicyFile(path=Path("reprocheck.toml"), digest="sha256:0", policy=policy)
+    report = compare(BEFORE, AFTER, Question(policy=file, today=TODAY, gate=False))
+    assert (report.verdict, {one.rule for one in report.findings}) == ("verified", {"RC101", "RC201"})
+
+
+@pytest.mark.parametrize(
+    ("fields", "covered"),
+    [
+        ({"rule": "package-upgraded"}, True),
+        ({"rule": "RC102"}, False),
+        ({"subject": "Protobuf"}, True),
+        ({"subject": "proto*"}, True),
+        ({"subject": "proto?"}, False),
+        ({"environment": "/usr"}, True),
+        ({"environment": "/opt"}, False),
+        ({"before": "3.19.6"}, True),
+        ({"before": "3.19.5"}, False),
+        ({"after": "4.21.1"}, True),
+        ({"after": "4.21.2"}, False),
+    ],
+)
+def test_what_a_waiver_covers(fields: dict[str, Any], covered: bool) -> None:
+    report = judged(waiver=(waiver(**fields),))
+    (finding,) = [one for one in report.findings if one.rule == "RC101"]
+    assert (finding.waived is not None) is covered
+
+
+def test_names_with_brackets_are_taken_as_they_stand() -> None:
+    one = snapshot(environment(name="/usr"))
+    two = snapshot(environment(name="/usr"), environment(name="/a[b]", kind="venv"))
+    (finding,) = judged(one, two, waiver=(waiver("environment-added", "/a[b]"),)).findings
+    assert finding.waived is not None
+
+
+def test_text_folds_what_is_waived_and_lists_it_with_all() -> None:
+    report = judged(waiver=BOTH)
+    assert "waived    2 findings  (--all lists each)" in render(report)
+    listed = render(report, all_=True)
+    assert listed.count("(until 2026-12-31: tested)") == 2
+
+
+# The baseline itself.
+
+
+def aged(days: int, **fields: Any) -> Snapshot:
+    captured = f"{TODAY - datetime.timedelta(days)}T23:59:00Z"
+    header = replace(BEFORE.header, captured_at=captured, **fields)
+    return replace(BEFORE, header=header)
+
+
+@pytest.mark.parametrize(("age", "most", "old"), [(30, 30, False), (31, 30, True), (31, None, False), (0, 0, False)])
+def test_a_baseline_has_its_time(age: int, most: int | None, old: bool) -> None:
+    report = judged(aged(age), BEFORE, max_baseline_age_days=most)
+    assert report.verdict == ("drift" if old else "verified")
+    assert [one.message for one in report.findings] == ["the baseline is 31 days old; the policy allows 30"] * old
+
+
+def test_a_baseline_whose_age_is_not_known_is_too_old() -> None:
+    header = replace(BEFORE.header, captured_at="some day")
+    (finding,) = judged(replace(BEFORE, header=header), BEFORE, max_baseline_age_days=30).findings
+    assert (finding.rule, finding.severity) == ("RC912", "major")
+    assert "some day is no date" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("name", "digests", "told"),
+    [
+        ("python", ("python@sha256:1",), True),
+        ("python:latest", ("python@sha256:1",), True),
+        ("localhost:5000/app", ("localhost:5000/app@sha256:1",), True),
+        ("python:3.9-slim", ("python@sha256:1",), False),
+        ("python@sha256:1", ("python@sha256:1",), False),
+        ("app:latest", (), False),
+    ],
+)
+def test_a_baseline_of_latest_names_the_digest(name: str, digests: tuple[str, ...], told: bool) -> None:
+    side = replace(BEFORE, subject=replace(BEFORE.subject, name=name), provenance=Provenance(repo_digests=digests))
+    found = judged(side, BEFORE).findings
+    assert [(one.rule, one.severity) for one in found] == [("RC911", "info")] * told
+    if told:
+        assert found[0].fix == Fix(summary=f"lock it by its digest: image:{digests[0]}")
+
+
+# What holds whatever was found.
+
+
+@given(snapshots(), snapshots())
+@settings(deadline=None, max_examples=50)
+def test_whatever_is_waived_the_verdict_is_verified_unless_there_is_a_gap(before: Snapshot, after: Snapshot) -> None:
+    plain = judged(before, after)
+    of_each = {
+        Waiver(rule=one.rule, subject=one.subject.name, reason="all", expires=TODAY)
+        for one in plain.findings
+        if one.subject.name.strip("*?")
+    }
+    report = judged(before, after, waiver=tuple(of_each))
+    assert report.gaps == plain.gaps
+    assert all(one.waived for one in report.findings)
+    assert (report.verdict == "unverified") == (plain.verdict == "unverified")
+    assert report.verdict in {"verified", "unverified"}
+
+
+@given(
+    snapshots(),
+    snapshots(),
+    st.dictionaries(st.sampled_from([rule.code for rule in RULES]), st.sampled_from(SEVERITIES)),
+)
+@settings(deadline=None, max_examples=50)
+def test_severities_change_no_number_of_findings(before: Snapshot, after: Snapshot, severity: Any) -> None:
+    plain, report = judged(before, after), judged(before, after, severity=severity)
+    assert sorted(one.fingerprint for one in plain.findings) == sorted(one.fingerprint for one in report.findings)
+    assert report.gaps == plain.gaps

@@ -35,6 +35,7 @@ _NOUNS = {
     "image-config": ("image setting", "image settings"),
     "file": ("file", "files"),
     "device": ("device", "devices"),
+    "waiver": ("waiver", "waivers"),
 }
 _VERSION_RULES = frozenset(
     {

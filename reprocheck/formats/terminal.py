@@ -51,7 +51,7 @@ def render(report: Report, *, width: int = WIDTH, color: bool = False, all_: boo
         if _matters(story, report):
             _story(page, report, story, most=sys.maxsize if all_ else _FEW)
     _rest(page, report, [story for story in told if not _matters(story, report)], all_=all_)
-    _waived(page, report)
+    _waived(page, report, all_=all_)
     if report.verdict != "verified":
         _level(page, report)
     _gaps_and_notes(page, report)
@@ -237,11 +237,14 @@ def _rest(page: Page, report: Report, rest: Sequence[Story], *, all_: bool) -> N
         page.block("info", "info", "; ".join(sentences), f"  {_ALL}" if folded else "")
 
 
-def _waived(page: Page, report: Report) -> None:
+def _waived(page: Page, report: Report, *, all_: bool) -> None:
+    if not all_ and report.summary.waived:
+        page.block("waived", "aside", counted(report.summary.waived, "finding"), f"  {_ALL}")
+        return
     for finding in report.findings:
         if finding.waived is not None:
             why = f"  (until {finding.waived.expires}: {finding.waived.reason})"
-            page.block("waived", "aside", finding.message, why)
+            page.block("waived", "aside", finding.message, why, right=finding.rule)
 
 
 def _level(page: Page, report: Report) -> None:

@@ -6,8 +6,36 @@ were no policy; what stands on the command line wins.
 
 from __future__ import annotations
 
+import datetime
+
 from reprocheck.model.report import Level, Severity, Threshold
 from reprocheck.model.snapshot import Model
+
+
+class Waiver(Model, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A finding that is tolerated for some time, and why."""
+
+    rule: str
+    """The rule's code or name."""
+    subject: str
+    """What the finding is about, as reports name it; or a pattern with ``*``, ``?`` and ``[…]``, which says more than
+    that anything will do. Names of Python packages may be spelt in any way (PEP 503)."""
+    environment: str | None = None
+    """Id of the environment on the second side; default: any."""
+    before: str | None = None
+    """The finding's ``before``; default: any."""
+    after: str | None = None
+    """The finding's ``after``; default: any. With it, another version is another decision."""
+    reason: str
+    """Why it is tolerated, for whoever reads the report."""
+    expires: datetime.date
+    """The last day on which it waives, in UTC."""
+
+    @property
+    def title(self) -> str:
+        """``RC101 protobuf``, with the versions where it names some."""
+        versions = f" {self.before or '…'} → {self.after or '…'}" if self.before or self.after else ""
+        return f"{self.rule} {self.subject}{versions}"
 
 
 class Policy(Model, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -21,3 +49,7 @@ class Policy(Model, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Run nothing of a target, whatever it costs."""
     severity: dict[str, Severity] = {}  # noqa: RUF012 - msgspec copies it for each instance
     """The severity of each finding of a rule, by the rule's code or name: ``package-upgraded = "info"``."""
+    max_baseline_age_days: int | None = None
+    """How old a baseline may be; default: any age."""
+    waiver: tuple[Waiver, ...] = ()
+    """Findings that are tolerated, ``[[waiver]]`` each."""

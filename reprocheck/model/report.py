@@ -30,6 +30,8 @@ SubjectKind = Literal[
     "driver",
     "device",
     "machine",
+    "baseline",
+    "waiver",
 ]
 
 

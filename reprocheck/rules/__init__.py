@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reprocheck.model.report import LEVELS, SEVERITIES, Finding, Level
-from reprocheck.rules import accelerator, conda, environments, image, machine, packages, requirements, startup, system
-from reprocheck.rules.base import Comparison, Rule, arrange
+from reprocheck.rules import (
+    accelerator,
+    conda,
+    environments,
+    hygiene,
+    image,
+    machine,
+    packages,
+    requirements,
+    startup,
+    system,
+)
+from reprocheck.rules.base import Comparison, Gate, Rule, arrange
 from reprocheck.rules.requirements import unjudged
 from reprocheck.versions import FRAMEWORKS
 
@@ -24,6 +36,7 @@ RULES: tuple[Rule, ...] = (
     *image.RULES,
     *machine.RULES,
     *accelerator.RULES,
+    *hygiene.RULES,
 )
 
 _LEVEL = {rule.code: rule for rule in RULES}
@@ -51,6 +64,17 @@ def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=_order))
 
 
+def hold_to(gate: Gate, comparison: Comparison, level: Level) -> tuple[Finding, ...]:
+    """Judge the baseline and the policy themselves, once all else is judged.
+
+    A waiver is unused only where its rule had its say: one that counts from a higher level had none.
+    """
+    asked = LEVELS.index(level)
+    levels = {word: LEVELS.index(rule.level) for rule in RULES for word in (rule.code, rule.name)}
+    unused = tuple(waiver for waiver in gate.unused if levels[waiver.rule] <= asked)
+    return judge(replace(comparison, gate=replace(gate, unused=unused)), level, hygiene.RULES)
+
+
 def level_of(finding: Finding, rule: Rule | None = None) -> Level:
     """Give the lowest level at which a finding counts; ``rule``: the one that made it, where that is at hand."""
     rule = rule or _LEVEL[finding.rule]
@@ -73,4 +97,4 @@ def _order(finding: Finding) -> tuple[object, ...]:
     )
 
 
-__all__ = ["RULES", "Comparison", "Rule", "arrange", "judge", "level_of", "ordered", "unjudged"]
+__all__ = ["RULES", "Comparison", "Gate", "Rule", "arrange", "hold_to", "judge", "level_of", "ordered", "unjudged"]

@@ -16,8 +16,10 @@ from reprocheck.model.report import Finding, FindingSubject, Level, Severity, Su
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from datetime import date
 
     from reprocheck.model.change import Change
+    from reprocheck.model.policy import Policy, Waiver
     from reprocheck.model.report import Pair
     from reprocheck.model.snapshot import Environment, FactClass, Snapshot
 
@@ -65,6 +67,19 @@ class EnvironmentPair:
         )  # fmt: skip
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gate:
+    """What the baseline and the policy themselves are held to."""
+
+    today: date
+    """In UTC."""
+    policy: Policy
+    expired: tuple[Waiver, ...] = ()
+    """Waivers that have expired."""
+    unused: tuple[Waiver, ...] = ()
+    """Waivers that cover nothing."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Comparison:
     """Everything that a rule may look at."""
@@ -74,6 +89,8 @@ class Comparison:
     pairs: tuple[EnvironmentPair, ...]
     changes: Mapping[tuple[str, str], tuple[Change, ...]]
     """By the first two keys of their path."""
+    gate: Gate | None = None
+    """``None``: nobody verifies against a baseline, or what is found in it is not yet judged."""
 
     def at(self, fact_class: FactClass, key: str | None = None) -> tuple[Change, ...]:
         """Give the changes of a fact class, or of one key in it."""
