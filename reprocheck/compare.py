@@ -90,7 +90,7 @@ def compare(
         of_base = rules.judge(_arranged(before, base, by_hand)[0], level)
         findings = placed(findings, of_base, base, after)
     findings, expired, unused = waive(with_severities(findings, policy.severity), policy.waiver, question.today)
-    below = summary(_side(base, None), base, after, before, findings) if base is not None else None
+    below = summary(side_of(base, None), base, after, before, findings) if base is not None else None
     if baseline is not None:
         gate = Gate(today=question.today, policy=policy, expired=expired, unused=unused)
         findings += tuple(with_severities(rules.hold_to(gate, comparison, level), policy.severity))
@@ -111,8 +111,8 @@ def compare(
         threshold=question.fail_on,
         level=judged.level,
         failing=judged.failing,
-        baseline=_side(before, baseline),
-        target=_side(after, None),
+        baseline=side_of(before, baseline),
+        target=side_of(after, None),
         base=below,
         policy=_used(question.policy),
         pairs=pairs,
@@ -147,7 +147,8 @@ def _used(policy: PolicyFile | None) -> PolicyUsed | None:
     return PolicyUsed(name=str(policy.path), digest=policy.digest) if policy else None
 
 
-def _side(snapshot: Snapshot, file: BaselineFile | None) -> Side:
+def side_of(snapshot: Snapshot, file: BaselineFile | None) -> Side:
+    """One side of a document; with the file that it was read from, if it is a baseline."""
     name = snapshot.subject.name
     if name.startswith("sha256:"):
         name = snapshot.provenance.image_name or name

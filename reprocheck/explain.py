@@ -156,11 +156,12 @@ def _explain(
             )
             for interval in graph.intervals(package.name)
         ),
-        layer=_layer(snapshot, environment, package),
+        layer=layer_of(snapshot, environment, package),
     )
 
 
-def _layer(snapshot: Snapshot, environment: Environment, package: Package) -> IntroducedBy | None:
+def layer_of(snapshot: Snapshot, environment: Environment, package: Package) -> IntroducedBy | None:
+    """The layer that first brought a package in this version, as far as it is known."""
     provenance = snapshot.provenance
     index = provenance.authors.get(environment.id, {}).get(package.name)
     if index is None and len(provenance.layers) == 1 and snapshot.subject.kind in IMAGES:

@@ -39,8 +39,10 @@ LAYERS = (
     ("pythonpath",),
     ("extractors",),
     ("graph", "integrity", "knowledge", "loaded_since", "policy", "versions"),
+    ("advisories",),
     ("formats", "rules", "explain", "attribution", "base", "diff", "verdict", "scope", "tolerance", "output"),
     ("capture", "compare", "demo", "doctor", "lock", "by_hand"),
+    ("audit",),
     ("cli",),
     ("__main__",),
 )
@@ -54,7 +56,7 @@ WITHIN_A_LAYER = {
     ("demo", "compare"),
 }
 
-HEAVY = ("deepdiff", "docker", "requests", "rich", "urllib3")
+HEAVY = ("deepdiff", "docker", "pip_audit", "requests", "rich", "urllib3")
 NO_RULES = {
     "base": "what rules are made of",
     "edits": "helper of several families",
@@ -62,6 +64,7 @@ NO_RULES = {
     "requirers": "helper of several families",
 }
 NO_FORMATS = {
+    "audit": "known vulnerabilities, not a report",
     "capture": "a snapshot, not a report",
     "doctor": "what a machine has, not a report",
     "explain": "one package, not a report",

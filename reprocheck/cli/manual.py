@@ -39,7 +39,7 @@ def rule(code: str) -> None:
 
 
 @click.command()
-@click.argument("name", type=click.Choice(["snapshot", "report", "policy"]))
+@click.argument("name", type=click.Choice(["snapshot", "report", "audit", "policy"]))
 def schema(name: str) -> None:
     """Print the JSON Schema of a document."""
     from reprocheck.model import codec
