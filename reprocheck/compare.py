@@ -19,7 +19,7 @@ from reprocheck.model.snapshot import Gap, Snapshot
 from reprocheck.policy import PolicyFile
 from reprocheck.rules import Comparison, Gate
 from reprocheck.scope import checked, no_longer_compared, unasked_machine, unpaired
-from reprocheck.tolerance import waive, with_severities
+from reprocheck.tolerance import lacking, left, waive, with_severities, without
 from reprocheck.verdict import classes, default_level, unreadable, verdict
 
 
@@ -83,8 +83,10 @@ def compare(
     """
     level = question.level or default_level(before, after)
     policy = question.policy.policy if question.policy else Policy()
+    sides = before, after
+    before, after = (without(side, policy.ignore) for side in sides)
     comparison, pairs = _arranged(before, after, question.pairs)
-    findings = attribute(rules.judge(comparison, level), before, after)
+    findings = attribute(rules.judge(comparison, level), *sides)
     if base is not None:
         by_hand = {one: other for one, other in question.pairs.items() if other in {it.id for it in base.environments}}
         of_base = rules.judge(_arranged(before, base, by_hand)[0], level)
@@ -101,10 +103,12 @@ def compare(
     alone = tuple(unpaired(before, after, pairs))
     hidden = tuple(out_of_sight(before, after, pairs))
     lost = tuple(no_longer_compared(before, after, pairs))
-    gaps = tuple(dict.fromkeys((*after.gaps, *theirs, *alone, *hidden, *lost, *unjudged, *unasked)))
+    told = tuple(left((*after.gaps, *theirs, *alone, *hidden, *lost, *unjudged, *unasked), policy.ignore))
+    required = tuple(lacking(told, after, policy.require))
+    gaps = tuple(dict.fromkeys((*told, *required)))
     unread = {*(after.gaps if unreadable(after) else ()), *(theirs if unreadable(before) else ()), *alone}
     forgiven = () if question.gate else tuple(gap for gap in gaps if gap not in unread)
-    judged = verdict(findings, gaps, level, question.fail_on, rules.level_of, forgiven=forgiven)
+    judged = verdict(findings, gaps, level, question.fail_on, rules.level_of, forgiven=forgiven, required=required)
     return Report(
         made_by=MadeBy(reprocheck=__version__, date=question.today.isoformat()),
         verdict=judged.verdict,
@@ -144,7 +148,7 @@ def _named(before: Snapshot) -> tuple[Gap, ...]:
 
 
 def _used(policy: PolicyFile | None) -> PolicyUsed | None:
-    return PolicyUsed(name=str(policy.path), digest=policy.digest) if policy else None
+    return PolicyUsed(name=str(policy.path), digest=policy.digest, ignored=policy.policy.ignore) if policy else None
 
 
 def side_of(snapshot: Snapshot, file: BaselineFile | None) -> Side:

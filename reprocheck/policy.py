@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, get_origin
 import msgspec
 
 from reprocheck.errors import DataError
-from reprocheck.model import shape
+from reprocheck.model import factpath, shape
 from reprocheck.model.codec import read_file
 from reprocheck.model.policy import Policy, Waiver
 from reprocheck.model.report import SEVERITIES
+from reprocheck.model.snapshot import FACT_CLASSES, Snapshot
 from reprocheck.model.text import printable
 
 if sys.version_info >= (3, 11):
@@ -48,6 +49,7 @@ _WANTED = {
 }
 _DATE = "a date, as in 2026-12-31"
 _TYPES = {datetime.date: _DATE, bool: "true or false", int: "a whole number", str: "text", tuple: "a list"}
+_FACTS = tuple(name for name in FACT_CLASSES if name != "smoke")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -168,11 +170,27 @@ def _check(policy: Policy, rules: Mapping[str, str]) -> None:
     """Check what types don't say."""
     if policy.max_baseline_age_days is not None and policy.max_baseline_age_days < 0:
         raise _WrongError("max_baseline_age_days: expected a number of days, 0 or more")
+    _check_severities(policy, rules)
+    _check_required(policy)
+    _check_waivers(policy, rules)
+
+
+def _check_severities(policy: Policy, rules: Mapping[str, str]) -> None:
     codes: dict[str, str] = {}
     for rule in policy.severity:
         other = codes.setdefault(_code(rule, rules, f"severity.{rule}"), rule)
         if other != rule:
             raise _WrongError(f"severity.{rule}: is the rule {other}, which has a severity already")
+
+
+def _check_required(policy: Policy) -> None:
+    for index, what in enumerate(policy.require):
+        _check_path(what, f"require[{index}]")
+        if factpath.keys(what)[0] in policy.ignore:
+            raise _WrongError(f"require[{index}]: {factpath.keys(what)[0]} is ignored; keep one of the two")
+
+
+def _check_waivers(policy: Policy, rules: Mapping[str, str]) -> None:
     seen: dict[Waiver, int] = {}
     for index, waiver in enumerate(policy.waiver):
         code = _code(waiver.rule, rules, f"waiver[{index}].rule")
@@ -185,6 +203,23 @@ def _check(policy: Policy, rules: Mapping[str, str]) -> None:
         same = msgspec.structs.replace(waiver, rule=code, reason="", expires=datetime.date.max)
         if seen.setdefault(same, index) != index:
             raise _WrongError(f"waiver[{index}]: waives the same as waiver[{seen[same]}]; keep one of them")
+
+
+def _check_path(what: str, where: str) -> None:
+    """Check that facts can stand at a path."""
+    steps = factpath.keys(what)
+    known: Iterable[str] = _FACTS
+    if steps and steps[0] in _FACTS:
+        try:
+            shape.kind_at(Snapshot, steps)
+        except KeyError as error:
+            position = error.args[0]
+            known = shape.fields(shape.kind_at(Snapshot, steps[:position]))
+            steps = steps[position:]
+        else:
+            return
+    suggestion = _suggestion(steps[0] if steps else "", known) or "; facts are named as in gaps, as in machine.driver"
+    raise _WrongError(f"{where}: {what} is no path of a fact{suggestion}")
 
 
 def _code(rule: str, rules: Mapping[str, str], where: str) -> str:

@@ -3,19 +3,78 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 
+from reprocheck.model import factpath
 from reprocheck.model.report import Waived
+from reprocheck.model.snapshot import Accelerator, Coverage, Gap, Image, Machine, Note, System
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from datetime import date
 
-    from reprocheck.model.policy import Waiver
+    from reprocheck.model.policy import Ignorable, Waiver
     from reprocheck.model.report import Finding, Severity
+    from reprocheck.model.snapshot import FactClass, Snapshot
+
+
+Told = TypeVar("Told", Gap, Note)
+
+_NOTHING: Mapping[Ignorable, object] = {
+    "system": System(),
+    "os_packages": (),
+    "accelerator": Accelerator(),
+    "machine": Machine(),
+    "variables": {},
+    "image": Image(),
+}
+
+
+def without(side: Snapshot, ignored: Collection[Ignorable]) -> Snapshot:
+    """Give a side as if some fact classes had never been read, nor anything been said of them."""
+    if not ignored:
+        return side
+    unread: dict[FactClass, Coverage] = {name: Coverage(state="not-read") for name in ignored}
+    provenance = replace(side.provenance, notes=tuple(left(side.provenance.notes, ignored)))
+    return replace(
+        side,
+        **{name: _NOTHING[name] for name in ignored},
+        coverage=side.coverage | unread,
+        gaps=tuple(left(side.gaps, ignored)),
+        provenance=provenance,
+    )
+
+
+def left(told: Iterable[Told], ignored: Collection[Ignorable]) -> Iterator[Told]:
+    """Give the gaps or notes that are of no ignored class."""
+    return (one for one in told if factpath.keys(one.what)[:1] not in {(name,) for name in ignored})
+
+
+def lacking(gaps: Iterable[Gap], side: Snapshot, required: Iterable[str]) -> Iterator[Gap]:
+    """Give the gaps in what is required, and a new one for each required fact of a class that nobody read.
+
+    Args:
+        gaps: what is not known.
+        side: the second side.
+        required: paths of facts that must be known.
+    """
+    ids = [environment.id for environment in side.environments]
+    known = [(gap, {*factpath.listings(keys), keys}) for gap in gaps for keys in [factpath.keys(gap.what, ids)]]
+    for what in required:
+        wanted = factpath.keys(what, ids)
+        found = [gap for gap, paths in known if any(_overlap(path, wanted) for path in paths)]
+        yield from found
+        if not found and not side.was_read(wanted[0]):  # type: ignore[arg-type] # the loader has looked
+            reason = f"the policy requires it, and {wanted[0]} was not read; capture where it can be"
+            yield Gap(what=what, where=side.header.target, reason=reason)
+
+
+def _overlap(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Whether one of two paths leads to, or through, the other."""
+    return all(first == second for first, second in zip(one, other, strict=False))
 
 
 def with_severities(findings: Iterable[Finding], severity: Mapping[str, Severity]) -> Iterator[Finding]:

@@ -94,22 +94,23 @@ def verdict(
     level_of: Callable[[Finding], Level],
     *,
     forgiven: Collection[Gap] = (),
+    required: Collection[Gap] = (),
 ) -> Judged:
     """Judge a whole comparison.
 
     A gap in a fact class of the level makes it ``unverified``, whatever else was found, unless it is
-    ``forgiven``: told, and no more. With the threshold ``never`` the verdict is the one of the default
-    threshold; :func:`exit_code` forgives it.
+    ``forgiven``: told, and no more. One in what is ``required`` counts at every level. With the threshold ``never``
+    the verdict is the one of the default threshold; :func:`exit_code` forgives it.
     """
     asked = LEVELS.index(level)
     counting = {
-        gap.what: found
+        gap.what: min(where, asked + 1)
         for gap in gaps
-        if gap not in forgiven and (found := gap_level(gap)) is not None and LEVELS.index(found) <= asked
+        if gap not in forgiven and ((where := _index(gap)) <= asked or gap in required)
     }
     failing = [finding for finding in findings if finding.waived is None and _fails(finding.severity, fail_on)]
     blockers = [(LEVELS.index(level_of(finding)), finding.fingerprint) for finding in failing]
-    blockers += [(LEVELS.index(found), what) for what, found in sorted(counting.items())]
+    blockers += [(where, what) for what, where in sorted(counting.items())]
     blocked = min((where for where, _ in blockers), default=asked + 1)
     reached = LevelReached(
         asked=level,
@@ -125,6 +126,12 @@ def verdict(
     outcome: Verdict = "unverified" if counting else "drift" if failing else "verified"
     why = (*(finding.fingerprint for finding in failing), *sorted(counting))
     return Judged(outcome, reached, why, summary)
+
+
+def _index(gap: Gap) -> int:
+    """Position of the lowest level that a gap touches; behind all of them where it touches none."""
+    level = gap_level(gap)
+    return len(LEVELS) if level is None else LEVELS.index(level)
 
 
 def exit_code(judged: Verdict, fail_on: Threshold) -> ExitCode:

@@ -60,6 +60,17 @@ def test_all_keys_of_a_policy(tmp_path: Path) -> None:
         ),
         ("max_baseline_age_days = -1", "max_baseline_age_days: expected a number of days, 0 or more"),
         ("max_baseline_age_days = true", "max_baseline_age_days: expected a whole number"),
+        ('ignore = ["os_package"]', "ignore[0]: expected one of system, os_packages, accelerator, machine"),
+        ('ignore = ["environments"]', "ignore[0]: expected one of system, os_packages, accelerator"),
+        ('ignore = "image"', "ignore: expected a list"),
+        ('require = ["machine.drvier"]', "require[0]: machine.drvier is no path of a fact; did you mean driver?"),
+        ('require = ["machne"]', "require[0]: machne is no path of a fact; did you mean machine?"),
+        ('require = [""]', "require[0]:  is no path of a fact; facts are named as in gaps, as in machine.driver"),
+        (
+            'require = ["image", "environments[/a[b].c].packages[x].version.y"]',
+            "require[1]: environments[/a[b].c].packages[x].version.y is no path of a fact; facts are named as in gaps",
+        ),
+        ('ignore = ["image"]\nrequire = ["image.user"]', "require[0]: image is ignored; keep one of the two"),
         ("waiver = 1", "waiver: expected a list"),
         ("waiver = [1]", "waiver[0]: expected a table"),
         ("level = ", "is not TOML: invalid value"),
@@ -78,6 +89,24 @@ def test_what_is_wrong_is_said_with_its_path(tmp_path: Path, text: str, wrong: s
             policy(tmp_path, head + text, name)
         assert str(error.value).startswith(f"{tmp_path / name}: {before}{wrong}")
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "machine",
+        "machine.driver",
+        "system.os.version_id",
+        "variables[PATH]",
+        "environments",
+        "environments[/opt/venv]",
+        "environments[/opt/a[b].c].python.version",
+        "environments[/opt/venv].packages[numpy].files.record_sha256",
+        "os_packages[libc6]",
+    ],
+)
+def test_paths_of_facts_can_be_required(tmp_path: Path, what: str) -> None:
+    assert policy(tmp_path, f"require = ['{what}']").require == (what,)
 
 
 def test_a_file_that_is_no_policy_is_refused(tmp_path: Path) -> None:

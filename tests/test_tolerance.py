@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -13,9 +13,20 @@ from msgspec.structs import replace
 
 from reprocheck.compare import BaselineFile, Question, compare
 from reprocheck.formats.terminal import render
-from reprocheck.model.policy import Policy, Waiver
+from reprocheck.model.policy import Ignorable, Policy, Waiver
 from reprocheck.model.report import SEVERITIES, Fix, Waived
-from reprocheck.model.snapshot import Provenance
+from reprocheck.model.snapshot import (
+    FACT_CLASSES,
+    Accelerator,
+    CudaLibrary,
+    Driver,
+    Image,
+    Machine,
+    OsPackage,
+    OsRelease,
+    Provenance,
+    System,
+)
 from reprocheck.policy import PolicyFile
 from reprocheck.rules import RULES
 from tests.make import environment, of, package, snapshot, tensorflow
@@ -171,6 +182,107 @@ def test_text_folds_what_is_waived_and_lists_it_with_all() -> None:
     assert "waived    2 findings  (--all lists each)" in render(report)
     listed = render(report, all_=True)
     assert listed.count("(until 2026-12-31: tested)") == 2
+
+
+# What is ignored, and what is required.
+
+
+def full(version: str = "1", **fields: Any) -> Snapshot:
+    """Every fact class that can be ignored, in one of two versions."""
+    states: Any = dict.fromkeys(("machine", "accelerator"), "complete")
+    facts: dict[str, Any] = {
+        "system": System(os=OsRelease(id="debian", version_id=version, pretty_name=""), locale=version),
+        "os_packages": (OsPackage(manager="dpkg", name="zlib", version=version, architecture="amd64"),),
+        "accelerator": Accelerator(
+            cuda=(CudaLibrary(component="cudart", version=version, path="/a", source="soname", owner="none"),)
+        ),
+        "machine": Machine(kernel=version, driver=Driver(version=version, source="libcuda")),
+        "variables": {"LD_PRELOAD": version},
+        "image": Image(user=version, workdir=version),
+    }
+    return snapshot(environment(package("a==1")), kind="container", states=states, **{**facts, **fields})
+
+
+CLASSES = get_args(Ignorable)
+
+
+def test_what_can_be_ignored_is_all_but_python() -> None:
+    assert set(CLASSES) == set(FACT_CLASSES) - {"environments", "smoke"}
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_an_ignored_class_is_not_compared(name: Any) -> None:
+    plain = judged(full(), full("2"), {"level": "bits"})
+    assert name in plain.checked.classes
+    assert judged(full(), full("2"), {"level": "bits"}, ignore=CLASSES).findings == ()
+    report = judged(full(), full("2"), {"level": "bits"}, ignore=(name,))
+    assert 0 < len(report.findings) < len(plain.findings)
+    assert name not in report.checked.classes
+    assert report.policy is not None
+    assert report.policy.ignored == (name,)
+    assert f"ignored: {name}" in render(report)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_gaps_of_an_ignored_class_do_not_count(name: Any) -> None:
+    one = full(gaps=[name])
+    assert judged(full(), one, {"level": "bits"}).verdict == "unverified"
+    assert judged(one, full(), {"level": "bits"}).verdict == "unverified"
+    for before, after in ((full(), one), (one, full())):
+        report = judged(before, after, {"level": "bits"}, ignore=(name,))
+        assert (report.verdict, report.gaps, report.notes) == ("verified", (), ())
+
+
+def test_a_level_that_needs_an_ignored_class_does_not_miss_it() -> None:
+    image = snapshot(environment(package("a==1")))
+    assert judged(image, image, {"level": "machine"}).verdict == "unverified"
+    assert judged(image, image, {"level": "machine"}, ignore=("machine",)).verdict == "verified"
+
+
+def test_variables_that_are_ignored_still_tell_who_brought_a_package() -> None:
+    # They decide where Python looks: what one side alone can see was not brought by the one layer above.
+    one = snapshot(environment(package("a==1")), layers=("x",), variables={"PYTHONPATH": "/x"})
+    two = snapshot(environment(package("a==2")), layers=("x", "y"), variables={"PYTHONPATH": "/y"})
+    plain = [one.introduced_by for one in judged(one, two).findings if one.rule == "RC101"]
+    assert [one.introduced_by for one in judged(one, two, ignore=("variables",)).findings] == plain
+
+
+@pytest.mark.parametrize(
+    ("required", "gap", "verdict"),
+    [
+        ("machine.driver", "machine.driver", "unverified"),
+        ("machine.driver", "machine", "unverified"),
+        ("machine", "machine.driver", "unverified"),
+        ("machine.driver", "machine.devices", "verified"),
+        ("environments[/usr].packages[a].requires", "environments[/usr].packages[a].requires", "unverified"),
+        ("environments[/usr].packages[a].requires", "environments[/usr].search_path", "unverified"),
+        ("environments[/usr].packages[a].requires", "environments[/usr].packages[b].requires", "verified"),
+        ("os_packages", "layers", "unverified"),
+        ("image", "machine", "verified"),
+    ],
+)
+def test_what_is_required_must_be_known_at_every_level(required: str, gap: str, verdict: str) -> None:
+    one = full(gaps=[gap])
+    report = judged(full(), one, {"level": "framework"}, require=(required,))
+    plain = judged(full(), one, {"level": "framework"})
+    if plain.verdict == "verified":
+        assert report.verdict == verdict
+    assert report.gaps == plain.gaps
+    assert (gap in report.failing) == (report.verdict == "unverified")
+
+
+def test_a_required_fact_of_a_class_that_nobody_read_is_a_gap() -> None:
+    image = snapshot(environment(package("a==1")))
+    report = judged(image, image, require=("machine.driver",))
+    (gap,) = report.gaps
+    assert (report.verdict, report.failing, report.level.reached) == ("unverified", ("machine.driver",), "stack")
+    assert gap.reason == "the policy requires it, and machine was not read; capture where it can be"
+
+
+def test_diff_tells_what_is_required_and_unknown_and_goes_on() -> None:
+    image = snapshot(environment(package("a==1")))
+    report = judged(image, image, {"gate": False}, require=("machine.driver",))
+    assert (report.verdict, [gap.what for gap in report.gaps]) == ("verified", ["machine.driver"])
 
 
 # The baseline itself.

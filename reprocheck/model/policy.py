@@ -7,9 +7,12 @@ were no policy; what stands on the command line wins.
 from __future__ import annotations
 
 import datetime
+from typing import Literal
 
 from reprocheck.model.report import Level, Severity, Threshold
 from reprocheck.model.snapshot import Model
+
+Ignorable = Literal["system", "os_packages", "accelerator", "machine", "variables", "image"]
 
 
 class Waiver(Model, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,6 +52,11 @@ class Policy(Model, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Run nothing of a target, whatever it costs."""
     severity: dict[str, Severity] = {}  # noqa: RUF012 - msgspec copies it for each instance
     """The severity of each finding of a rule, by the rule's code or name: ``package-upgraded = "info"``."""
+    ignore: tuple[Ignorable, ...] = ()
+    """Fact classes that are not compared, and whose gaps don't count."""
+    require: tuple[str, ...] = ()
+    """Paths of facts that must be known, whatever the level: ``machine.driver``,
+    ``environments[/opt/venv].packages[numpy].requires``. With a gap in one, ``verify`` ends unverified."""
     max_baseline_age_days: int | None = None
     """How old a baseline may be; default: any age."""
     waiver: tuple[Waiver, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from reprocheck.model.snapshot import DigestsChecked, Gap, Model, Note
+from reprocheck.model.snapshot import DigestsChecked, FactClass, Gap, Model, Note
 
 SCHEMA = "reprocheck.report/1"
 
@@ -205,6 +205,8 @@ class PolicyUsed(Model, frozen=True, kw_only=True):
     """Its file."""
     digest: str
     """SHA-256 of the file."""
+    ignored: tuple[FactClass, ...] = ()
+    """Fact classes that it left out."""
 
 
 class Pair(Model, frozen=True, kw_only=True):
