@@ -30,6 +30,8 @@ _FIXED, _INTRODUCED, _LAST_AFFECTED = range(3)
 """In the order in which events at one version count."""
 _LONGEST_ID = 200
 _MOST_ALIASES = 1000
+_MOST_EVENTS = 1000
+"""Each may be an end, and each end is looked for between all others; the most that one has in fact is some twenty."""
 _LONGEST_TITLE = 1000
 
 
@@ -83,6 +85,10 @@ class Advisory(Struct, frozen=True, kw_only=True):
         return " ".join(text[:_LONGEST_TITLE].split())
 
 
+_Entry = tuple[Affected, frozenset["Version | None"]]
+"""What is said of a package, and the versions that are listed, as versions."""
+
+
 class UnclearError(Exception):
     """Whether a version is affected can't be told; the message says why not."""
 
@@ -99,6 +105,8 @@ def read_advisory(raw: bytes, where: str) -> Advisory:
         raise DataError(f"{where}: its id has {len(advisory.id):,} characters; {ADVICE}")
     if len(advisory.aliases or ()) > _MOST_ALIASES:
         raise DataError(f"{where}: has more than {_MOST_ALIASES:,} aliases; {ADVICE}")
+    if sum(len(one.events or ()) for affected in _python(advisory) for one in affected.ranges or ()) > _MOST_EVENTS:
+        raise DataError(f"{where}: its ranges have more than {_MOST_EVENTS:,} events; {ADVICE}")
     version = advisory.schema_version or "1.0.0"
     if version.partition(".")[0] != _MAJOR:
         raise DataError(f"{where}: schema_version: {printable(version[:20])} is not read, {_MAJOR} is; {ADVICE}")
@@ -126,10 +134,14 @@ def fixes(advisory: Advisory, name: str, version: Version) -> tuple[Version, ...
     """
     if advisory.withdrawn is not None:
         return None
-    entries = [one for one in _python(advisory) if one.package and canonicalize_name(one.package.name) == name]
+    entries = [
+        (one, frozenset(map(parse_version, one.versions or ())))
+        for one in _python(advisory)
+        if one.package and canonicalize_name(one.package.name) == name
+    ]
     if not _any(partial(_is_affected, entry, version) for entry in entries):
         return None
-    ends = {end for entry in entries for end in _ends(entry) if end > version}
+    ends = {end for entry, _ in entries for end in _ends(entry) if end > version}
     return tuple(sorted(end for end in ends if not _may_be_affected(entries, end)))
 
 
@@ -153,9 +165,9 @@ def _any(questions: Iterable[Callable[[], bool]]) -> bool:
     return False
 
 
-def _is_affected(entry: Affected, version: Version) -> bool:
-    listed = entry.versions or ()
-    if str(version) in listed or any(parse_version(text) == version for text in listed):
+def _is_affected(entry_and_listed: _Entry, version: Version) -> bool:
+    entry, listed = entry_and_listed
+    if version in listed:
         return True
     ranges = [one for one in entry.ranges or () if one.type == "ECOSYSTEM"]
     if _any(partial(_lies_in, one, version) for one in ranges):
@@ -215,7 +227,7 @@ def _ends(entry: Affected) -> Iterator[Version]:
                     yield fixed
 
 
-def _may_be_affected(entries: list[Affected], version: Version) -> bool:
+def _may_be_affected(entries: list[_Entry], version: Version) -> bool:
     try:
         return any(_is_affected(entry, version) for entry in entries)
     except UnclearError:

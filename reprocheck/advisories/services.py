@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -145,7 +146,11 @@ class OsvServer(VulnerabilityService):
             "package": {"name": asked.canonical_name, "ecosystem": "PyPI"},
             "version": str(asked.version),
         }
+        # Whoever waits for the answer goes on when it is late; nobody reads the other pages then.
+        end = time.monotonic() + self._seconds
         for _ in range(_PAGES):
+            if time.monotonic() > end:
+                raise requests.Timeout
             page = self._page(question)
             yield from page.vulns or ()
             if not page.next_page_token:

@@ -39,30 +39,35 @@ def _outcome(audit: Audit) -> str:
     summary = audit.summary
     packages = counted(summary.packages, _PACKAGE)
     if audit.verdict != "unaudited":
-        return f"{_found(audit)} in {packages}" if summary.packages else "there are no Python packages in it"
+        return (
+            f"{_found(audit)} in {packages}{_before(audit)}" if summary.packages else f"there are no {_PACKAGES} in it"
+        )
     if summary.unaudited == summary.packages and summary.packages:
-        missing = f"none of {packages} was audited" if summary.packages > 1 else "its Python package was not audited"
+        missing = f"none of {packages} was audited" if summary.packages > 1 else f"its {_PACKAGE} was not audited"
     elif summary.unaudited:
         were = "was" if summary.unaudited == 1 else "were"
         missing = f"{summary.unaudited:,} of {packages} {were} not audited"
     else:
         missing = f"{counted(summary.gaps, 'gap')}: not all of it was audited"
-    return f"{missing}; {_found(audit)}" if summary.vulnerabilities or summary.new is not None else missing
+    if not summary.vulnerabilities:
+        return f"{missing}{_before(audit)}"
+    return f"{missing}; {_found(audit)} in {counted(summary.vulnerable, 'package')}{_before(audit)}"
 
 
 def _found(audit: Audit) -> str:
     summary = audit.summary
     if summary.new is None:
-        found = counted(summary.vulnerabilities, _VULNERABILITY, _VULNERABILITIES)
-        found = found if summary.vulnerabilities else f"no {_VULNERABILITY}"
-        return (
-            f"{found} in {summary.vulnerable:,} of them"
-            if audit.verdict == "unaudited" and summary.vulnerable
-            else found
-        )
-    new = counted(summary.new, "new vulnerability", "new vulnerabilities") if summary.new else "no new vulnerability"
-    old = summary.vulnerabilities - summary.new
-    return f"{new}, {old:,} that the baseline has, {summary.gone or 0:,} gone"
+        found, one, many = summary.vulnerabilities, _VULNERABILITY, _VULNERABILITIES
+    else:
+        found, one, many = summary.new, "new vulnerability", "new vulnerabilities"
+    return counted(found, one, many) if found else f"no {one}"
+
+
+def _before(audit: Audit) -> str:
+    summary = audit.summary
+    if summary.new is None:
+        return ""
+    return f"; {summary.vulnerabilities - summary.new:,} known before, {summary.gone or 0:,} gone"
 
 
 def _package(page: Page, package: VulnerablePackage) -> None:
@@ -144,7 +149,7 @@ def _footer(page: Page, audit: Audit) -> None:
     if scope:
         total = audit.out_of_scope.os_packages + audit.out_of_scope.conda_packages
         page.row(
-            "no part", f"{in_a_row(scope)} {'is' if total == 1 else 'are'} not looked at: audit covers {_PACKAGES}"
+            "left out", f"{in_a_row(scope)} {'is' if total == 1 else 'are'} not looked at: audit covers {_PACKAGES}"
         )
     service = audit.service
     if service.kind == "package index":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -158,6 +159,11 @@ def test_a_clear_yes_counts_beside_what_is_unclear() -> None:
         (b'{"id": "X", "affected": [{"versions": [1]}]}', r"affected\[0\].versions\[0\]: expected str, got int"),
         (b'{"id": "X", "details": ' + b"[" * 5000 + b"]" * 5000 + b"}", "nested more than 100 levels"),
         (b'{"id": "X", "aliases": [' + b",".join([b'"a"'] * 1001) + b"]}", "more than 1,000 aliases"),
+        (
+            b'{"id": "X", "affected": [{"package": {"ecosystem": "PyPI", "name": "x"}, "ranges": '
+            b'[{"type": "GIT", "events": [' + b",".join([b'{"fixed": "1"}'] * 1001) + b"]}]}]}",
+            "its ranges have more than 1,000 events",
+        ),
         (b'{"id": "X"', "ends in the middle"),
         (b'{"id": "\\ud800"}', "half of a surrogate pair"),
     ],
@@ -167,6 +173,18 @@ def test_what_is_no_advisory_is_refused_in_one_line(raw: bytes, why: str) -> Non
         read_advisory(raw, "dir/\x1b[2Jx.json")
     assert str(caught.value).startswith("dir/\\x1b[2Jx.json: ")
     assert "\n" not in str(caught.value)
+
+
+def test_the_longest_that_is_read_is_evaluated_in_time() -> None:
+    events = [
+        f"{kind} {2 * number + later}" for number in range(500) for later, kind in enumerate(("introduced", "fixed"))
+    ]
+    one = advisory(*events, versions=tuple(f"1.0.{number}" for number in range(100_000)))
+    begin = time.monotonic()
+    found = fixes(one, "thing", Version("1.0.7"))
+    assert found is not None
+    assert len(found) > 400
+    assert time.monotonic() - begin < 20
 
 
 def test_null_lists_are_empty_ones() -> None:

@@ -46,7 +46,7 @@ def test_exit_codes_and_first_lines(tmp_path: Path) -> None:
     assert vulnerable.stdout.startswith("vulnerable  it: 3 known vulnerabilities in 1 Python package\n")
     both = run(tmp_path, saved(tmp_path, package("urllib3==1.26.4"), LOCAL), *files)
     assert (both.returncode, both.stderr) == (2, "")
-    first = "unaudited  it: 1 of 2 Python packages was not audited; 3 known vulnerabilities in 1 of them\n"
+    first = "unaudited  it: 1 of 2 Python packages was not audited; 3 known vulnerabilities in 1 package\n"
     assert both.stdout.startswith(first)
     assert "mine 1.0" in both.stdout
     assert "PYSEC-2021-108" in both.stdout
@@ -70,12 +70,10 @@ def test_a_baseline(tmp_path: Path) -> None:
     target = saved(tmp_path, package("urllib3==1.26.4"))
     same = run(tmp_path, target, "--baseline", "b.json", "--advisories", str(OSV))
     assert same.returncode == 0
-    assert same.stdout.startswith(
-        "clean  it: no new vulnerability, 3 that the baseline has, 0 gone in 1 Python package\n"
-    )
+    assert same.stdout.startswith("clean  it: no new vulnerability in 1 Python package; 3 known before, 0 gone\n")
     grown = run(tmp_path, saved(tmp_path, package("pillow==9.0.0")), "--baseline", "b.json", "--advisories", str(OSV))
     assert grown.returncode == 1
-    assert grown.stdout.startswith("vulnerable  it: 1 new vulnerability, 0 that the baseline has, 3 gone in 1 Python")
+    assert grown.stdout.startswith("vulnerable  it: 1 new vulnerability in 1 Python package; 0 known before, 3 gone\n")
 
 
 def test_a_service_that_is_down_slow_or_knows_nothing(tmp_path: Path) -> None:
