@@ -23,7 +23,8 @@ def load() -> None:
         import pip_audit._service  # noqa: F401 - loaded here, used where it is asked
     except Exception as error:
         why = str(error).partition("\n")[0]
-        raise TargetError(f"pip-audit can't be loaded ({why}); install reprocheck anew, with pip beside it") from error
+        needs = "it needs pip in the environment of reprocheck, and a home directory (HOME)"
+        raise TargetError(f"pip-audit can't be loaded ({why}); {needs}") from error
     finally:
         os.fchdir(here)
         os.close(here)
