@@ -12,6 +12,7 @@ from reprocheck import __version__, rules
 from reprocheck.attribution import attribute
 from reprocheck.base import placed, summary
 from reprocheck.diff import changes, one_sided, out_of_sight, pair_environments
+from reprocheck.knowledge import Knowledge, load
 from reprocheck.model import codec
 from reprocheck.model.policy import Policy
 from reprocheck.model.report import Level, MadeBy, Pair, PolicyUsed, Report, Side, Threshold
@@ -41,6 +42,8 @@ class Question:
     """``verify``: a gap in a fact class of the level is no success. ``diff``: only an unreadable side is."""
     policy: PolicyFile | None = None
     """``level`` and ``fail_on`` of it are answered above, by whoever asks: what stands on the command line wins."""
+    knowledge: Knowledge = field(default_factory=load)
+    """By it rules judge."""
     today: datetime.date = field(default_factory=today)
     """In UTC: by it waivers expire."""
 
@@ -85,11 +88,11 @@ def compare(
     policy = question.policy.policy if question.policy else Policy()
     sides = before, after
     before, after = (without(side, policy.ignore) for side in sides)
-    comparison, pairs = _arranged(before, after, question.pairs)
+    comparison, pairs = _arranged(before, after, question.pairs, question.knowledge)
     findings = attribute(rules.judge(comparison, level), *sides)
     if base is not None:
         by_hand = {one: other for one, other in question.pairs.items() if other in {it.id for it in base.environments}}
-        of_base = rules.judge(_arranged(before, base, by_hand)[0], level)
+        of_base = rules.judge(_arranged(before, base, by_hand, question.knowledge)[0], level)
         findings = placed(findings, of_base, base, after)
     findings, expired, unused = waive(with_severities(findings, policy.severity), policy.waiver, question.today)
     below = summary(side_of(base, None), base, after, before, findings) if base is not None else None
@@ -110,7 +113,7 @@ def compare(
     forgiven = () if question.gate else tuple(gap for gap in gaps if gap not in unread)
     judged = verdict(findings, gaps, level, question.fail_on, rules.level_of, forgiven=forgiven, required=required)
     return Report(
-        made_by=MadeBy(reprocheck=__version__, date=question.today.isoformat()),
+        made_by=MadeBy(reprocheck=__version__, knowledge=question.knowledge.version, date=question.today.isoformat()),
         verdict=judged.verdict,
         threshold=question.fail_on,
         level=judged.level,
@@ -128,10 +131,12 @@ def compare(
     )
 
 
-def _arranged(before: Snapshot, after: Snapshot, by_hand: Mapping[str, str]) -> tuple[Comparison, tuple[Pair, ...]]:
+def _arranged(
+    before: Snapshot, after: Snapshot, by_hand: Mapping[str, str], knowledge: Knowledge
+) -> tuple[Comparison, tuple[Pair, ...]]:
     """Two snapshots as rules look at them, and how their environments were paired."""
     pairing = pair_environments(before, after, by_hand)
-    return rules.arrange(before, after, pairing.pairs, changes(before, after, pairing)), pairing.pairs
+    return rules.arrange(before, after, pairing.pairs, changes(before, after, pairing), knowledge), pairing.pairs
 
 
 def _named(before: Snapshot) -> tuple[Gap, ...]:

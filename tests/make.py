@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from reprocheck import diff
+from reprocheck.knowledge import Knowledge, load
 from reprocheck.model.report import Finding, Level
 from reprocheck.model.snapshot import (
     FACT_CLASSES,
@@ -127,9 +128,17 @@ def of(*packages: Package, **fields: Any) -> Snapshot:
     return snapshot(environment(*packages), **fields)
 
 
-def comparison(before: Snapshot, after: Snapshot, by_hand: Mapping[str, str] | None = None) -> Comparison:
+KNOWLEDGE = load()
+
+
+def comparison(
+    before: Snapshot,
+    after: Snapshot,
+    by_hand: Mapping[str, str] | None = None,
+    knowledge: Knowledge = KNOWLEDGE,
+) -> Comparison:
     pairing = diff.pair_environments(before, after, by_hand or {})
-    return arrange(before, after, pairing.pairs, diff.changes(before, after, pairing))
+    return arrange(before, after, pairing.pairs, diff.changes(before, after, pairing), knowledge)
 
 
 def findings(

@@ -29,14 +29,15 @@ from reprocheck.model.snapshot import (
 )
 from reprocheck.policy import PolicyFile
 from reprocheck.rules import RULES
-from tests.make import environment, of, package, snapshot, tensorflow
+from tests.make import environment, of, package, snapshot
 from tests.property.test_laws import snapshots
 
 if TYPE_CHECKING:
     from reprocheck.model.report import Report
     from reprocheck.model.snapshot import Snapshot
 
-BEFORE, AFTER = tensorflow(), tensorflow("4.21.1")
+BOARD = package("tensorboard==2.9.1", "protobuf<3.20,>=3.9.2")
+BEFORE, AFTER = of(BOARD, package("protobuf==3.19.6")), of(BOARD, package("protobuf==4.21.1"))
 """RC101 and RC201 about protobuf, both major."""
 
 

@@ -5,6 +5,7 @@ A table is read when it is first asked for: who only compares packages does not 
 
 from __future__ import annotations
 
+import hashlib
 import re
 import sys
 from functools import cached_property
@@ -59,8 +60,16 @@ TABLES: Mapping[str, type[Row]] = {
 class Knowledge:
     """What is known. The user's own rows stand behind the ones that ship."""
 
-    def __init__(self, own: Mapping[str, Sequence[Any]]) -> None:
+    def __init__(self, own: Mapping[str, Sequence[Any]], raw: Sequence[bytes] = ()) -> None:
         self._own = own
+        self._raw = raw
+
+    @cached_property
+    def version(self) -> str:
+        """The first digits of the SHA-256 of all its files: equal where the same is known."""
+        shipped = (_shipped(table) for table in TABLES)
+        digests = (hashlib.sha256(raw).digest() for raw in (*shipped, *self._raw))
+        return hashlib.sha256(b"".join(digests)).hexdigest()[:12]
 
     @cached_property
     def framework_builds(self) -> tuple[FrameworkBuild, ...]:
@@ -113,7 +122,7 @@ class Knowledge:
         return self._rows("determinism", DeterminismSetting)
 
     def _rows(self, table: str, row: type[R]) -> tuple[R, ...]:
-        shipped = _parse((files(__package__) / "data" / f"{table}.toml").read_bytes(), table, [table])
+        shipped = _parse(_shipped(table), table, [table])
         return (*msgspec.convert(shipped[table], tuple[row, ...]), *self._own.get(table, ()))  # type: ignore[valid-type]
 
 
@@ -124,10 +133,15 @@ def load(own: Sequence[Path] = ()) -> Knowledge:
         DataError: one of the user's files can't be read, or a row of it is not as its type says.
     """
     rows: dict[str, list[Any]] = {}
-    for path in own:
-        for table, some in _parse(read_file(path), str(path), TABLES).items():
+    raw = [read_file(path) for path in own]
+    for path, text in zip(own, raw, strict=True):
+        for table, some in _parse(text, str(path), TABLES).items():
             rows.setdefault(table, []).extend(_converted(table, some, str(path)))
-    return Knowledge(rows)
+    return Knowledge(rows, raw)
+
+
+def _shipped(table: str) -> bytes:
+    return (files(__package__) / "data" / f"{table}.toml").read_bytes()
 
 
 def _converted(table: str, rows: Any, name: str) -> tuple[Row, ...]:

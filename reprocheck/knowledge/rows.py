@@ -150,6 +150,7 @@ class KnownBreak(Row, frozen=True, kw_only=True):
     partner: str | None = None
     """Normalised name of the distribution that it does not work with; ``None``: none is needed."""
     partner_specifier: str = ""
+    """PEP 440 specifier of the partner's versions, ``>=0`` for any; empty: versions alone don't tell."""
     partner_absent: bool = False
     """The package does not work where the partner is not installed."""
     python: str = ""
@@ -162,6 +163,7 @@ class KnownBreak(Row, frozen=True, kw_only=True):
     expect: str = ""
     """The line to expect, in words, where it was not seen by a recipe."""
     explanation: str
+    """Why; its first sentence says it of the package, in a few words."""
     fix: str
     confidence: Confidence
     recipe: Recipe | None = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from reprocheck.model.report import LEVELS, SEVERITIES, Finding, Level
 from reprocheck.rules import (
     accelerator,
+    breaks,
     conda,
     environments,
     hygiene,
@@ -30,6 +31,7 @@ RULES: tuple[Rule, ...] = (
     *packages.RULES,
     *conda.RULES,
     *requirements.RULES,
+    *breaks.RULES,
     *startup.RULES,
     *environments.RULES,
     *system.RULES,

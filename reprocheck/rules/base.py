@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import date
 
+    from reprocheck.knowledge import Knowledge
     from reprocheck.model.change import Change
     from reprocheck.model.policy import Policy, Waiver
     from reprocheck.model.report import Pair
@@ -89,6 +90,7 @@ class Comparison:
     pairs: tuple[EnvironmentPair, ...]
     changes: Mapping[tuple[str, str], tuple[Change, ...]]
     """By the first two keys of their path."""
+    knowledge: Knowledge
     gate: Gate | None = None
     """``None``: nobody verifies against a baseline, or what is found in it is not yet judged."""
 
@@ -99,8 +101,10 @@ class Comparison:
         return tuple(change for path, group in self.changes.items() if path[0] == fact_class for change in group)
 
 
-def arrange(before: Snapshot, after: Snapshot, pairs: Iterable[Pair], changes: Iterable[Change]) -> Comparison:
-    """Arrange two snapshots, the pairs of their environments and their changes for the rules."""
+def arrange(
+    before: Snapshot, after: Snapshot, pairs: Iterable[Pair], changes: Iterable[Change], knowledge: Knowledge
+) -> Comparison:
+    """Arrange two snapshots, the pairs of their environments and their changes for the rules, which go by knowledge."""
     groups: dict[tuple[str, str], list[Change]] = {}
     for change in changes:
         groups.setdefault((change.path[0], change.path[1]), []).append(change)
@@ -114,6 +118,7 @@ def arrange(before: Snapshot, after: Snapshot, pairs: Iterable[Pair], changes: I
             for pair in pairs
         ),
         changes={path: tuple(group) for path, group in groups.items()},
+        knowledge=knowledge,
     )
 
 

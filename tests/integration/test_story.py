@@ -140,11 +140,12 @@ def test_protobuf_as_json(run_reprocheck: Run, image: Image, locked: Path) -> No
     assert ran.stderr == ""
     report = ran.json
     assert report["verdict"] == "drift"
-    assert report["summary"] == {"breaking": 0, "major": 2, "minor": 0, "info": 0, "waived": 0, "gaps": 0}
+    assert report["summary"] == {"breaking": 1, "major": 2, "minor": 0, "info": 0, "waived": 0, "gaps": 0}
     assert report["gaps"] == []
     assert {(one["rule"], one["subject"]["name"]) for one in report["findings"]} == {
         ("RC101", "protobuf"),
         ("RC201", "protobuf"),
+        ("RC203", "protobuf"),
     }
     assert report["level"]["reached"] == "framework"
     assert set(report["level"]["blocked_by"]) == {one["fingerprint"] for one in report["findings"]}
@@ -183,16 +184,24 @@ def test_protobuf_as_json(run_reprocheck: Run, image: Image, locked: Path) -> No
     assert [one["by"] for one in violated["requirements"]] == ["tensorboard"]
     assert violated["introduced_by"]["instruction"] == instruction
 
+    known = _found(report, "RC203", "protobuf")
+    assert known["severity"] == "breaking"
+    assert known["suffers"] == ["tensorflow"]
+    assert known["expect"].startswith("import tensorflow: TypeError: Descriptors cannot not be created directly.")
+    assert "tensorflow 2.9.0 allows it on paper (protobuf>=3.9.2)" in known["evidence"]
+    assert report["made_by"]["knowledge"]
+
 
 @tensorflow
 def test_protobuf_as_text(run_reprocheck: Run, image: Image, locked: Path) -> None:
     ran = run_reprocheck("verify", f"image:{image('tf29-protobuf')}", "--baseline", locked).ended(1)
     lines = ran.stdout.splitlines()
-    assert lines[0].startswith("drift  1 major · 140 of 141 Python packages agree")
+    assert lines[0].startswith("drift  1 breaking · 140 of 141 Python packages agree")
     for essential in (
         "protobuf 3.19.6 → 4.21.1, a major upgrade",
         "tensorboard 2.9.1  requires protobuf<3.20,>=3.9.2, now violated",
-        "tensorflow 2.9.0  requires protobuf>=3.9.2, still satisfied",
+        "import tensorflow: TypeError: Descriptors cannot not be created directly.",
+        "tensorflow 2.9.0  allows it on paper (protobuf>=3.9.2)",
         "tensorflow → tensorboard → protobuf",
         "RUN pip3 install protobuf==4.21.1",
         "pip install protobuf==3.19.6",
@@ -229,7 +238,10 @@ def test_the_team_as_json(run_reprocheck: Run, image: Image, locked: Path) -> No
     target = f"image:{image('tf29-team')}"
     report = run_reprocheck("verify", target, "--baseline", locked, "--format", "json").ended(1).json
     assert report["verdict"] == "drift"
-    lacking, grave = [one for one in report["findings"] if one["severity"] in {"breaking", "major"}]
+    broken, lacking, grave = [one for one in report["findings"] if one["severity"] in {"breaking", "major"}]
+    assert (broken["rule"], broken["severity"], broken["subject"]["name"]) == ("RC203", "breaking", "numpy")
+    assert broken["suffers"][0] == "tensorflow"
+    assert broken["expect"].startswith("import tensorflow: TypeError: Unable to convert function return value")
     assert (lacking["rule"], lacking["severity"], lacking["subject"]["name"]) == ("RC701", "breaking", "opencv-python")
     assert (grave["rule"], grave["subject"]["name"]) == ("RC101", "numpy")
     assert (grave["before"], grave["after"]) == ("1.23.5", "2.0.2")

@@ -1,0 +1,259 @@
+"""RC203: combinations that are known not to work, whatever their metadata allow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from reprocheck.model.report import SEVERITIES, Fix
+from reprocheck.rules.base import Comparison, EnvironmentPair, Rule, finding
+from reprocheck.rules.repair import restore
+from reprocheck.rules.requirers import asked_for, checks, listed, requirers
+from reprocheck.versions import FRAMEWORKS, allows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from reprocheck.knowledge.rows import Effect, KnownBreak
+    from reprocheck.model.report import Finding, RequirementCheck, Severity
+    from reprocheck.model.snapshot import Package
+
+_FAILING: frozenset[Effect] = frozenset({"import-fails", "run-fails", "wrong-results", "no-gpu"})
+"""What is installed does not work, whoever uses it. All else depends on what is asked of it."""
+_WORDS: dict[Effect, str] = {
+    "import-fails": "importing it fails",
+    "run-fails": "it fails when it runs",
+    "wrong-results": "its results are wrong",
+    "no-gpu": "it does not use the GPU",
+    "install-fails": "they can't be installed together",
+    "conflict": "their requirements contradict each other",
+    "warning": "it warns",
+    "api-removed": "code that uses what was removed fails",
+}
+"""What happens, the worst first."""
+_PYTHON = "python"
+
+
+def known_break(comparison: Comparison) -> Iterator[Finding]:
+    """A change completed a combination that is known not to work.
+
+    ## What it checks
+    Every known break (`reprocheck/knowledge`, and the user's own files) against the versions of both sides: one that
+    holds now and did not hold before. The subject is the package whose change completed it; where several changed,
+    the one that nobody asked for. Breaking where what is installed fails to import, to run, to compute rightly or to
+    find the GPU, and somebody saw that or it is surely reported; major where the report is less sure. Minor where
+    it depends on what is asked of it: an interface that was removed, a warning, an installation that fails. What
+    the baseline had already is not new.
+
+    ## Why it matters
+    Metadata are written before the versions that break them. Nothing else tells that an environment is broken whose
+    requirements all hold.
+
+    ## Example
+    tensorflow 2.9.0 requires `protobuf>=3.9.2`, and does not work with `protobuf 4.21.1`:
+    `import tensorflow` fails with `TypeError: Descriptors cannot not be created directly.`
+
+    ## What to do
+    Restore the version that stood before. Where another package does not allow that, the finding says which one has
+    to change with it.
+
+    ## When it is noise
+    Where the broken package is installed and never used.
+    """
+    for pair in comparison.pairs:
+        if not (pair.added or pair.removed or pair.changed or _python(pair, "before") != _python(pair, "after")):
+            continue
+        groups: dict[str, list[KnownBreak]] = {}
+        for row in _completed(pair, comparison.knowledge.known_breaks):
+            groups.setdefault(_culprit(pair, row), []).append(row)
+        for name, rows in sorted(groups.items()):
+            yield _finding(pair, name, sorted(rows, key=lambda row: _rank(pair, row)))
+
+
+class _Side(NamedTuple):
+    """What a known break is held against."""
+
+    packages: Mapping[str, Package]
+    python: str
+
+    def meets(self, row: KnownBreak) -> bool:
+        """Whether a known break surely holds."""
+        package = self.packages.get(row.package)
+        if package is None or allows(row.specifier, package.version) is not True:
+            return False
+        if row.python and allows(row.python, self.python) is not True:
+            return False
+        if row.partner is None:
+            return True
+        partner = self.packages.get(row.partner)
+        if row.partner_absent:
+            return partner is None
+        # Without a specifier of the partner's, versions alone don't tell.
+        return bool(row.partner_specifier) and (
+            partner is not None and allows(row.partner_specifier, partner.version) is True
+        )
+
+
+def _python(pair: EnvironmentPair, side: str) -> str:
+    python = pair.before.python if side == "before" else pair.after.python
+    return python.version if python is not None else ""
+
+
+def _completed(pair: EnvironmentPair, rows: Iterable[KnownBreak]) -> Iterator[KnownBreak]:
+    """The known breaks that hold now; not where the same two packages failed before already."""
+    before = _Side(pair.graph_before.packages, _python(pair, "before"))
+    after = _Side(pair.graph_after.packages, _python(pair, "after"))
+    there = [row for row in rows if row.package in after.packages]
+    failed = {
+        (row.package, row.partner)
+        for row in there
+        if row.package in before.packages and row.effect in _FAILING and before.meets(row)
+    }
+    for row in there:
+        if row.partner_absent and pair.listing_gap:
+            continue
+        if row.effect == "api-removed" and row.package not in before.packages:
+            continue  # no code can have used what was removed before it came
+        if after.meets(row) and not before.meets(row) and (row.package, row.partner) not in failed:
+            yield row
+
+
+def _culprit(pair: EnvironmentPair, row: KnownBreak) -> str:
+    """The package whose change completed a break; Python itself where no package did."""
+    names = [name for name in (row.partner, row.package) if name is not None and _changed(pair, name)]
+    alone = [name for name in names if not _taken_back(pair, name).meets(row)]
+    if not alone:
+        return _PYTHON
+    outside = {edge.to for name in alone for edge in pair.graph_after.requirers_of(name) if edge.holds is False}
+    return min(alone, key=lambda name: (name not in outside, _asked(pair, name), names.index(name)))
+
+
+def _changed(pair: EnvironmentPair, name: str) -> bool:
+    return name in pair.added or name in pair.removed or "version" in pair.changed.get(name, ())
+
+
+def _asked(pair: EnvironmentPair, name: str) -> bool:
+    return name in pair.graph_after.packages and asked_for(pair, name) == "true"
+
+
+def _taken_back(pair: EnvironmentPair, name: str) -> _Side:
+    """The after side, if this one had not changed."""
+    packages = {one: package for one, package in pair.graph_after.packages.items() if one != name}
+    if name in pair.graph_before.packages:
+        packages[name] = pair.graph_before.packages[name]
+    return _Side(packages, _python(pair, "after"))
+
+
+def _severity(pair: EnvironmentPair, row: KnownBreak) -> Severity:
+    if row.effect in _FAILING:
+        return "breaking" if row.seen is not None or row.confidence == "high" else "major"
+    # What the metadata say for themselves is a finding already: this one says why.
+    if row.effect == "conflict" and any(
+        edge.to == row.partner and edge.holds is False for edge in pair.graph_after.requirements_of(row.package)
+    ):
+        return "major"
+    return "minor"
+
+
+def _rank(pair: EnvironmentPair, row: KnownBreak) -> tuple[object, ...]:
+    return (
+        SEVERITIES.index(_severity(pair, row)),
+        row.seen is None,
+        list(_WORDS).index(row.effect),
+        row.confidence != "high",
+        row.package not in FRAMEWORKS,
+        row.package,
+        row.name,
+    )
+
+
+def _finding(pair: EnvironmentPair, name: str, rows: Sequence[KnownBreak]) -> Finding:
+    before, after = pair.graph_before.packages.get(name), pair.graph_after.packages.get(name)
+    is_python = name == _PYTHON
+    versions = (
+        (_python(pair, "before"), _python(pair, "after"))
+        if is_python
+        else (before.version if before else None, after.version if after else None)
+    )
+    failing = list(_each(row.package for row in rows if row.effect in _FAILING))
+    edges = pair.graph_after.requirers_of(name)
+    first = rows[0]
+    subject = f"{'Python' if is_python else name} {versions[1] or '(not installed)'}"
+    return finding(
+        "python" if is_python else "python-package",
+        name,
+        _severity(pair, first),
+        f"{subject}: {listed([_says(pair, name, row) for row in rows])} ({_known(first)})",
+        environment=pair.after.id,
+        before=versions[0],
+        after=versions[1],
+        details={"known": " ".join(row.name for row in rows), "how": _known(first)},
+        evidence=tuple(_each(line for row in rows for line in _evidence(pair, name, row))),
+        required_by=requirers(edges),
+        suffers=tuple(failing),
+        paths=pair.graph_after.paths_to(name),
+        requirements=_checks(pair, name, failing, *versions),
+        expect=next(filter(None, map(_expect, rows)), None),
+        fix=(None if is_python else restore(pair, name)) or Fix(summary=f"as reported, not tried here: {first.fix}"),
+    )
+
+
+def _says(pair: EnvironmentPair, name: str, row: KnownBreak) -> str:
+    """``tensorflow 2.9.0 does not work with it: importing it fails``."""
+    package = pair.graph_after.packages[row.package]
+    other = row.partner if name == row.package else row.package
+    partner = pair.graph_after.packages.get(other) if other is not None else None
+    what = f"{package.name} {package.version}"
+    if name == row.package:
+        beside = f" beside {partner.name} {partner.version}" if partner is not None else ""
+        if row.partner_absent:
+            beside = f" without {row.partner}"
+        return f"{_WORDS[row.effect]}{beside}"
+    return f"with it {what} breaks: {_WORDS[row.effect]}"
+
+
+def _known(row: KnownBreak) -> str:
+    """How it is known: ``known break, seen 2026-11-22``."""
+    return f"known break, seen {row.seen.date.isoformat()}" if row.seen is not None else "known break, reported"
+
+
+def _expect(row: KnownBreak) -> str | None:
+    """The statement that fails and the line that it prints."""
+    text = row.seen.text if row.seen is not None else row.expect
+    if not text:
+        return None
+    return f"{row.statement}: {text}" if row.statement else text
+
+
+def _evidence(pair: EnvironmentPair, name: str, row: KnownBreak) -> Iterator[str]:
+    packages = pair.graph_after.packages
+    for edge in pair.graph_after.requirements_of(row.package):
+        if edge.to in {name, row.partner} and edge.holds:
+            what = f"{row.package} {packages[row.package].version}"
+            yield f"{what} allows it on paper ({edge.text})"
+    yield row.explanation
+    if row.seen is None:
+        yield f"reported: {row.source}"
+    else:
+        yield f"seen {row.seen.date.isoformat()} with Python {row.seen.python}; reported: {row.source}"
+
+
+def _checks(
+    pair: EnvironmentPair, name: str, failing: Sequence[str], before: str | None, after: str | None
+) -> tuple[RequirementCheck, ...]:
+    edges = [edge for edge in pair.graph_after.requirers_of(name) if edge.by in failing]
+    return checks(pair, edges, before, after)
+
+
+def _each(lines: Iterable[str]) -> Iterable[str]:
+    return dict.fromkeys(lines)
+
+
+RULES = (
+    Rule(
+        code="RC203",
+        name="known-break",
+        level="packages",
+        check=known_break,
+        frameworks_count_earlier=True,
+    ),
+)

@@ -1,0 +1,212 @@
+"""Known breaks: which rows hold, which change completed one, and how it is told."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from reprocheck.knowledge import load
+from reprocheck.knowledge.load import Knowledge
+from reprocheck.knowledge.rows import KnownBreak, Seen
+from reprocheck.model.report import Finding
+from reprocheck.model.snapshot import Package, Snapshot
+from reprocheck.rules import RULES, judge
+from reprocheck.rules.breaks import known_break
+from tests.make import comparison, environment, finding, findings, of, package, python, snapshot, tensorflow
+
+DAY = datetime.date(2026, 11, 22)
+
+
+def row(**fields: Any) -> KnownBreak:
+    defaults: dict[str, Any] = {
+        "name": "user-lib-2",
+        "package": "user",
+        "partner": "lib",
+        "partner_specifier": ">=2",
+        "effect": "import-fails",
+        "symptom": "boom",
+        "explanation": "It was built for lib 1. More of that.",
+        "fix": "lib<2",
+        "confidence": "high",
+        "source": "a tracker",
+    }
+    return KnownBreak(**{**defaults, **fields})
+
+
+@dataclass
+class Known:
+    before: Snapshot
+    after: Snapshot
+
+    def by(self, *rows: KnownBreak) -> tuple[Finding, ...]:
+        known = Knowledge({})
+        known.__dict__["known_breaks"] = rows
+        rules = [rule for rule in RULES if rule.check is known_break]
+        return judge(comparison(self.before, self.after, knowledge=known), "packages", rules)
+
+
+USER, OLD, NEW = package("user==1", "lib>=1", requested=True), package("lib==1.4"), package("lib==2.0")
+UPGRADE = Known(of(USER, OLD), of(USER, NEW))
+
+
+def test_the_protobuf_story() -> None:
+    found = finding(tensorflow(), tensorflow("4.21.1"), "RC203")
+    assert (found.severity, found.subject.name, found.before, found.after) == (
+        "breaking",
+        "protobuf",
+        "3.19.6",
+        "4.21.1",
+    )
+    assert found.expect == "import tensorflow: TypeError: Descriptors cannot not be created directly."
+    assert found.suffers == ("tensorflow",)
+    assert "tensorflow 2.9.0 allows it on paper (protobuf>=3.9.2)" in found.evidence
+    assert found.fix is not None
+    assert found.fix.commands == ("pip install protobuf==3.19.6",)
+
+
+def test_the_numpy_story() -> None:
+    opencv = package("opencv-python==5.0.0.93", "numpy>=2", requested=True)
+    found = finding(tensorflow(), tensorflow("3.19.6", opencv, numpy="2.0.2"), "RC203")
+    assert (found.severity, found.subject.name) == ("breaking", "numpy")
+    assert found.expect == "import tensorflow: TypeError: Unable to convert function return value to a Python type!"
+    assert "tensorflow" in found.suffers
+    assert found.fix is not None
+    assert found.fix.commands == ()
+    assert "not a later `pip install numpy==1.23.5`: opencv-python 5.0.0.93 requires numpy>=2" in found.fix.summary
+
+
+def test_what_the_baseline_had_already_is_not_new() -> None:
+    assert findings(tensorflow("4.21.1"), tensorflow("4.21.1"), "RC203") == ()
+    assert findings(tensorflow("4.21.1"), tensorflow("4.22.0"), "RC203") == ()
+
+
+def test_where_the_same_two_failed_before_another_row_is_nothing_new() -> None:
+    rows = (row(), row(name="user-2", specifier=">=2"))
+    assert Known(of(USER, NEW), of(package("user==2"), NEW)).by(*rows) == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "severity"),
+    [
+        ({}, "breaking"),
+        ({"effect": "run-fails"}, "breaking"),
+        ({"effect": "wrong-results"}, "breaking"),
+        ({"effect": "no-gpu"}, "breaking"),
+        ({"confidence": "medium"}, "major"),
+        (
+            {"confidence": "medium", "seen": Seen(date=DAY, python="3.9.2", versions={}, text="E", repaired=True)},
+            "breaking",
+        ),
+        ({"effect": "conflict"}, "minor"),
+        ({"effect": "install-fails"}, "minor"),
+        ({"effect": "warning"}, "minor"),
+        ({"effect": "api-removed", "package": "lib", "specifier": ">=2", "partner": None}, "minor"),
+    ],
+)
+def test_severities(fields: dict[str, Any], severity: str) -> None:
+    (found,) = UPGRADE.by(row(**fields))
+    assert (found.severity, found.subject.name) == (severity, "lib")
+
+
+def test_a_conflict_that_the_metadata_tell_is_major() -> None:
+    user = package("user==1", "lib<2")
+    (found,) = Known(of(user, OLD), of(user, NEW)).by(row(effect="conflict"))
+    assert found.severity == "major"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"specifier": ">=2"},
+        {"partner_specifier": ">=3"},
+        {"partner_specifier": ""},
+        {"partner": "other"},
+        {"python": ">=3.12"},
+        {"partner_absent": True},
+    ],
+)
+def test_a_row_that_does_not_hold_is_no_finding(fields: dict[str, Any]) -> None:
+    assert UPGRADE.by(row(**fields)) == ()
+
+
+def test_what_was_seen_is_told_with_its_day_and_its_text() -> None:
+    seen = Seen(date=DAY, python="3.9.2", versions={}, text="ImportError: boom", repaired=True)
+    (found,) = UPGRADE.by(row(statement="import user", seen=seen, expect="something else"))
+    assert found.expect == "import user: ImportError: boom"
+    assert found.details["how"] == "known break, seen 2026-11-22"
+    assert found.message == ("lib 2.0: with it user 1 breaks: importing it fails (known break, seen 2026-11-22)")
+    assert found.evidence[0] == "user 1 allows it on paper (lib>=1)"
+
+
+def test_the_one_that_nobody_asked_for_is_the_subject() -> None:
+    before = of(package("user==1", requested=True), package("lib==1", requested=True))
+    for asked, subject in (((True, False), "lib"), ((False, True), "user")):
+        user, lib = (package(text, requested=flag) for text, flag in zip(("user==2", "lib==2"), asked, strict=True))
+        (found,) = Known(before, of(user, lib)).by(row(specifier=">=2"))
+        assert found.subject.name == subject
+
+
+def test_the_one_outside_of_its_bounds_is_the_subject() -> None:
+    before = of(package("user==1"), package("lib==1"), package("third==1", "user<2"))
+    after = of(package("user==2"), package("lib==2"), package("third==1", "user<2"))
+    (found,) = Known(before, after).by(row(specifier=">=2"))
+    assert found.subject.name == "user"
+
+
+def test_a_change_that_did_not_complete_it_is_not_the_subject() -> None:
+    before, after = of(package("user==1"), OLD), of(package("user==1.1", requested=False), NEW)
+    (found,) = Known(before, after).by(row())
+    assert found.subject.name == "lib"
+
+
+def test_an_addition_that_cannot_work_here() -> None:
+    (found,) = Known(of(NEW), of(USER, NEW)).by(row())
+    assert (found.subject.name, found.severity, found.suffers, found.before) == ("user", "breaking", ("user",), None)
+    assert found.message == "user 1: importing it fails beside lib 2.0 (known break, reported)"
+    assert found.fix is not None
+    assert found.fix.summary == "as reported, not tried here: lib<2"
+
+
+def test_nothing_that_was_just_added_had_an_interface_removed() -> None:
+    removed = row(effect="api-removed", package="lib", specifier=">=2", partner=None)
+    assert Known(of(USER), of(USER, NEW)).by(removed) == ()
+
+
+def test_a_partner_that_went() -> None:
+    without = row(partner_specifier="", partner_absent=True)
+    (found,) = Known(of(USER, OLD), of(USER)).by(without)
+    assert (found.subject.name, found.before, found.after) == ("lib", "1.4", None)
+    assert found.fix is not None
+    assert found.fix.commands == ("pip install lib==1.4",)
+    unlisted = snapshot(environment(USER), gaps=["environments[/usr].packages"])
+    assert Known(of(USER, OLD), unlisted).by(without) == ()
+
+
+def test_another_python_completes_it() -> None:
+    old, new = (snapshot(environment(USER, NEW, python=python(version))) for version in ("3.11.4", "3.12.1"))
+    (found,) = Known(old, new).by(row(python=">=3.12"))
+    assert (found.subject.kind, found.subject.name, found.before, found.after) == (
+        "python",
+        "python",
+        "3.11.4",
+        "3.12.1",
+    )
+
+
+def test_breaks_of_one_package_are_one_finding_the_surest_first() -> None:
+    rows = (
+        row(name="b", package="other", confidence="medium", expect="later"),
+        row(name="a", expect="first"),
+    )
+    other: Package = package("other==1")
+    (found,) = Known(of(USER, other, OLD), of(USER, other, NEW)).by(*rows)
+    assert (found.severity, found.expect, found.suffers) == ("breaking", "first", ("user", "other"))
+    assert found.details["known"] == "a b"
+
+
+def test_the_knowledge_has_a_version() -> None:
+    assert load().version == load().version
+    assert len(load().version) == 12
