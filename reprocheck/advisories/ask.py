@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
+from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import requests
 from msgspec import Struct
@@ -25,6 +27,8 @@ T = TypeVar("T")
 
 GIVE_UP = 2
 """So many packages in a row for which nothing came, and the others are not asked for any more."""
+AT_ONCE = 8
+"""Packages that are asked for at the same time; each of some hundred answers takes its way there and back."""
 _SAID = 200
 _QUESTIONS = 3
 """About as many a service asks itself to tell whether it knows anything."""
@@ -39,8 +43,11 @@ class Said(Struct, frozen=True, kw_only=True):
     """Why it was not audited, or not in whole; ``None``: it was."""
 
 
-class _SilentError(Exception):
+class SilentError(Exception):
     """Nothing came."""
+
+
+_Outcome: TypeAlias = "queue.SimpleQueue[T | BaseException]"
 
 
 def ask(service: Service, releases: Iterable[tuple[str, Version]], seconds: float) -> dict[tuple[str, Version], Said]:
@@ -52,40 +59,43 @@ def ask(service: Service, releases: Iterable[tuple[str, Version]], seconds: floa
         seconds: how long one answer may take.
     """
     said: dict[tuple[str, Version], Said] = {}
+    waiting = list(releases)
     silent = 0
-    for name, version in releases:
-        if silent >= GIVE_UP:
-            said[name, version] = Said(reason=f"not asked for any more: {GIVE_UP} times in a row nothing had come")
-            continue
-        spec = ResolvedDependency(name=name, version=version)
-        try:
-            answer, found = _within(seconds, lambda spec=spec: service.query(spec))  # type: ignore[misc]
-        except _SilentError as error:
-            silent += 1
-            said[name, version] = Said(reason=str(error))
-        except ServiceError as error:
+    while waiting and silent < GIVE_UP:
+        now, waiting = waiting[:AT_ONCE], waiting[AT_ONCE:]
+        end = time.monotonic() + seconds
+        started = [_started(partial(service.query, ResolvedDependency(name=name, version=it))) for name, it in now]
+        for (name, version), outcome in zip(now, started, strict=True):
+            try:
+                answer, found = _outcome(outcome, end - time.monotonic())
+            except SilentError as error:
+                silent += 1
+                said[name, version] = Said(reason=str(error) or f"no answer within {seconds:g} seconds")
+                continue
+            except ServiceError as error:
+                said[name, version] = Said(reason=str(error))
+            else:
+                reason = answer.skip_reason if isinstance(answer, SkippedDependency) else None
+                said[name, version] = Said(found=_distinct(found, version), reason=reason)
             silent = 0
-            said[name, version] = Said(reason=str(error))
-        else:
-            silent = 0
-            reason = answer.skip_reason if isinstance(answer, SkippedDependency) else None
-            said[name, version] = Said(found=_distinct(found, version), reason=reason)
+    for release in waiting:
+        said[release] = Said(reason="not asked for any more: nothing had come for those before")
     if any(one.reason is None for one in said.values()) and not any(one.found for one in said.values()):
         try:
-            reason = _within(seconds * _QUESTIONS, service.ignorance)
-        except (_SilentError, ServiceError) as error:
-            reason = f"whether it knows anything could not be told: {error}"
+            reason = _outcome(_started(service.ignorance), seconds * _QUESTIONS)
+        except (SilentError, ServiceError) as error:
+            reason = f"whether it knows anything could not be told: {str(error) or 'no answer in time'}"
         if reason is not None:
             return {release: Said(reason=one.reason or reason) for release, one in said.items()}
     return said
 
 
-def _within(seconds: float, call: Callable[[], T]) -> T:
-    """Give what a call gives, or what went wrong, in so many seconds; a call that takes longer is left alone.
+def _started(call: Callable[[], T]) -> _Outcome[T]:
+    """Start a call beside this one; whoever waits for its outcome need not wait for its end.
 
     A time limit of the library's is one for each piece of the answer: whoever sends a byte a second goes on for ever.
     """
-    outcome: queue.SimpleQueue[T | BaseException] = queue.SimpleQueue()
+    outcome: _Outcome[T] = queue.SimpleQueue()
 
     def run() -> None:
         try:
@@ -94,15 +104,31 @@ def _within(seconds: float, call: Callable[[], T]) -> T:
             outcome.put(error)
 
     threading.Thread(target=run, daemon=True).start()
+    return outcome
+
+
+def _outcome(outcome: _Outcome[T], seconds: float) -> T:
+    """Give what a call gives within so many seconds.
+
+    Raises:
+        SilentError: nothing came; without words, in time.
+        ServiceError: what came is no answer.
+    """
     try:
-        got = outcome.get(timeout=seconds)
+        got = outcome.get(timeout=max(seconds, 0))
     except queue.Empty:
-        raise _SilentError(f"no answer within {seconds:g} seconds") from None
+        raise SilentError from None
     match got:
         case requests.Timeout():
-            raise _SilentError(f"no answer within {seconds:g} seconds") from got
+            raise SilentError from got
+        case requests.exceptions.SSLError():
+            raise SilentError(
+                "the service can't be reached: its certificate is not trusted, or it speaks no TLS"
+            ) from got
+        case requests.exceptions.ProxyError():
+            raise SilentError("the service can't be reached: the proxy does not let it through") from got
         case requests.ConnectionError() | UnreachableError():
-            raise _SilentError("the service can't be reached") from got
+            raise SilentError("the service can't be reached") from got
         case ServiceError():
             raise ServiceError(_words(got)) from got
         case Exception():
