@@ -7,16 +7,17 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from reprocheck import __version__, rules
 from reprocheck.attribution import attribute
 from reprocheck.base import placed, summary
 from reprocheck.diff import changes, one_sided, out_of_sight, pair_environments
 from reprocheck.knowledge import Knowledge, load
-from reprocheck.model import codec
+from reprocheck.model import codec, factpath
 from reprocheck.model.policy import Policy
-from reprocheck.model.report import Level, MadeBy, Pair, PolicyUsed, Report, Side, Threshold
-from reprocheck.model.snapshot import Gap, Snapshot
+from reprocheck.model.report import Finding, Level, MadeBy, Pair, PolicyUsed, Report, Side, Threshold
+from reprocheck.model.snapshot import Gap, Note, Snapshot
 from reprocheck.policy import PolicyFile
 from reprocheck.rules import Comparison, Gate
 from reprocheck.scope import checked, no_longer_compared, unasked_machine, unpaired
@@ -74,6 +75,7 @@ def compare(
     question: Question,
     baseline: BaselineFile | None = None,
     base: Snapshot | None = None,
+    extends: tuple[Snapshot, BaselineFile] | None = None,
 ) -> Report:
     """Judge what differs between two snapshots.
 
@@ -83,6 +85,7 @@ def compare(
         question: what is asked.
         baseline: the file that the first side was read from, if any.
         base: the image that the second side is built on, where one was named: it is told what comes from it.
+        extends: the baseline that the policy extends, if it does.
     """
     level = question.level or default_level(before, after)
     policy = question.policy.policy if question.policy else Policy()
@@ -90,6 +93,10 @@ def compare(
     before, after = (without(side, policy.ignore) for side in sides)
     comparison, pairs = _arranged(before, after, question.pairs, question.knowledge)
     findings = attribute(rules.judge(comparison, level), *sides)
+    inherited = _Inherited()
+    if extends is not None and (baseline is None or extends[1].digest != baseline.digest):
+        inherited = _inherited(extends, after, question, level)
+    findings += inherited.findings
     if base is not None:
         by_hand = {one: other for one, other in question.pairs.items() if other in {it.id for it in base.environments}}
         of_base = rules.judge(_arranged(before, base, by_hand, question.knowledge)[0], level)
@@ -106,7 +113,9 @@ def compare(
     alone = tuple(unpaired(before, after, pairs))
     hidden = tuple(out_of_sight(before, after, pairs))
     lost = tuple(no_longer_compared(before, after, pairs))
-    told = tuple(left((*after.gaps, *theirs, *alone, *hidden, *lost, *unjudged, *unasked), policy.ignore))
+    told = tuple(
+        left((*after.gaps, *theirs, *alone, *hidden, *lost, *unjudged, *unasked, *inherited.gaps), policy.ignore)
+    )
     required = tuple(lacking(told, after, policy.require))
     gaps = tuple(dict.fromkeys((*told, *required)))
     unread = {*(after.gaps if unreadable(after) else ()), *(theirs if unreadable(before) else ()), *alone}
@@ -121,13 +130,13 @@ def compare(
         baseline=side_of(before, baseline),
         target=side_of(after, None),
         base=below,
-        policy=_used(question.policy),
+        policy=_used(question.policy, extends),
         pairs=pairs,
         summary=judged.summary,
         checked=checked(before, after, pairs, level),
         findings=findings,
         gaps=gaps,
-        notes=(*one_sided(before, after, classes(level)), *accepted, *after.provenance.notes),
+        notes=(*one_sided(before, after, classes(level)), *accepted, *inherited.notes, *after.provenance.notes),
     )
 
 
@@ -152,8 +161,35 @@ def _named(before: Snapshot) -> tuple[Gap, ...]:
     )
 
 
-def _used(policy: PolicyFile | None) -> PolicyUsed | None:
-    return PolicyUsed(name=str(policy.path), digest=policy.digest, ignored=policy.policy.ignore) if policy else None
+class _Inherited(NamedTuple):
+    """What the baseline that a policy extends comes to."""
+
+    findings: tuple[Finding, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+def _inherited(extends: tuple[Snapshot, BaselineFile], after: Snapshot, question: Question, level: Level) -> _Inherited:
+    """Judge whether the second side keeps the packages of the baseline that the policy extends."""
+    policy = question.policy.policy if question.policy else Policy()
+    lower = without(extends[0], policy.ignore)
+    known = {environment.id for environment in lower.environments}
+    by_hand = {one: other for one, other in question.pairs.items() if one in known}
+    comparison, pairs = _arranged(lower, after, by_hand, question.knowledge)
+    held = [name for name in classes(level) if name in {"environments", "os_packages"}]
+    theirs = [gap for gap in _named(lower) if factpath.keys(gap.what)[:1] in {(name,) for name in held}]
+    return _Inherited(
+        findings=attribute(rules.kept(comparison, extends[1].name, level), lower, after),
+        gaps=(*theirs, *unpaired(lower, after, pairs), *out_of_sight(lower, after, pairs)),
+        notes=one_sided(lower, after, held),
+    )
+
+
+def _used(policy: PolicyFile | None, extends: tuple[Snapshot, BaselineFile] | None) -> PolicyUsed | None:
+    if policy is None:
+        return None
+    side = side_of(*extends) if extends else None
+    return PolicyUsed(name=str(policy.path), digest=policy.digest, ignored=policy.policy.ignore, extends=side)
 
 
 def side_of(snapshot: Snapshot, file: BaselineFile | None) -> Side:

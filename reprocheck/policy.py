@@ -61,6 +61,11 @@ class PolicyFile:
     """``sha256:…`` of the file."""
     policy: Policy
 
+    @property
+    def extends(self) -> Path | None:
+        """The baseline that it extends."""
+        return None if self.policy.extends is None else self.path.parent / self.policy.extends
+
 
 def find(start: Path) -> Path | None:
     """Find the policy that holds in a directory: the nearest one upwards, no further than the repository's root.
@@ -170,6 +175,8 @@ def _check(policy: Policy, rules: Mapping[str, str]) -> None:
     """Check what types don't say."""
     if policy.max_baseline_age_days is not None and policy.max_baseline_age_days < 0:
         raise _WrongError("max_baseline_age_days: expected a number of days, 0 or more")
+    if policy.extends is not None and not policy.extends.strip():
+        raise _WrongError("extends: is empty; name a baseline")
     _check_severities(policy, rules)
     _check_required(policy)
     _check_waivers(policy, rules)

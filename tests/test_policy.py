@@ -71,6 +71,8 @@ def test_all_keys_of_a_policy(tmp_path: Path) -> None:
             "require[1]: environments[/a[b].c].packages[x].version.y is no path of a fact; facts are named as in gaps",
         ),
         ('ignore = ["image"]\nrequire = ["image.user"]', "require[0]: image is ignored; keep one of the two"),
+        ('extends = ""', "extends: is empty; name a baseline"),
+        ('extends = ["a.json"]', "extends: expected text"),
         ("waiver = 1", "waiver: expected a list"),
         ("waiver = [1]", "waiver[0]: expected a table"),
         ("level = ", "is not TOML: invalid value"),

@@ -30,11 +30,14 @@ def verify(target: str, baseline: Path, base: str | None, question: Question, ou
 
     _heed(question, access)
     locked, file = load_baseline(baseline)
+    lower = question.policy.extends if question.policy else None
+    extends = load_baseline(lower) if lower else None
     address = resolve(target, access)
     below = None if base is None else resolve(base, access)
-    outputs.spare([str(baseline), *_policy(question), *_files(address, below)])
+    outputs.spare([str(baseline), *([str(lower)] if lower else []), *_policy(question), *_files(address, below)])
     captured = capture(address, access)
-    return outputs.deliver(compare(locked, captured, question, file, capture(below, access) if below else None))
+    built_on = capture(below, access) if below else None
+    return outputs.deliver(compare(locked, captured, question, file, base=built_on, extends=extends))
 
 
 @click.command()

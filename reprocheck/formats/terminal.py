@@ -80,7 +80,8 @@ def _verdict(page: Page, report: Report, told: Sequence[Story]) -> None:
         page.aside(f"{side(report.target)} against {report.baseline.name}")
     if report.policy is not None:
         ignored = f" · ignored: {', '.join(report.policy.ignored)}" if report.policy.ignored else ""
-        page.row("policy", f"{report.policy.name}{ignored}")
+        extends = f" · extends {report.policy.extends.name}" if report.policy.extends else ""
+        page.row("policy", f"{report.policy.name}{extends}{ignored}")
     if report.base is not None:
         _base(page, report.base)
     if len(report.pairs) > 1 or any(pair.before != pair.after for pair in report.pairs):

@@ -52,6 +52,9 @@ class Policy(Model, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Run nothing of a target, whatever it costs."""
     severity: dict[str, Severity] = {}  # noqa: RUF012 - msgspec copies it for each instance
     """The severity of each finding of a rule, by the rule's code or name: ``package-upgraded = "info"``."""
+    extends: str | None = None
+    """A baseline, relative to the policy's own directory: a target must keep all packages that are locked in it, in
+    their versions, and may have others besides."""
     ignore: tuple[Ignorable, ...] = ()
     """Fact classes that are not compared, and whose gaps don't count."""
     require: tuple[str, ...] = ()

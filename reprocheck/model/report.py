@@ -207,6 +207,8 @@ class PolicyUsed(Model, frozen=True, kw_only=True):
     """SHA-256 of the file."""
     ignored: tuple[FactClass, ...] = ()
     """Fact classes that it left out."""
+    extends: Side | None = None
+    """The baseline whose packages have to be kept; ``None``: it extends none."""
 
 
 class Pair(Model, frozen=True, kw_only=True):

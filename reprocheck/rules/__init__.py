@@ -13,6 +13,7 @@ from reprocheck.rules import (
     environments,
     hygiene,
     image,
+    inheritance,
     machine,
     packages,
     requirements,
@@ -39,6 +40,7 @@ RULES: tuple[Rule, ...] = (
     *machine.RULES,
     *accelerator.RULES,
     *hygiene.RULES,
+    *inheritance.RULES,
 )
 
 _LEVEL = {rule.code: rule for rule in RULES}
@@ -64,6 +66,11 @@ def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     asked for, frameworks first; then by name.
     """
     return tuple(sorted(findings, key=_order))
+
+
+def kept(comparison: Comparison, base: str, level: Level) -> tuple[Finding, ...]:
+    """Judge whether the second side keeps what the first has; ``base``: the name of that one."""
+    return judge(replace(comparison, extends=base), level, inheritance.RULES)
 
 
 def hold_to(gate: Gate, comparison: Comparison, level: Level) -> tuple[Finding, ...]:
@@ -99,4 +106,16 @@ def _order(finding: Finding) -> tuple[object, ...]:
     )
 
 
-__all__ = ["RULES", "Comparison", "Gate", "Rule", "arrange", "hold_to", "judge", "level_of", "ordered", "unjudged"]
+__all__ = [
+    "RULES",
+    "Comparison",
+    "Gate",
+    "Rule",
+    "arrange",
+    "hold_to",
+    "judge",
+    "kept",
+    "level_of",
+    "ordered",
+    "unjudged",
+]

@@ -91,6 +91,8 @@ class Comparison:
     changes: Mapping[tuple[str, str], tuple[Change, ...]]
     """By the first two keys of their path."""
     knowledge: Knowledge
+    extends: str | None = None
+    """Name of the baseline that the first side is, where the second has to keep all that is in it; it may have more."""
     gate: Gate | None = None
     """``None``: nobody verifies against a baseline, or what is found in it is not yet judged."""
 

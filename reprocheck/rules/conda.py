@@ -58,7 +58,7 @@ def conda_package_changed(comparison: Comparison) -> Iterator[Finding]:
         if not _COMPUTES.fullmatch(name):
             continue
         if "version" in facts:
-            if _is_distribution(pair, name):
+            if is_distribution(pair, name):
                 continue
             before, after = facts["version"].before, facts["version"].after
             severity = _SEVERITIES.get(compare(name, before, after).size, "info")
@@ -94,7 +94,7 @@ def conda_package_removed(comparison: Comparison) -> Iterator[Finding]:
     for pair in comparison.pairs:
         for change in pair.changes:
             match change.path[2:], change.kind:
-                case ("conda", name), "removed" if not _is_distribution(pair, name):
+                case ("conda", name), "removed" if not is_distribution(pair, name):
                     version = change.before["version"]
                     yield finding(
                         "conda-package",
@@ -188,7 +188,7 @@ def _changed(comparison: Comparison) -> Iterator[tuple[EnvironmentPair, str, dic
             yield pair, name, facts
 
 
-def _is_distribution(pair: EnvironmentPair, name: str) -> bool:
+def is_distribution(pair: EnvironmentPair, name: str) -> bool:
     """Whether Python's own metadata tells of a package of the first side: then it is judged by that."""
     return any(package.name == _as_distribution(name) for package in pair.before.packages)
 

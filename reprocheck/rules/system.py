@@ -117,7 +117,7 @@ def os_packages_changed(comparison: Comparison) -> Iterator[Finding]:
         "info",
         f"OS packages: {said}",
         details={kind: str(counts[kind]) for kind in ("added", "changed", "removed")},
-        evidence=tuple(_line(change) for change in changes),
+        evidence=tuple(line_of(change) for change in changes),
     )
 
 
@@ -261,7 +261,8 @@ def _release_severity(before: OsRelease, after: OsRelease) -> Severity:
     return "minor" if old == new else "major"
 
 
-def _line(change: Change) -> str:
+def line_of(change: Change) -> str:
+    """What happened to an OS package, in one line."""
     manager, name, architecture = change.path[1].split("/", 2)
     versions = [
         value["version"] if isinstance(value, dict) else value

@@ -63,6 +63,28 @@ def test_a_bad_policy_is_one_line_and_no_verdict(run: Any, tmp_path: Path) -> No
     assert said == "reprocheck: reprocheck.toml: fail_in: no such key; did you mean fail_on?\n"
 
 
+def test_the_baseline_that_it_extends_stands_beside_the_policy(run: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "team"
+    folder.mkdir()
+    (folder / "base.json").write_bytes(codec.encode_json(of(package("b==1"))))
+    (folder / "policy.toml").write_text('extends = "base.json"')
+    code, report, _ = run("--policy", "team/policy.toml")
+    assert code == 1
+    assert {one["rule"]: one["message"] for one in report["findings"]} == {
+        "RC101": "a 1.0 → 1.1 (minor)",
+        "RC921": "b is not installed; team/base.json has 1",
+    }
+    assert report["policy"]["extends"]["name"] == "team/base.json"
+    code, _, said = run("--policy", "team/policy.toml", "-o", "team/base.json")
+    assert code == 2
+    assert "write the report to another file" in said
+
+
+def test_a_baseline_to_extend_that_is_not_there_is_an_error(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "reprocheck.toml").write_text('extends = "none.json"')
+    assert run() == (2, None, "reprocheck: none.json: no such file; check the path\n")
+
+
 def test_no_report_replaces_the_policy(run: Any, tmp_path: Path) -> None:
     (tmp_path / "other.toml").write_text("")
     code, _, said = run("--policy", "other.toml", "-o", "other.toml")
