@@ -7,12 +7,14 @@ import json
 import re
 import socket
 import time
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 from packaging.version import Version
+from pip_audit._service import OsvService, ResolvedDependency
 from requests.adapters import HTTPAdapter
 
 from reprocheck.advisories import services, web
@@ -83,6 +85,17 @@ def test_the_server_and_the_directory_give_the_same_answers() -> None:
         ],
         "urllib3 2.0.5": [("PYSEC-2023-192", ["2.0.6"]), ("PYSEC-2023-212", ["2.0.7"])],
     }
+
+
+def test_pip_audits_own_service_finds_the_same(tmp_path: Path) -> None:
+    with serving(osv(*all_advisories())) as url:
+        theirs = OsvService(cache_dir=tmp_path, timeout=5, osv_url=f"{url}/v1/query")
+        ours = ask(OsvServer(f"{url}/v1/query", 5), RELEASES, 5)
+        for name, version in RELEASES:
+            _, found = theirs.query(ResolvedDependency(name=name, version=version))
+            assert set().union(*({one.id, *one.aliases} for one in found)) == set().union(
+                *({one.id, *one.aliases} for one in ours[name, version].found)
+            )
 
 
 def test_one_vulnerability_in_two_databases_counts_once_with_all_its_names() -> None:
