@@ -66,6 +66,11 @@ class PolicyFile:
         """The baseline that it extends."""
         return None if self.policy.extends is None else self.path.parent / self.policy.extends
 
+    @property
+    def knowledge(self) -> tuple[Path, ...]:
+        """Files of the user's own knowledge."""
+        return tuple(self.path.parent / name for name in self.policy.knowledge)
+
 
 def find(start: Path) -> Path | None:
     """Find the policy that holds in a directory: the nearest one upwards, no further than the repository's root.
@@ -177,6 +182,9 @@ def _check(policy: Policy, rules: Mapping[str, str]) -> None:
         raise _WrongError("max_baseline_age_days: expected a number of days, 0 or more")
     if policy.extends is not None and not policy.extends.strip():
         raise _WrongError("extends: is empty; name a baseline")
+    for index, name in enumerate(policy.knowledge):
+        if not name.strip():
+            raise _WrongError(f"knowledge[{index}]: is empty; name a file")
     _check_severities(policy, rules)
     _check_required(policy)
     _check_waivers(policy, rules)

@@ -73,6 +73,8 @@ def test_all_keys_of_a_policy(tmp_path: Path) -> None:
         ('ignore = ["image"]\nrequire = ["image.user"]', "require[0]: image is ignored; keep one of the two"),
         ('extends = ""', "extends: is empty; name a baseline"),
         ('extends = ["a.json"]', "extends: expected text"),
+        ('knowledge = "own.toml"', "knowledge: expected a list"),
+        ('knowledge = ["own.toml", ""]', "knowledge[1]: is empty; name a file"),
         ("waiver = 1", "waiver: expected a list"),
         ("waiver = [1]", "waiver[0]: expected a table"),
         ("level = ", "is not TOML: invalid value"),

@@ -72,6 +72,13 @@ _REPORT = (
         help="Findings of this severity and above fail; default: what the policy says, else major.",
     ),
     click.option(
+        "--knowledge",
+        metavar="FILE",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="Knowledge of your own, beside the policy's and the one that ships; repeatable.",
+    ),
+    click.option(
         "--env",
         "pairs",
         multiple=True,
@@ -123,6 +130,7 @@ def report_options(*, gate: bool) -> Callable[[Function], Function]:
             level: str | None,
             fail_on: str | None,
             policy: Path | None,
+            knowledge: tuple[Path, ...],
             pairs: tuple[str, ...],
             format_: str,
             output: str,
@@ -131,7 +139,7 @@ def report_options(*, gate: bool) -> Callable[[Function], Function]:
             **words: Any,
         ) -> Any:
             return function(
-                question=_question(level, fail_on, pairs, policy, gate=gate),
+                question=_question(level, fail_on, pairs, policy, knowledge, gate=gate),
                 outputs=outputs(format_, output, write, all_=all_),
                 **words,
             )
@@ -156,9 +164,16 @@ def _with(options: tuple[Function, ...], command: Function) -> Function:
 
 
 def _question(
-    level: str | None, fail_on: str | None, pairs: tuple[str, ...], policy: Path | None, *, gate: bool
+    level: str | None,
+    fail_on: str | None,
+    pairs: tuple[str, ...],
+    policy: Path | None,
+    knowledge: tuple[Path, ...],
+    *,
+    gate: bool,
 ) -> Question:
     from reprocheck.compare import Question
+    from reprocheck.knowledge import load as load_knowledge
     from reprocheck.model.policy import Policy
     from reprocheck.policy import find, load
     from reprocheck.rules import RULES
@@ -179,4 +194,5 @@ def _question(
         pairs=by_hand,
         gate=gate,
         policy=file,
+        knowledge=load_knowledge([*(file.knowledge if file else ()), *knowledge]),
     )

@@ -62,5 +62,7 @@ class Policy(Model, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ``environments[/opt/venv].packages[numpy].requires``. With a gap in one, ``verify`` ends unverified."""
     max_baseline_age_days: int | None = None
     """How old a baseline may be; default: any age."""
+    knowledge: tuple[str, ...] = ()
+    """Files of your own knowledge, relative to the policy's directory, in the format of the one that ships."""
     waiver: tuple[Waiver, ...] = ()
     """Findings that are tolerated, ``[[waiver]]`` each."""

@@ -85,6 +85,37 @@ def test_a_baseline_to_extend_that_is_not_there_is_an_error(run: Any, tmp_path: 
     assert run() == (2, None, "reprocheck: none.json: no such file; check the path\n")
 
 
+BREAK = """
+[[known_break]]
+name = "ours"
+package = "a"
+specifier = ">=1.1"
+partner = "a"
+partner_specifier = ">=0"
+effect = "import-fails"
+symptom = "no a"
+explanation = "It was never tried."
+fix = "keep a 1.0"
+confidence = "high"
+source = "the team"
+"""
+
+
+def test_knowledge_of_the_policy_and_of_the_option_is_used(run: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "team"
+    folder.mkdir()
+    (folder / "own.toml").write_text(BREAK)
+    (folder / "policy.toml").write_text('knowledge = ["own.toml"]')
+    _, plain, _ = run()
+    for words in (("--policy", "team/policy.toml"), ("--knowledge", "team/own.toml")):
+        code, report, _ = run(*words)
+        assert code == 1
+        assert report["summary"]["breaking"] == 1
+        assert report["made_by"]["knowledge"] != plain["made_by"]["knowledge"]
+    code, _, said = run("--knowledge", "team/none.toml")
+    assert (code, said) == (2, "reprocheck: team/none.toml: no such file; check the path\n")
+
+
 def test_no_report_replaces_the_policy(run: Any, tmp_path: Path) -> None:
     (tmp_path / "other.toml").write_text("")
     code, _, said = run("--policy", "other.toml", "-o", "other.toml")
