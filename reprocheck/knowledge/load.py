@@ -18,6 +18,7 @@ from reprocheck.errors import DataError
 from reprocheck.knowledge.rows import (
     ArchitectureRange,
     CudaRelease,
+    DefaultChange,
     DeterminismSetting,
     DriverBranch,
     FailureSignature,
@@ -53,6 +54,7 @@ TABLES: Mapping[str, type[Row]] = {
     "known_break": KnownBreak,
     "failure_signature": FailureSignature,
     "determinism": DeterminismSetting,
+    "default_change": DefaultChange,
 }
 """Row type of each table; the tables that ship stand in one file each, named after them."""
 
@@ -121,6 +123,11 @@ class Knowledge:
         """Settings that affect numbers."""
         return self._rows("determinism", DeterminismSetting)
 
+    @cached_property
+    def default_changes(self) -> tuple[DefaultChange, ...]:
+        """Releases that changed a default which affects numbers."""
+        return self._rows("default_change", DefaultChange)
+
     def _rows(self, table: str, row: type[R]) -> tuple[R, ...]:
         shipped = _parse(_shipped(table), table, [table])
         return (*msgspec.convert(shipped[table], tuple[row, ...]), *self._own.get(table, ()))  # type: ignore[valid-type]
@@ -159,6 +166,7 @@ def _converted(table: str, rows: Any, name: str) -> tuple[Row, ...]:
 def wrong(row: Row) -> str | None:
     """Say what the type of a row does not: a specifier, a pattern or a version that does not parse, no source."""
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
+    from packaging.version import InvalidVersion, Version
 
     if not row.source.strip():
         return "source: a row says where it is from"
@@ -168,11 +176,16 @@ def wrong(row: Row) -> str | None:
                 SpecifierSet(getattr(row, field))
             except InvalidSpecifier:
                 return f"{field}: {getattr(row, field)!r} is no version specifier (PEP 440)"
-    pattern = row.symptom if isinstance(row, KnownBreak) else getattr(row, "pattern", "")
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        return f"{'symptom' if isinstance(row, KnownBreak) else 'pattern'}: no regular expression: {error}"
+    for field in ("symptom", "pattern", "repeats"):
+        try:
+            re.compile(getattr(row, field, ""))
+        except re.error as error:  # noqa: PERF203 - there are three
+            return f"{field}: no regular expression: {error}"
+    if isinstance(row, DefaultChange):
+        try:
+            Version(row.version)
+        except InvalidVersion:
+            return f"version: {row.version!r} is no version (PEP 440)"
     return None
 
 

@@ -194,5 +194,36 @@ class DeterminismSetting(Row, frozen=True, kw_only=True):
     scope: str
     """The framework or library that reads it."""
     effect: str
+    changes: Literal["values", "runs", "order", "nothing"] = "order"
+    """What another value of it does to numbers. ``values``: others come out, by another kernel, precision or random
+    stream; ``runs``: two runs of one program may differ; ``order``: sums are added up in another order, so that last
+    digits differ; ``nothing``: they stay."""
+    repeats: str = ""
+    """Regular expression of the values with which runs repeat, where it ``changes`` them; in any case."""
+    unset: str | None = None
+    """The value that has the same effect as none; ``None``: there is none, or a table ``default_change`` tells it."""
     recommended: str
     confidence: Confidence
+
+
+class DefaultChange(Row, frozen=True, kw_only=True):
+    """A release that changed a default which affects numbers (table ``default_change``)."""
+
+    packages: tuple[str, ...]
+    """Normalised names of the distributions that are this software."""
+    version: str
+    """The first release with the new default."""
+    setting: str
+    """Variable or function that sets it."""
+    before: str
+    after: str
+    effect: str
+    """What the new default does."""
+    architecture: str = ""
+    """Only there, as ``uname -m`` names it; empty: everywhere."""
+    gpu: bool = False
+    """It is about GPUs: builds for the processor alone stay as they are."""
+    keep: str
+    """What brings the old default back."""
+    overruled_by: tuple[str, ...] = ()
+    """Variables that overrule it."""

@@ -10,6 +10,7 @@ from reprocheck.rules import (
     accelerator,
     breaks,
     conda,
+    determinism,
     environments,
     hygiene,
     image,
@@ -39,6 +40,7 @@ RULES: tuple[Rule, ...] = (
     *image.RULES,
     *machine.RULES,
     *accelerator.RULES,
+    *determinism.RULES,
     *hygiene.RULES,
     *inheritance.RULES,
 )

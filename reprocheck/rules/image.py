@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reprocheck.rules.base import Comparison, Rule, finding
+from reprocheck.rules.determinism import settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,10 +25,11 @@ def variable_changed(comparison: Comparison) -> Iterator[Finding]:
     ## What it checks
     The variables of the target's own configuration. Those that decide which code is loaded (LD_LIBRARY_PATH,
     LD_PRELOAD, PYTHONHOME, PYTHONPATH) are major, others whose value is recorded minor; of the rest the name
-    alone is known, and a name that came or went is info. LC_ALL, LC_CTYPE and LANG: see `locale-changed`.
+    alone is known, and a name that came or went is info. LC_ALL, LC_CTYPE and LANG: see `locale-changed`; what
+    affects numbers: see `determinism-setting-changed`.
 
     ## Why it matters
-    Variables choose libraries, devices, threads and the degree of determinism without a trace in any package.
+    Variables choose libraries, devices and paths without a trace in any package.
 
     ## Example
     `LD_LIBRARY_PATH`: `/usr/local/cuda/lib64` → `/usr/local/cuda/lib64:/opt/old`.
@@ -38,9 +40,11 @@ def variable_changed(comparison: Comparison) -> Iterator[Finding]:
     ## When it is noise
     When the runner that starts the container adds variables of its own.
     """
-    for change in comparison.at("variables"):
+    changes = comparison.at("variables")
+    elsewhere = {*_LOCALE_VARIABLES, *(settings(comparison.knowledge) if changes else ())}
+    for change in changes:
         name = change.path[1]
-        if name in _LOCALE_VARIABLES:
+        if name in elsewhere:
             continue
         before, after = _variable(change, change.before), _variable(change, change.after)
         severity: Severity = "minor"

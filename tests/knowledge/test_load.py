@@ -13,6 +13,7 @@ from reprocheck.knowledge.load import wrong
 from reprocheck.knowledge.rows import (
     ArchitectureRange,
     CudaRelease,
+    DefaultChange,
     DeterminismSetting,
     DriverBranch,
     FailureSignature,
@@ -36,6 +37,7 @@ SHIPPED: dict[str, Sequence[Row]] = {
     "known_break": KNOWN.known_breaks,
     "failure_signature": KNOWN.failure_signatures,
     "determinism": KNOWN.determinism_settings,
+    "default_change": KNOWN.default_changes,
 }
 
 
@@ -56,6 +58,8 @@ def identity(row: Row) -> object:  # noqa: PLR0911 - one a table
             return row.cuda_from
         case Gpu():
             return row.gpu
+        case DefaultChange():
+            return row.packages, row.version, row.setting
         case KnownBreak() | FailureSignature() | DeterminismSetting():
             return row.name
     raise AssertionError(row)

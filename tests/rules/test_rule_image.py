@@ -22,7 +22,7 @@ def variables(**values: str | None) -> Snapshot:
         ({"LD_PRELOAD": "a"}, {"LD_PRELOAD": "b"}, "major", "variable LD_PRELOAD: a → b"),
         ({}, {"PYTHONPATH": "/x"}, "major", "variable PYTHONPATH was added: /x"),
         ({}, {"PYTHONHOME": None}, "major", "variable PYTHONHOME was added"),
-        ({"OMP_NUM_THREADS": "1"}, {}, "minor", "variable OMP_NUM_THREADS was removed: 1"),
+        ({"CUDA_VISIBLE_DEVICES": "1"}, {}, "minor", "variable CUDA_VISIBLE_DEVICES was removed: 1"),
         ({}, {"EMPTY": ""}, "minor", "variable EMPTY was added: "),
         ({}, {"TOKEN": None}, "info", "variable TOKEN was added"),
         ({"TOKEN": None}, {}, "info", "variable TOKEN was removed"),
@@ -40,6 +40,7 @@ def test_variables(before: Any, after: Any, severity: str, message: str) -> None
 def test_variables_that_are_no_finding() -> None:
     assert findings(variables(A="1"), variables(A="1")) == ()
     assert findings(variables(LANG="C"), variables(LANG="C.UTF-8", LC_ALL="C"), "RC501") == ()
+    assert findings(variables(), variables(OMP_NUM_THREADS="1"), "RC501") == ()
     assert findings(variables(A="1"), snapshot(states={"variables": "not-read"})) == ()
 
 
