@@ -15,13 +15,19 @@ if TYPE_CHECKING:
 
 
 @click.command()
-def rules() -> None:
-    """List the rules."""
-    from reprocheck.formats.manual import table
+@click.argument("table", required=False)
+def rules(table: str | None) -> None:
+    """List the rules and the tables of what is known, or the rows of one TABLE."""
+    from reprocheck.formats import manual
+    from reprocheck.knowledge import TABLES, load
     from reprocheck.output import write_output
     from reprocheck.rules import RULES
 
-    write_output("-", table(RULES).encode())
+    known = load()
+    if table is not None and table not in TABLES:
+        raise UsageError(f"{table}: no such table; reprocheck rules lists them")
+    text = manual.table(RULES) + "\n" + manual.tables(known) if table is None else manual.rows(known.table(table))
+    write_output("-", text.encode())
 
 
 @click.command()

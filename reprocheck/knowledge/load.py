@@ -128,6 +128,10 @@ class Knowledge:
         """Releases that changed a default which affects numbers."""
         return self._rows("default_change", DefaultChange)
 
+    def table(self, name: str) -> tuple[Row, ...]:
+        """All rows of a table, by its name in the files."""
+        return self._rows(name, TABLES[name])
+
     def _rows(self, table: str, row: type[R]) -> tuple[R, ...]:
         shipped = _parse(_shipped(table), table, [table])
         return (*msgspec.convert(shipped[table], tuple[row, ...]), *self._own.get(table, ()))  # type: ignore[valid-type]

@@ -31,9 +31,9 @@ def determinism_setting_changed(comparison: Comparison) -> Iterator[Finding]:
     ## What it checks
     Variables of the target's configuration by which libraries choose precision, kernels, random streams and the
     order of sums: TF32, oneDNN, deterministic operations, the workspace of cuBLAS, numbers of threads, the seed of
-    hashes and others (`reprocheck rules --knowledge`). Major where other numbers come out, or where two runs of one
-    program may differ that did not before; minor where last digits may differ. No finding where the value says what
-    holds without it as well.
+    hashes and others (`reprocheck rules determinism` lists them). Major where other numbers come out, or where two
+    runs of one program may differ that did not before; minor where last digits may differ. No finding where the
+    value says what holds without it as well.
 
     ## Why it matters
     No package changes, no error comes, and the results of a paper are not reached, or differ from run to run.
@@ -128,9 +128,9 @@ def number_default_changed(comparison: Comparison) -> Iterator[Finding]:
     """A release with another default that affects numbers was crossed.
 
     ## What it checks
-    Versions of frameworks on both sides against what is known of defaults (`reprocheck rules --knowledge`): oneDNN in
-    TensorFlow 2.9, TF32 in TensorFlow 2.4 and PyTorch 1.7 and 1.12, the random streams of JAX 0.5. No finding where a
-    variable overrules the default, nor for a build or a processor that it does not concern.
+    Versions of frameworks on both sides against what is known of defaults (`reprocheck rules default_change`):
+    oneDNN in TensorFlow 2.9, TF32 in TensorFlow 2.4 and PyTorch 1.7 and 1.12, the random streams of JAX 0.5. No
+    finding where a variable overrules the default, nor for a build or a processor that it does not concern.
 
     ## Why it matters
     The program is the same, its dependencies are satisfied, and other numbers come out.
