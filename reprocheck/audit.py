@@ -108,7 +108,9 @@ def open_service(server: str | None, files: Path | None, seconds: float, wanted:
         return Asked(OsvServer(address + _QUERY, seconds), name, seconds)
     if files is not None:
         advisories = read_advisories(files, wanted)
-        name = AdvisoryService(kind="OSV files", place=str(files), advisories=advisories.count)
+        name = AdvisoryService(
+            kind="OSV files", place=str(files), advisories=advisories.count, newest=advisories.newest
+        )
         gaps = [Gap(what="advisories", where=where, reason=reason) for where, reason in advisories.unreadable]
         if len(gaps) > _MOST_UNREADABLE:
             more = len(gaps) - _MOST_UNREADABLE

@@ -6,6 +6,7 @@ Nothing is unpacked to disk. A file that can't be read is counted, and told: it 
 from __future__ import annotations
 
 import os
+import re
 import stat
 import zipfile
 from pathlib import Path
@@ -38,6 +39,7 @@ MOST_DIRECTORY = 64 << 20
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _END, _END_SIZE, _LONGEST_COMMENT = b"PK\x05\x06", 22, 0xFFFF
 _LOCATOR, _LOCATOR_SIZE, _END_64 = b"PK\x06\x07", 20, b"PK\x06\x06"
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?=T)", re.ASCII)
 _UNZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, OSError)
 """What the standard library raises for archives that are cut, damaged, encrypted or of a method that it lacks."""
 
@@ -49,6 +51,8 @@ class Advisories(Struct, frozen=True, kw_only=True):
     """By normalised name."""
     count: int
     """Advisories about Python packages, whichever."""
+    newest: str | None
+    """Day on which the last of these was changed, ISO 8601; ``None``: none says so."""
     unreadable: tuple[tuple[str, str], ...]
     """Where something could not be read, and why not."""
 
@@ -95,6 +99,7 @@ def read_advisories(path: Path, wanted: Collection[str]) -> Advisories:
     about: dict[str, list[Advisory]] = {}
     unreadable: list[tuple[str, str]] = []
     count = 0
+    newest = ""
     for where, found in _files(path):
         try:
             if isinstance(found, DataError):
@@ -105,10 +110,12 @@ def read_advisories(path: Path, wanted: Collection[str]) -> Advisories:
             continue
         concerned = names(advisory)
         count += bool(concerned)
+        if concerned and advisory.modified is not None and (day := _DAY.match(advisory.modified)):
+            newest = max(newest, day[0])
         for name in concerned.intersection(wanted):
             about.setdefault(name, []).append(advisory)
     kept = {name: tuple(sorted(found, key=lambda one: one.id)) for name, found in about.items()}
-    return Advisories(about=kept, count=count, unreadable=tuple(unreadable))
+    return Advisories(about=kept, count=count, newest=newest or None, unreadable=tuple(unreadable))
 
 
 def _files(path: Path) -> Iterator[_Found]:

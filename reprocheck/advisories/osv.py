@@ -72,7 +72,7 @@ class Advisory(Struct, frozen=True, kw_only=True):
     id: str
     schema_version: str | None = None
     aliases: tuple[str, ...] | None = None
-    published: str | None = None
+    modified: str | None = None
     withdrawn: str | None = None
     summary: str | None = None
     details: str | None = None

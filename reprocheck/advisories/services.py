@@ -87,7 +87,9 @@ class Files(VulnerabilityService):
 
     def ignorance(self) -> str | None:
         """There is no advisory about any Python package."""
-        return None if self._advisories.count else "there is no advisory about any Python package in it"
+        if self._advisories.count:
+            return None
+        return "there is no advisory about any Python package in it (files *.json in the OSV format are read)"
 
 
 class _Page(Struct, frozen=True, forbid_unknown_fields=True):

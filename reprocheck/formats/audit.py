@@ -157,5 +157,6 @@ def _footer(page: Page, audit: Audit) -> None:
     elif service.kind == "OSV server":
         page.row("asked", f"the OSV server {service.place}")
     else:
-        page.row("asked", f"{counted(service.advisories or 0, 'advisory', 'advisories')} in {service.place}")
+        newest = f", the newest of {service.newest}" if service.newest else ""
+        page.row("asked", f"{counted(service.advisories or 0, 'advisory', 'advisories')} in {service.place}{newest}")
     page.aside(how_it_was_read(audit.target))

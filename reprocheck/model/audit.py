@@ -26,6 +26,8 @@ class AdvisoryService(Model, frozen=True, kw_only=True):
     """Address of the server, without credentials, or path of the directory or archive."""
     advisories: int | None = None
     """How many advisories about Python packages the files hold."""
+    newest: str | None = None
+    """Day on which the last of them was changed, ISO 8601: what became known later is not in them."""
 
 
 class Refusal(Model, frozen=True, kw_only=True):

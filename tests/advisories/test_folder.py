@@ -59,7 +59,7 @@ def test_an_archive_says_what_the_directory_says(tmp_path: Path, kind: str) -> N
         "pyyaml": ["GHSA-8q59-q68h-6hv4", "PYSEC-2020-96", "PYSEC-2021-142"],
         "urllib3": ["PYSEC-2021-108", "PYSEC-2023-192", "PYSEC-2023-212"],
     }
-    assert directory.count == 17
+    assert (directory.count, directory.newest) == (17, "2024-01-01")
     assert directory.unreadable == ()
     assert read_advisories(archived(tmp_path, kind), WANTED) == directory
 

@@ -59,10 +59,20 @@ def test_json_is_the_same_from_a_server_and_from_files(tmp_path: Path) -> None:
     files = run(tmp_path, target, "--advisories", str(OSV), "--format", "json")
     assert (server.returncode, files.returncode) == (1, 1)
     one, other = json.loads(server.stdout), json.loads(files.stdout)
-    assert one.pop("service") == {"advisories": None, "kind": "OSV server", "place": url}
-    assert other.pop("service") == {"advisories": 17, "kind": "OSV files", "place": str(OSV)}
+    assert one.pop("service") == {"advisories": None, "newest": None, "kind": "OSV server", "place": url}
+    place = {"kind": "OSV files", "place": str(OSV)}
+    assert other.pop("service") == {"advisories": 17, "newest": "2024-01-01", **place}
     assert one == other
     assert codec.decode_audit(files.stdout.encode(), "it").verdict == "vulnerable"
+
+
+def test_an_environment_of_this_machine(tmp_path: Path) -> None:
+    ran = run(tmp_path, f"python:{sys.executable}", "--advisories", str(OSV), "--format", "json")
+    assert (ran.returncode, ran.stderr) == (2, "")
+    told = codec.decode_audit(ran.stdout.encode(), "it")
+    assert told.summary.packages > 20
+    # The project itself is installed from its checkout, which is no release.
+    assert [gap.where.partition(" ")[0] for gap in told.gaps] == ["reprocheck"]
 
 
 def test_a_baseline(tmp_path: Path) -> None:
