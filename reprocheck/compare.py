@@ -120,7 +120,7 @@ def compare(
     gaps = tuple(dict.fromkeys((*told, *required)))
     unread = {*(after.gaps if unreadable(after) else ()), *(theirs if unreadable(before) else ()), *alone}
     forgiven = () if question.gate else tuple(gap for gap in gaps if gap not in unread)
-    judged = verdict(findings, gaps, level, question.fail_on, rules.level_of, forgiven=forgiven, required=required)
+    judged = verdict(findings, gaps, level, question.fail_on, rules.blocks, forgiven=forgiven, required=required)
     return Report(
         made_by=MadeBy(reprocheck=__version__, knowledge=question.knowledge.version, date=question.today.isoformat()),
         verdict=judged.verdict,

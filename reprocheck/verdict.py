@@ -91,12 +91,14 @@ def verdict(
     gaps: Sequence[Gap],
     level: Level,
     fail_on: Threshold,
-    level_of: Callable[[Finding], Level],
+    blocks: Callable[[Finding], Level | None],
     *,
     forgiven: Collection[Gap] = (),
     required: Collection[Gap] = (),
 ) -> Judged:
     """Judge a whole comparison.
+
+    ``blocks`` gives the level before which a finding stands; ``None``: before none, though it may fail.
 
     A gap in a fact class of the level makes it ``unverified``, whatever else was found, unless it is
     ``forgiven``: told, and no more. One in what is ``required`` counts at every level. With the threshold ``never``
@@ -109,7 +111,9 @@ def verdict(
         if gap not in forgiven and ((where := _index(gap)) <= asked or gap in required)
     }
     failing = [finding for finding in findings if finding.waived is None and _fails(finding.severity, fail_on)]
-    blockers = [(LEVELS.index(level_of(finding)), finding.fingerprint) for finding in failing]
+    blockers = [
+        (LEVELS.index(lowest), finding.fingerprint) for finding in failing if (lowest := blocks(finding)) is not None
+    ]
     blockers += [(where, what) for what, where in sorted(counting.items())]
     blocked = min((where for where, _ in blockers), default=asked + 1)
     reached = LevelReached(

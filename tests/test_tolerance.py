@@ -142,6 +142,13 @@ def test_a_severity_of_the_policy_holds_for_the_waivers_themselves() -> None:
     assert (report.verdict, told(report)) == ("drift", [("RC901", "major", "minor")])
 
 
+def test_what_is_wrong_with_the_policy_or_the_baseline_stands_before_no_level() -> None:
+    report = judged(BEFORE, BEFORE, {"fail_on": "minor"}, waiver=(waiver(days=-1),))
+    assert (report.verdict, report.level.reached, report.level.blocked_by) == ("drift", "stack", ())
+    assert report.failing == (report.findings[0].fingerprint,)
+    assert "level     stack reached\n" in render(report)
+
+
 def test_in_diff_waivers_waive_and_nobody_judges_them() -> None:
     policy = Policy(waiver=(*BOTH, waiver(subject="numpy"), waiver(subject="six", days=-1)))
     file = PolicyFile(path=Path("reprocheck.toml"), digest="sha256:0", policy=policy)

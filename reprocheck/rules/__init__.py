@@ -95,6 +95,11 @@ def level_of(finding: Finding, rule: Rule | None = None) -> Level:
     return rule.level
 
 
+def blocks(finding: Finding) -> Level | None:
+    """Give the level before which a finding stands; ``None``: it is about no fact of the environment."""
+    return None if finding.subject.kind in {"baseline", "waiver"} else level_of(finding)
+
+
 def _order(finding: Finding) -> tuple[object, ...]:
     return (
         SEVERITIES.index(finding.severity),
@@ -114,6 +119,7 @@ __all__ = [
     "Gate",
     "Rule",
     "arrange",
+    "blocks",
     "hold_to",
     "judge",
     "kept",
