@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from benchmarks import facts
@@ -18,6 +19,9 @@ from benchmarks.table import Row
 _ROOT = os.geteuid() == 0
 """The engine's storage can be read."""
 _CONTAINER = "throw-away container"
+_JUDGED = {(500, 10): (0.15, 4.0), (500, 1): (0.15, 8.0), (5000, 10): (1.5, 5.0), (5000, 2): (1.5, 7.0)}
+"""How many packages are judged, one in how many of them is of another version, and the most that it may take: seconds,
+and times the decoding of both sides."""
 _THROW_AWAY = f"capture image, {_CONTAINER}"
 
 
@@ -87,8 +91,12 @@ class Plan:
             yield self._capture("capture image as user, cache", f"image:{image}", "layer cache", self._ordinary)
         yield Command(name="python", argv=(sys.executable, "-c", "pass"))
         yield reprocheck("help", "--help")
-        judge = (sys.executable, "-m", "benchmarks.judge")
-        yield Command(name="judge", argv=judge, clock=_seconds, check=self._judged)
+        for packages, every in _JUDGED:
+            judge = (sys.executable, "-m", "benchmarks.judge", str(packages), str(every))
+            name = f"judge {packages}, every {every}"
+            yield Command(name=name, argv=judge, clock=_seconds, check=partial(self._judged, name))
+            name = f"decode {packages}, every {every}"
+            yield Command(name=name, argv=(*judge, "--decode"), clock=_seconds, check=_decoded)
 
     def rows(self) -> Iterator[Row]:
         """What is to be read out of the figures."""
@@ -123,7 +131,11 @@ class Plan:
         ):
             yield Row(what=what, ours=ours, base=base, base_words="capture of the same", kind="more", limit=0.5)
         yield Row(what="--help", ours="help", base="python", base_words="python -c pass", kind="more", limit=0.15)
-        yield Row(what="diff and judge 500 packages", ours="judge", kind="seconds", limit=0.15)
+        for (packages, every), (limit, times) in _JUDGED.items():
+            what = f"diff and judge {packages:,} packages, one in {every} of another version"
+            ours, base = f"judge {packages}, every {every}", f"decode {packages}, every {every}"
+            yield Row(what=what, ours=ours, kind="seconds", limit=limit)
+            yield Row(what=what, ours=ours, base=base, base_words="decode both snapshots", limit=times)
         measured = (
             "capture container", "capture container, text", "capture image", "capture drifted",
             "verify container", "verify image", "verify drifted",
@@ -139,15 +151,20 @@ class Plan:
         words = ("--route", "container") if route == _CONTAINER else ()
         return reprocheck(name, "capture", target, "--format", "json", *words, ordinary=ordinary, check=check)
 
-    def _judged(self, printed: bytes) -> None:
+    def _judged(self, name: str, printed: bytes) -> None:
         told = json.loads(printed)
         if told["unseen"] or not told["findings"]:
-            raise WrongAnswerError(f"judge: {told['findings']} findings, none about {', '.join(told['unseen'])}")
-        self.counts["judge"] = f"{told['findings']} findings"
+            raise WrongAnswerError(f"{name}: {told['findings']} findings, none about {', '.join(told['unseen'])}")
+        self.counts[name] = f"{told['findings']} findings"
 
 
 def _run(image: str) -> tuple[str, ...]:
     return ("docker", "run", "--rm", image, "true")
+
+
+def _decoded(printed: bytes) -> None:
+    if not json.loads(printed)["same"]:
+        raise WrongAnswerError("decode: what was read is not what was written")
 
 
 def _seconds(printed: bytes) -> float:

@@ -105,9 +105,9 @@ def changes(before: Snapshot, after: Snapshot, pairing: Pairing) -> tuple[Change
     found: list[Change] = []
     one = _facts(before, after, {pair.before: pair.before for pair in pairing.pairs})
     other = _facts(after, before, {pair.after: pair.before for pair in pairing.pairs})
-    _drop_equal(one, other)
-    if one or other:
-        found.extend(_structural(one, other))
+    left, right = _unequal(one, other)
+    if left or right:
+        found.extend(_structural(left, right))
     found.extend(_unpaired(before, after, pairing))
     gaps = [*_gap_paths(before, pairing.pairs, "before"), *_gap_paths(after, pairing.pairs, "after")]
     # What an older extractor lacks it may not have looked for: as behind a gap in the whole class.
@@ -305,8 +305,7 @@ def _accelerator(accelerator: Accelerator, keys: Mapping[str, str], unseen: Coll
         },
         "frameworks": {
             f"{own[one.environment]}\0{one.name}": {
-                # A copy: what is equal is dropped in place.
-                "built_with": None if one.built_with is None else dict(one.built_with),
+                "built_with": one.built_with,
                 "gpu_targets": " ".join(one.gpu_targets),
                 "loads": {
                     loaded.component: None if loaded.status == "unknown" else loaded.path or "" for loaded in one.loads
@@ -359,16 +358,33 @@ def _image(image: Image) -> _Facts:
 # The comparison.
 
 
-def _drop_equal(one: _Facts, other: _Facts) -> None:
-    """Drop what is equal, in place: deepdiff would look at each of thousands of equal facts."""
-    for key in [key for key in one if key in other]:
-        if one[key] == other[key]:
-            del one[key], other[key]
-        elif isinstance(one[key], dict) and isinstance(other[key], dict):
-            _drop_equal(one[key], other[key])
+_Leaves = dict[tuple[str, ...], Any]
+"""By path: a fact, or a whole item that the other side has not."""
 
 
-def _structural(one: _Facts, other: _Facts) -> Iterator[Change]:
+def _unequal(one: _Facts, other: _Facts) -> tuple[_Leaves, _Leaves]:
+    """What is not equal: deepdiff would look at thousands of equal facts, and at each step on the way to the others."""
+    left: _Leaves = {}
+    right: _Leaves = {}
+    ahead: list[tuple[tuple[str, ...], _Facts, _Facts]] = [((), one, other)]
+    while ahead:
+        path, mine, theirs = ahead.pop()
+        for key in {**mine, **theirs}:
+            here = (*path, key)
+            if key in mine and key in theirs:
+                if mine[key] == theirs[key]:
+                    continue
+                if isinstance(mine[key], dict) and isinstance(theirs[key], dict):
+                    ahead.append((here, mine[key], theirs[key]))
+                    continue
+            if key in mine:
+                left[here] = mine[key]
+            if key in theirs:
+                right[here] = theirs[key]
+    return left, right
+
+
+def _structural(one: _Leaves, other: _Leaves) -> Iterator[Change]:
     # Importing deepdiff costs as much as a small verify, and equal sides don't need it.
     from deepdiff import DeepDiff
 
@@ -378,13 +394,14 @@ def _structural(one: _Facts, other: _Facts) -> Iterator[Change]:
         "values_changed": "changed",
         "type_changes": "changed",
     }
-    # By default deepdiff hides names that begin with "__", and gives up on mappings that share few keys.
-    tree = DeepDiff(one, other, view="tree", ignore_private_variables=False, threshold_to_diff_deeper=0)
+    # By default deepdiff gives up on mappings that share few keys.
+    tree = DeepDiff(one, other, view="tree", threshold_to_diff_deeper=0)
     for category, levels in tree.items():
         kind = kinds[category]
         for level in levels:
+            (path,) = level.path(output_format="list")
             yield Change(
-                path=tuple(level.path(output_format="list")),
+                path=path,
                 kind=kind,
                 before=None if kind == "added" else level.t1,
                 after=None if kind == "removed" else level.t2,

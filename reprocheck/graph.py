@@ -112,6 +112,10 @@ class Graph:
     _to: Mapping[str, tuple[Edge, ...]]
     _before: Mapping[str, str | None]
     """The package before each on a shortest path from a root."""
+    _applying: frozenset[tuple[str, str]]
+    """``markers`` as their evaluation is remembered."""
+    _reached: frozenset[_Step]
+    """The activated extras as steps."""
 
     def requirements_of(self, name: str) -> tuple[Edge, ...]:
         """Give what a package requires."""
@@ -202,23 +206,21 @@ class Graph:
         in; so the cost does not grow with the environment. An extra that only a replaced copy asked for
         still counts as asked for: a repair may be refused for it, never printed in spite of it.
         """
-        stand = {**self.packages, **replacements}
-        known: set[_Step] = {(name, extra) for name, extras in self.extras.items() for extra in extras}
+        # Copies of what there is a lot of would make the cost grow.
+        stand = _Standing(replacements, self.packages)
         steps: list[_Step] = [
             (name, extra)
             for name, package in sorted(replacements.items())
             for extra in (None, *_provided(self._asked(name), package))
         ]
-        edges, unjudged, _ = _expand(stand, self.markers, steps, known.difference(steps))
+        edges, unjudged, _ = _expand(stand, self._applying, steps, self._reached)
         outside = [
-            replace(
-                edge, installed=replacements[name].version, holds=allows(edge.specifier, replacements[name].version)
-            )
-            for name in sorted(replacements)
+            replace(edge, installed=package.version, holds=holds)
+            for name, package in sorted(replacements.items())
             for edge in self.requirers_of(name)
-            if edge.by not in replacements
+            if edge.by not in replacements and (holds := allows(edge.specifier, package.version)) is not True
         ]
-        return tuple(edge for edge in (*outside, *edges) if edge.holds is not True), tuple(unjudged)
+        return (*outside, *(edge for edge in edges if edge.holds is not True)), tuple(unjudged)
 
     def _asked(self, name: str) -> tuple[str, ...]:
         """Extras that others ask for, of a package that may not be installed (yet)."""
@@ -234,7 +236,8 @@ def build(environment: Environment) -> Graph:
         if package.active:
             packages.setdefault(package.name, package)
     markers = environment.python.markers if environment.python is not None else {}
-    edges, unjudged, reached = _expand(packages, markers, [(name, None) for name in packages], set())
+    applying = frozenset(markers.items())
+    edges, unjudged, reached = _expand(packages, applying, [(name, None) for name in packages], frozenset())
     edges.sort(key=lambda edge: (edge.by, edge.to, edge.specifier, edge.marker or "", edge.extra or ""))
     extras: dict[str, tuple[str, ...]] = {}
     for name, extra in sorted(reached, key=lambda step: (step[0], step[1] or "")):
@@ -254,7 +257,19 @@ def build(environment: Environment) -> Graph:
         _of=of,
         _to=to,
         _before=_shortest(of, (requested or unrequired, unrequired), packages),
+        _applying=applying,
+        _reached=frozenset(step for step in reached if step[1] is not None),
     )
+
+
+class _Standing(NamedTuple):
+    """Packages, some of which are replaced."""
+
+    replacements: Mapping[str, Package]
+    packages: Mapping[str, Package]
+
+    def get(self, name: str) -> Package | None:
+        return self.replacements.get(name) or self.packages.get(name)
 
 
 def _shortest(
@@ -295,18 +310,24 @@ def _grouped(edges: Iterable[Edge], key: str) -> dict[str, tuple[Edge, ...]]:
 
 
 def _expand(
-    packages: Mapping[str, Package], markers: Mapping[str, str], steps: list[_Step], reached: set[_Step]
+    packages: Mapping[str, Package] | _Standing,
+    markers: frozenset[tuple[str, str]],
+    steps: list[_Step],
+    known: frozenset[_Step],
 ) -> tuple[list[Edge], list[Unjudged], set[_Step]]:
-    """Follow requirements and the extras that they ask for, until nothing new is asked for."""
-    reached = reached.union(steps)
+    """Follow requirements and the extras that they ask for, until nothing new is asked for.
+
+    ``known`` steps are not followed again, unless they are among the first.
+    """
+    reached = set(steps)
     queue = deque(steps)
     edges: list[Edge] = []
     unjudged: dict[tuple[str, str], Unjudged] = {}
     taken: set[tuple[str, _Parsed]] = set()
-    known = frozenset(markers.items())
     while queue:
         name, extra = queue.popleft()
-        applying, unclear = _requirements(packages[name].requires or (), extra, known)
+        package = packages.get(name)
+        applying, unclear = _requirements(package.requires if package and package.requires else (), extra, markers)
         for text, reason in unclear:
             unjudged[name, text] = Unjudged(by=name, requirement=text, reason=reason)
         for parsed in applying:
@@ -317,7 +338,7 @@ def _expand(
             found = packages.get(parsed.name)
             edges.append(_edge(name, parsed, extra, found))
             for asked in _provided(parsed.extras, found):
-                if (parsed.name, asked) not in reached:
+                if (parsed.name, asked) not in reached and (parsed.name, asked) not in known:
                     reached.add((parsed.name, asked))
                     queue.append((parsed.name, asked))
     return edges, list(unjudged.values()), reached
@@ -376,10 +397,10 @@ def _is_of_other_extra(text: str, extra: str | None) -> bool:
     Most requirements of a large environment do, and parsing one costs ten times as much as this.
     """
     _, found, marker = text.partition(";")
-    if not found or _OR.search(marker):
+    match = _EXTRA_IS.search(marker) if found else None
+    if match is None or _OR.search(marker):
         return False
-    match = _EXTRA_IS.search(marker)
-    return match is not None and canonicalize_name(match[1]) != extra
+    return extra is None or canonicalize_name(match[1]) != extra
 
 
 def _parse(text: str) -> _Parsed:
@@ -390,7 +411,7 @@ def _parse(text: str) -> _Parsed:
         marker = str(requirement.marker) if requirement.marker is not None else None
     else:
         # The same few markers stand behind many requirements: they are parsed once.
-        marker = str(_marker(tail.strip())) if found else None
+        marker = _marker_text(tail.strip()) if found else None
         plain = _plain(head, marker)
         if plain is not None:
             return plain
@@ -422,6 +443,11 @@ def _plain(head: str, marker: str | None) -> _Parsed | None:
 @lru_cache(maxsize=4096)
 def _marker(text: str) -> Marker:
     return Marker(text)
+
+
+@lru_cache(maxsize=4096)
+def _marker_text(text: str) -> str:
+    return str(_marker(text))
 
 
 @lru_cache(maxsize=16384)

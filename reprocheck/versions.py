@@ -203,6 +203,7 @@ def requires_python_holds(requires_python: str | None, version: str) -> bool:
         return False
 
 
+@lru_cache(maxsize=16384)
 def compare(name: str, before: str, after: str) -> VersionChange:
     """Judge the change of one package's version; ``name`` is normalised, the two texts differ.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -18,16 +18,30 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import date
 
+    from reprocheck.graph import Edge, Unjudged
     from reprocheck.knowledge import Knowledge
     from reprocheck.model.change import Change
     from reprocheck.model.policy import Policy, Waiver
-    from reprocheck.model.report import Pair
-    from reprocheck.model.snapshot import Environment, FactClass, Snapshot
+    from reprocheck.model.report import Fix, Pair
+    from reprocheck.model.snapshot import Environment, FactClass, Package, Snapshot
 
 HEADINGS = ("What it checks", "Why it matters", "Example", "What to do", "When it is noise")
 """The sections of each rule's manual page, in this order."""
 WHOLE_ENVIRONMENT = 2
 """Length of the path of a change that is a whole environment."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Repairs:
+    """What is known of the ways back to the baseline, each by the name of a package; it grows as rules ask."""
+
+    fixes: dict[str, Fix | None] = field(default_factory=dict)
+    copies: dict[str, Package | None] = field(default_factory=dict)
+    """The baseline's copy, where another one is installed now, or none."""
+    alone: dict[str, tuple[tuple[Edge, ...], tuple[Unjudged, ...]]] = field(default_factory=dict)
+    """What would not hold if it alone went back."""
+    too_many: set[str] = field(default_factory=set)
+    """More would have to go back with it than anybody puts into one command."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,6 +71,16 @@ class EnvironmentPair:
     def graph_after(self) -> Graph:
         """Requirements on the after side."""
         return build(self.after)
+
+    @cached_property
+    def news(self) -> frozenset[str]:
+        """Packages that are new, or in another version than before."""
+        return frozenset({*self.added, *(name for name, facts in self.changed.items() if "version" in facts)})
+
+    @cached_property
+    def repairs(self) -> Repairs:
+        """What was worked out of repairs already: several findings can be about one package."""
+        return Repairs()
 
     @property
     def same_requirements(self) -> bool:

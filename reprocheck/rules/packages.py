@@ -47,8 +47,9 @@ def package_upgraded(comparison: Comparison) -> Iterator[Finding]:
     `protobuf 3.19.6 → 4.21.1`: tensorboard 2.9.1 requires `protobuf<3.20,>=3.9.2`.
 
     ## What to do
-    Read who requires it and who pulled it in. The repair restores the baseline's version; where an installed
-    package does not allow that, the finding says which one has to change with it.
+    Read who requires it and who pulled it in. The repair restores the baseline's version, with what has to go
+    back with it; where an installed package does not allow that, or more than thirty would have to go back, the
+    finding says so.
 
     ## When it is noise
     When the upgrade is wanted: lock a new baseline.
@@ -130,7 +131,6 @@ def package_added(comparison: Comparison) -> Iterator[Finding]:
                 message += ", asked for"
             elif edges:
                 message += f", required by {listed(requirers(edges))}"
-            news = {*pair.added, *_changed_versions(pair)}
             yield finding(
                 "python-package",
                 name,
@@ -141,7 +141,7 @@ def package_added(comparison: Comparison) -> Iterator[Finding]:
                 details={"asked_for": asked},
                 required_by=requirers(edges),
                 suffers=requirers(edge for edge in edges if edge.holds is False),
-                pulled_by=requirers(edge for edge in edges if edge.by in news),
+                pulled_by=requirers(edge for edge in edges if edge.by in pair.news),
                 paths=pair.graph_after.paths_to(name),
                 requirements=checks(pair, edges, None, package.version),
             )
@@ -365,8 +365,7 @@ def _version_changes(comparison: Comparison, direction: Direction) -> Iterator[F
 def _version_change(pair: EnvironmentPair, before: Package, after: Package, size: Size, severity: Severity) -> Finding:
     name = after.name
     edges = pair.graph_after.requirers_of(name)
-    news = {*pair.added, *_changed_versions(pair)}
-    pulling = [edge for edge in edges if edge.by in news and allows(edge.specifier, before.version) is False]
+    pulling = [edge for edge in edges if edge.by in pair.news and allows(edge.specifier, before.version) is False]
     violated = [edge for edge in edges if edge.holds is False]
     message = f"{name} {before.version} → {after.version} ({_SIZES[size]})"
     if violated:
@@ -410,10 +409,6 @@ def _both(comparison: Comparison) -> Iterator[tuple[EnvironmentPair, str, Packag
     for pair in comparison.pairs:
         for name in pair.changed:
             yield pair, name, pair.graph_before.packages[name], pair.graph_after.packages[name]
-
-
-def _changed_versions(pair: EnvironmentPair) -> set[str]:
-    return {name for name, facts in pair.changed.items() if "version" in facts}
 
 
 def _origin(package: Package) -> str:

@@ -16,12 +16,14 @@ from reprocheck.model.text import printable
 from reprocheck.versions import allows, parse_version, requires_python_holds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
-    from reprocheck.graph import Edge
+    from reprocheck.graph import Edge, Unjudged
     from reprocheck.model.snapshot import Package
     from reprocheck.rules.base import EnvironmentPair
 
+MOST = 30
+"""Packages of one command; who has to put back more had better start again."""
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 """A project's name (core metadata specification, "Name")."""
 _URL = re.compile(r"(?:(?:git|hg|bzr|svn)\+)?https?://[!-~]+")
@@ -33,29 +35,68 @@ def restore(pair: EnvironmentPair, name: str) -> Fix | None:
 
     ``None``: the baseline has no such package, or its name or version can't be written safely.
     """
-    package = pair.graph_before.packages.get(name)
-    if package is None or not package.version or not _is_writable(package):
-        return None
-    wanted = {name: package}
+    if name not in pair.repairs.fixes:
+        package = pair.graph_before.packages.get(name)
+        known = package is not None and package.version and _is_writable(package)
+        pair.repairs.fixes[name] = _restore(pair, package) if package is not None and known else None
+    return pair.repairs.fixes[name]
+
+
+def _restore(pair: EnvironmentPair, package: Package) -> Fix:
+    wanted = {package.name: package}
+    fresh = [package]
     while True:
-        broken, unjudged = pair.graph_after.broken_by(wanted)
-        if unjudged:
-            item = unjudged[0]
-            summary = f"{_what(package)} can't be proposed: {item.by} requires {item.requirement}: {item.reason}"
-            return Fix(summary=summary)
         more: dict[str, Package] = {}
         blocked: list[Edge] = []
-        for edge in broken:
-            other = _to_restore(pair, edge, wanted)
-            if other is None:
-                blocked.append(edge)
-            else:
-                more[other.name] = other
+        for broken, unjudged in _broken(pair, wanted, fresh):
+            if unjudged:
+                item = unjudged[0]
+                summary = f"{_what(package)} can't be proposed: {item.by} requires {item.requirement}: {item.reason}"
+                return Fix(summary=summary)
+            for edge in broken:
+                other = _to_restore(pair, edge, wanted)
+                if other is None:
+                    blocked.append(edge)
+                else:
+                    more[other.name] = other
         if blocked:
             return Fix(summary=_refusal(pair, package, wanted, blocked))
-        if not more:
+        if not more and (not fresh or wanted.keys() == {package.name}):
             return _install(pair, package, wanted)
         wanted |= more
+        fresh = list(more.values())
+        if len(wanted) > MOST or not pair.repairs.too_many.isdisjoint(more):
+            pair.repairs.too_many.add(package.name)
+            return Fix(summary=_too_many(package))
+
+
+def _too_many(package: Package) -> str:
+    return (
+        f"{_what(package)} can't be put back alone: {MOST} or more other packages would have to go back with it; "
+        "install the baseline as a whole"
+    )
+
+
+def _broken(
+    pair: EnvironmentPair, wanted: Mapping[str, Package], fresh: Collection[Package]
+) -> Iterator[tuple[tuple[Edge, ...], tuple[Unjudged, ...]]]:
+    """What would not hold if the wanted packages went back; of those that were looked at already, nothing again.
+
+    What one package alone breaks is worked out once for all repairs that it is part of. Whether those that go back
+    hold together is asked when there are none to look at any more, and may bring in more.
+    """
+    if not fresh:
+        yield pair.graph_after.broken_by(wanted)
+    for one in fresh:
+        if one.name not in pair.repairs.alone:
+            pair.repairs.alone[one.name] = pair.graph_after.broken_by({one.name: one})
+        broken, unjudged = pair.repairs.alone[one.name]
+        yield tuple(edge for edge in broken if not _is_undone(edge, one, wanted)), unjudged
+
+
+def _is_undone(edge: Edge, package: Package, wanted: Mapping[str, Package]) -> bool:
+    """Whether a requirement that a package alone would break is another one as soon as all go back."""
+    return edge.by != edge.to and edge.by in wanted and (edge.by != package.name or edge.to in wanted)
 
 
 def reinstall(pair: EnvironmentPair, name: str) -> Fix | None:
@@ -73,10 +114,18 @@ def reinstall(pair: EnvironmentPair, name: str) -> Fix | None:
 def _to_restore(pair: EnvironmentPair, edge: Edge, wanted: Mapping[str, Package]) -> Package | None:
     """The package that has to go back as well, so that a requirement holds; ``None``: there is none."""
     other = edge.to if edge.by in wanted else edge.by
-    package = pair.graph_before.packages.get(other)
-    if other in wanted or package is None or not package.version or not _is_writable(package):
+    if other in wanted:
         return None
-    now = pair.graph_after.packages.get(other)
+    if other not in pair.repairs.copies:
+        pair.repairs.copies[other] = _restorable(pair, other)
+    return pair.repairs.copies[other]
+
+
+def _restorable(pair: EnvironmentPair, name: str) -> Package | None:
+    package = pair.graph_before.packages.get(name)
+    if package is None or not package.version or not _is_writable(package):
+        return None
+    now = pair.graph_after.packages.get(name)
     return None if now is not None and now.version == package.version else package
 
 

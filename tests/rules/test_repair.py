@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import shlex
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reprocheck.rules.repair import reinstall, restore
+from reprocheck.model.report import Fix
+from reprocheck.rules.repair import MOST, reinstall, restore
 from tests.make import comparison, environment, of, package, python, snapshot
 
 if TYPE_CHECKING:
-    from reprocheck.model.report import Fix
     from reprocheck.model.snapshot import Snapshot, TargetKind
 
 
@@ -90,6 +91,37 @@ def test_requirements_of_extras_hold_a_repair_back() -> None:
     after = of(package("x==2"), package("app==1", "lib[fast]"), package("lib==1", 'x>=2; extra == "fast"'))
     before = of(package("x==1"), package("app==1", "lib[fast]"), package("lib==1"))
     assert command(before, after) == ()
+
+
+def chain(length: int) -> tuple[Snapshot, Snapshot]:
+    """Packages of which each goes back with the next one alone."""
+    names = [f"p{number:02}" for number in range(length)]
+    sides = []
+    for version, bound in ((1, "<2"), (2, ">=2")):
+        links = [package(f"{one}=={version}", f"{other}{bound}") for one, other in pairwise(names)]
+        sides.append(of(*links, package(f"{names[-1]}=={version}")))
+    return sides[0], sides[1]
+
+
+def test_more_than_anybody_puts_into_one_command() -> None:
+    before, after = chain(MOST)
+    (told,) = command(before, after, "p03")
+    assert told.count("==1") == MOST
+    before, after = chain(MOST + 1)
+    pair = comparison(before, after).pairs[0]
+    for name in ("p03", "p04", "p03"):
+        assert restore(pair, name) == Fix(
+            summary=f"{name} 1 can't be put back alone: {MOST} or more other packages would have to go back with it; "
+            "install the baseline as a whole"
+        )
+
+
+def test_what_holds_a_repair_back_is_told_before_how_long_it_is() -> None:
+    before, after = chain(2 * MOST)
+    pair = comparison(before, of(*after.environments[0].packages, package("new==1", "p00>=2"))).pairs[0]
+    told = {name: fix.summary for name in ("p40", "p00") if (fix := restore(pair, name))}
+    assert "more other packages" in told["p40"]
+    assert "find a new that allows p00 1" in told["p00"]
 
 
 def test_an_unjudged_requirement_holds_a_repair_back() -> None:
