@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,7 +13,7 @@ from packaging.version import Version
 
 from reprocheck import __version__
 from reprocheck.advisories.ask import Said, ask
-from reprocheck.advisories.folder import read_advisories
+from reprocheck.advisories.folder import read_advisories, without_surrogates
 from reprocheck.advisories.services import Files, OsvServer, PackageIndex
 from reprocheck.compare import side_of
 from reprocheck.errors import ExitCode, UsageError
@@ -38,7 +39,7 @@ from reprocheck.verdict import unreadable
 from reprocheck.versions import allows, parse_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pip_audit._service import VulnerabilityResult
 
@@ -75,6 +76,10 @@ class Asked(NamedTuple):
     """What of its advisories could not be read."""
 
 
+_Release = tuple[str, Version]
+"""Normalised name, and version without local label."""
+
+
 class _Row(NamedTuple):
     """An installed package and what was said of it."""
 
@@ -109,12 +114,17 @@ def open_service(server: str | None, files: Path | None, seconds: float, wanted:
     if files is not None:
         advisories = read_advisories(files, wanted)
         name = AdvisoryService(
-            kind="OSV files", place=str(files), advisories=advisories.count, newest=advisories.newest
+            kind="OSV files",
+            place=without_surrogates(str(files)),
+            advisories=advisories.count,
+            newest=advisories.newest,
         )
         gaps = [Gap(what="advisories", where=where, reason=reason) for where, reason in advisories.unreadable]
         if len(gaps) > _MOST_UNREADABLE:
             more = len(gaps) - _MOST_UNREADABLE
-            gaps[_MOST_UNREADABLE:] = [Gap(what="advisories", where=str(files), reason=f"{more:,} more can't be read")]
+            gaps[_MOST_UNREADABLE:] = [
+                Gap(what="advisories", where=without_surrogates(str(files)), reason=f"{more:,} more can't be read")
+            ]
         return Asked(Files(advisories), name, seconds, tuple(gaps))
     return Asked(PackageIndex(seconds), AdvisoryService(kind="package index"), seconds)
 
@@ -136,7 +146,7 @@ def audit(target: Snapshot, asked: Asked, baseline: tuple[Snapshot, BaselineFile
     said = _ask(sides, asked)
     rows = _rows(target, said, asked)
     old = None if baseline is None else _rows(baseline[0], said, asked)
-    vulnerable = tuple(_vulnerable(target, rows, old, asked))
+    vulnerable = tuple(_vulnerable(target, rows, old, partial(_said_of, asked, said)))
     gaps = (*asked.gaps, *_unread(target), *_gaps(rows), *_untold(vulnerable, old, baseline))
     found = [one for package in vulnerable for one in package.vulnerabilities]
     gone = () if old is None else tuple(_gone(old, rows))
@@ -159,6 +169,7 @@ def audit(target: Snapshot, asked: Asked, baseline: tuple[Snapshot, BaselineFile
         vulnerable=vulnerable,
         gone=gone,
         gaps=gaps,
+        notes=tuple(note for note in target.provenance.notes if factpath.keys(note.what)[:1] == ("environments",)),
         out_of_scope=OutOfScope(
             os_packages=len(target.os_packages),
             conda_packages=sum(len(environment.conda or ()) for environment in target.environments),
@@ -173,18 +184,26 @@ def _installed(snapshot: Snapshot) -> Iterator[tuple[Environment, Package]]:
                 yield environment, package
 
 
-def _release(package: Package) -> tuple[str, Version] | None:
+def _release(package: Package) -> _Release | None:
     """The release that is asked for: a local build is its release, which advisories know."""
     version = parse_version(package.version)
     return None if version is None else (package.name, Version(version.public))
 
 
-def _ask(sides: Sequence[Snapshot], asked: Asked) -> Mapping[tuple[str, Version], Said]:
+def _ask(sides: Sequence[Snapshot], asked: Asked) -> dict[_Release, Said]:
     releases = {_release(package) for side in sides for _, package in _installed(side)} - {None}
     return ask(asked.service, sorted(release for release in releases if release is not None), asked.seconds)
 
 
-def _rows(snapshot: Snapshot, said: Mapping[tuple[str, Version], Said], asked: Asked) -> list[_Row]:
+def _said_of(asked: Asked, said: dict[_Release, Said], name: str, version: Version) -> Said:
+    """What is said of one more release; it is asked for once."""
+    release = name, Version(version.public)
+    if release not in said:
+        said |= ask(asked.service, [release], asked.seconds)
+    return said[release]
+
+
+def _rows(snapshot: Snapshot, said: Mapping[_Release, Said], asked: Asked) -> list[_Row]:
     rows = []
     for environment, package in sorted(_installed(snapshot), key=lambda one: (one[1].name, one[0].id)):
         release = _release(package)
@@ -265,7 +284,7 @@ def _by_package(rows: Iterable[_Row]) -> dict[str, set[str]]:
 
 
 def _vulnerable(
-    target: Snapshot, rows: Iterable[_Row], old: Iterable[_Row] | None, asked: Asked
+    target: Snapshot, rows: Iterable[_Row], old: Iterable[_Row] | None, said_of: Callable[[str, Version], Said]
 ) -> Iterator[VulnerablePackage]:
     known = None if old is None else _by_package(old)
     graphs: dict[str, Graph] = {}
@@ -281,7 +300,7 @@ def _vulnerable(
             version=package.version,
             location=package.location,
             introduced_by=layer_of(target, environment, package),
-            repair=_repair(graph, package.name, found, asked),
+            repair=_repair(graph, package.name, found, said_of),
             unjudged=_unjudged(graph, package.name),
             vulnerabilities=tuple(
                 Vulnerability(
@@ -312,7 +331,9 @@ def _fixed(graph: Graph, name: str, version: Version) -> FixedVersion:
     )
 
 
-def _repair(graph: Graph, name: str, found: Sequence[VulnerabilityResult], asked: Asked) -> FixedVersion | None:
+def _repair(
+    graph: Graph, name: str, found: Sequence[VulnerabilityResult], said_of: Callable[[str, Version], Said]
+) -> FixedVersion | None:
     """The lowest version without any of these vulnerabilities, of those that nobody refuses where there is one.
 
     The service is asked once more: a version above the fix of one line of releases may come before that of the next.
@@ -322,10 +343,9 @@ def _repair(graph: Graph, name: str, found: Sequence[VulnerabilityResult], asked
     ids = set().union(*map(_ids, found))
     lowest = max(one.fix_versions[0] for one in found)
     fixed = []
-    for version in sorted({version for one in found for version in one.fix_versions if version >= lowest})[
-        :_MOST_FIXES
-    ]:
-        said = ask(asked.service, [(name, Version(version.public))], asked.seconds)[name, Version(version.public)]
+    versions = sorted({version for one in found for version in one.fix_versions if version >= lowest})
+    for version in versions[:_MOST_FIXES]:
+        said = said_of(name, version)
         if said.reason is None and not any(_ids(one) & ids for one in said.found):
             fixed.append(_fixed(graph, name, version))
             if not fixed[-1].refused_by:

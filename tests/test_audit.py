@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ from packaging.version import Version
 from reprocheck.audit import Asked, audit, names_of, open_service
 from reprocheck.compare import BaselineFile
 from reprocheck.errors import UsageError
+from reprocheck.formats.audit import render
 from reprocheck.model import codec
 from reprocheck.model.audit import Audit, VulnerablePackage
-from reprocheck.model.snapshot import CondaPackage, OsPackage, Package, Provenance, Snapshot
+from reprocheck.model.snapshot import CondaPackage, Note, OsPackage, Package, Provenance, Snapshot
 from tests.advisories.serving import OSV, all_advisories, osv, serving
 from tests.make import environment, of, package, snapshot, without
 
@@ -218,6 +220,37 @@ def test_what_is_out_of_scope_is_counted() -> None:
     os_packages = (OsPackage(manager="dpkg", name="openssl", version="1", architecture="amd64"),)
     told = audited(snapshot(environment(*CLEAN, conda=conda), os_packages=os_packages))
     assert (told.out_of_scope.os_packages, told.out_of_scope.conda_packages) == (1, 1)
+
+
+def test_where_no_environment_was_searched_for_is_told() -> None:
+    notes = tuple(Note(what=what, where="/root", reason="not searched") for what in ("environments", "layers"))
+    told = audited(without(of(*CLEAN), provenance=Provenance(notes=notes)))
+    assert (told.verdict, told.notes) == ("clean", notes[:1])
+    assert "  note        /root: not searched\n" in render(told)
+
+
+def test_names_that_are_no_text_are_told(tmp_path: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\x1b"))
+    odd.mkdir()
+    Path(os.fsdecode(os.fsencode(odd) + b"/\xfe.json")).write_text("{")
+    told = audit(of(*CLEAN), open_service(None, odd, 5, frozenset()))
+    (gap, *_) = told.gaps
+    assert gap.where.endswith("\\udcff\\x1b/\\udcfe.json")
+    assert codec.decode_audit(codec.encode_json(told), "it") == told
+    assert "\x1b" not in render(told)
+
+
+def test_each_release_is_asked_for_once() -> None:
+    asked = []
+
+    def behaviour(path: str, body: bytes) -> tuple[int, bytes]:
+        asked.append(body)
+        return osv(*all_advisories())(path, body)
+
+    names = ("/usr", "/opt/a", "/opt/b")
+    with serving(behaviour) as url:
+        audit(snapshot(*(environment(URLLIB3, name=name) for name in names)), open_service(url, None, 5, frozenset()))
+    assert len(asked) == len(set(asked)) == 2
 
 
 # Against a baseline.

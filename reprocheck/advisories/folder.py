@@ -106,7 +106,8 @@ def read_advisories(path: Path, wanted: Collection[str]) -> Advisories:
                 raise found
             advisory = read_advisory(found, where)
         except DataError as error:
-            unreadable.append((printable(where), str(error).removeprefix(f"{printable(where)}: ")))
+            reason = str(error).removeprefix(f"{printable(where)}: ")
+            unreadable.append((without_surrogates(printable(where)), without_surrogates(reason)))
             continue
         concerned = names(advisory)
         count += bool(concerned)
@@ -116,6 +117,11 @@ def read_advisories(path: Path, wanted: Collection[str]) -> Advisories:
             about.setdefault(name, []).append(advisory)
     kept = {name: tuple(sorted(found, key=lambda one: one.id)) for name, found in about.items()}
     return Advisories(about=kept, count=count, newest=newest or None, unreadable=tuple(unreadable))
+
+
+def without_surrogates(text: str) -> str:
+    """Give a name that holds bytes which are no text as one that JSON can store."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _files(path: Path) -> Iterator[_Found]:

@@ -138,6 +138,8 @@ def _unaudited(page: Page, gaps: Iterable[Gap]) -> None:
 
 
 def _footer(page: Page, audit: Audit) -> None:
+    for note in audit.notes:
+        page.row("note", f"{note.where}: {note.reason}")
     scope = [
         counted(count, noun)
         for count, noun in (

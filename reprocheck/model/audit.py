@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from reprocheck.model.report import IntroducedBy, MadeBy, Side
-from reprocheck.model.snapshot import Gap, Model
+from reprocheck.model.snapshot import Gap, Model, Note
 
 SCHEMA = "reprocheck.audit/1"
 
@@ -150,4 +150,6 @@ class Audit(Model, frozen=True, kw_only=True):
     """By package and id."""
     gaps: tuple[Gap, ...] = ()
     """What was not audited, and why."""
+    notes: tuple[Note, ...] = ()
+    """Where no environment was searched for, and why not."""
     out_of_scope: OutOfScope = OutOfScope()
