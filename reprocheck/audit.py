@@ -15,7 +15,6 @@ from reprocheck import __version__
 from reprocheck.advisories.ask import Said, ask
 from reprocheck.advisories.folder import read_advisories, without_surrogates
 from reprocheck.advisories.services import Files, OsvServer, PackageIndex
-from reprocheck.compare import side_of
 from reprocheck.errors import ExitCode, UsageError
 from reprocheck.explain import layer_of
 from reprocheck.graph import build
@@ -35,6 +34,7 @@ from reprocheck.model.audit import (
 from reprocheck.model.report import MadeBy
 from reprocheck.model.snapshot import Gap
 from reprocheck.redact import url as without_credentials
+from reprocheck.sides import side_of
 from reprocheck.verdict import unreadable
 from reprocheck.versions import allows, parse_version
 
@@ -44,9 +44,9 @@ if TYPE_CHECKING:
     from pip_audit._service import VulnerabilityResult
 
     from reprocheck.advisories.services import Service
-    from reprocheck.compare import BaselineFile
     from reprocheck.graph import Graph
     from reprocheck.model.snapshot import Environment, Package, Snapshot
+    from reprocheck.sides import BaselineFile
 
 _NAME = re.compile(r"\s*([\w.-]+)")
 _VCS = re.compile(r"[a-z]+\+")

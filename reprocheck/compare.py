@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import datetime
 import gc
-import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import NamedTuple
 
 from reprocheck import __version__, rules
 from reprocheck.attribution import attribute
 from reprocheck.base import placed, summary
-from reprocheck.diff import changes, one_sided, out_of_sight, pair_environments
+from reprocheck.diff import one_sided, out_of_sight
+from reprocheck.inheritance import Inherited, inherited
 from reprocheck.knowledge import Knowledge, load
-from reprocheck.model import codec, factpath
 from reprocheck.model.policy import Policy
-from reprocheck.model.report import Finding, Level, MadeBy, Pair, PolicyUsed, Report, Side, Threshold
-from reprocheck.model.snapshot import Gap, Note, Snapshot
+from reprocheck.model.report import Level, MadeBy, PolicyUsed, Report, Threshold
+from reprocheck.model.snapshot import Snapshot
 from reprocheck.policy import PolicyFile
-from reprocheck.rules import Comparison, Gate
+from reprocheck.rules import Gate
 from reprocheck.scope import checked, no_longer_compared, unasked_machine, unpaired
+from reprocheck.sides import BaselineFile, arranged, gaps_of, side_of
 from reprocheck.tolerance import lacking, left, waive, with_severities, without
 from reprocheck.verdict import classes, default_level, unreadable, verdict
 
@@ -49,26 +47,6 @@ class Question:
     """By it rules judge."""
     today: datetime.date = field(default_factory=today)
     """In UTC: by it waivers expire."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BaselineFile:
-    """Where a baseline was read from."""
-
-    name: str
-    digest: str
-    """``sha256:…``"""
-
-
-def load_baseline(path: Path) -> tuple[Snapshot, BaselineFile]:
-    """Read a baseline.
-
-    Raises:
-        DataError: it can't be used.
-    """
-    raw = codec.read_file(path)
-    file = BaselineFile(name=str(path), digest=f"sha256:{hashlib.sha256(raw).hexdigest()}")
-    return codec.decode_snapshot(raw, str(path)), file
 
 
 @contextmanager
@@ -106,15 +84,16 @@ def compare(
     policy = question.policy.policy if question.policy else Policy()
     sides = before, after
     before, after = (without(side, policy.ignore) for side in sides)
-    comparison, pairs = _arranged(before, after, question.pairs, question.knowledge)
+    comparison, pairs = arranged(before, after, question.pairs, question.knowledge)
     findings = attribute(rules.judge(comparison, level), *sides)
-    inherited = _Inherited()
+    kept = Inherited()
     if extends is not None and (baseline is None or extends[1].digest != baseline.digest):
-        inherited = _inherited(extends, after, question, level)
-    findings += inherited.findings
+        lower = without(extends[0], policy.ignore)
+        kept = inherited(lower, extends[1].name, after, question.pairs, level, question.knowledge)
+    findings += kept.findings
     if base is not None:
         by_hand = {one: other for one, other in question.pairs.items() if other in {it.id for it in base.environments}}
-        of_base = rules.judge(_arranged(before, base, by_hand, question.knowledge)[0], level)
+        of_base = rules.judge(arranged(before, base, by_hand, question.knowledge)[0], level)
         findings = placed(findings, of_base, base, after)
     findings, expired, unused = waive(with_severities(findings, policy.severity), policy.waiver, question.today)
     below = summary(side_of(base, None), base, after, before, findings) if base is not None else None
@@ -122,15 +101,13 @@ def compare(
         gate = Gate(today=question.today, policy=policy, expired=expired, unused=unused)
         findings += tuple(with_severities(rules.hold_to(gate, comparison, level), policy.severity))
     findings = rules.ordered(findings)
-    theirs = _named(before)
+    theirs = gaps_of(before)
     unjudged, accepted = rules.unjudged(comparison)
     unasked = unasked_machine(before, after, question.level)
     alone = tuple(unpaired(before, after, pairs))
     hidden = tuple(out_of_sight(before, after, pairs))
     lost = tuple(no_longer_compared(before, after, pairs))
-    told = tuple(
-        left((*after.gaps, *theirs, *alone, *hidden, *lost, *unjudged, *unasked, *inherited.gaps), policy.ignore)
-    )
+    told = tuple(left((*after.gaps, *theirs, *alone, *hidden, *lost, *unjudged, *unasked, *kept.gaps), policy.ignore))
     required = tuple(lacking(told, after, policy.require))
     gaps = tuple(dict.fromkeys((*told, *required)))
     unread = {*(after.gaps if unreadable(after) else ()), *(theirs if unreadable(before) else ()), *alone}
@@ -151,52 +128,7 @@ def compare(
         checked=checked(before, after, pairs, level),
         findings=findings,
         gaps=gaps,
-        notes=(*one_sided(before, after, classes(level)), *accepted, *inherited.notes, *after.provenance.notes),
-    )
-
-
-def _arranged(
-    before: Snapshot, after: Snapshot, by_hand: Mapping[str, str], knowledge: Knowledge
-) -> tuple[Comparison, tuple[Pair, ...]]:
-    """Two snapshots as rules look at them, and how their environments were paired."""
-    pairing = pair_environments(before, after, by_hand)
-    return rules.arrange(before, after, pairing.pairs, changes(before, after, pairing), knowledge), pairing.pairs
-
-
-def _named(before: Snapshot) -> tuple[Gap, ...]:
-    """The gaps of the first side, which say whose they are: both sides may have one name."""
-    name = before.header.target
-    return tuple(
-        Gap(
-            what=gap.what,
-            where=f"baseline {name}" if gap.where == name else f"{name}: {gap.where}",
-            reason=gap.reason,
-        )
-        for gap in before.gaps
-    )
-
-
-class _Inherited(NamedTuple):
-    """What the baseline that a policy extends comes to."""
-
-    findings: tuple[Finding, ...] = ()
-    gaps: tuple[Gap, ...] = ()
-    notes: tuple[Note, ...] = ()
-
-
-def _inherited(extends: tuple[Snapshot, BaselineFile], after: Snapshot, question: Question, level: Level) -> _Inherited:
-    """Judge whether the second side keeps the packages of the baseline that the policy extends."""
-    policy = question.policy.policy if question.policy else Policy()
-    lower = without(extends[0], policy.ignore)
-    known = {environment.id for environment in lower.environments}
-    by_hand = {one: other for one, other in question.pairs.items() if one in known}
-    comparison, pairs = _arranged(lower, after, by_hand, question.knowledge)
-    held = [name for name in classes(level) if name in {"environments", "os_packages"}]
-    theirs = [gap for gap in _named(lower) if factpath.keys(gap.what)[:1] in {(name,) for name in held}]
-    return _Inherited(
-        findings=attribute(rules.kept(comparison, extends[1].name, level), lower, after),
-        gaps=(*theirs, *unpaired(lower, after, pairs), *out_of_sight(lower, after, pairs)),
-        notes=one_sided(lower, after, held),
+        notes=(*one_sided(before, after, classes(level)), *accepted, *kept.notes, *after.provenance.notes),
     )
 
 
@@ -205,20 +137,3 @@ def _used(policy: PolicyFile | None, extends: tuple[Snapshot, BaselineFile] | No
         return None
     side = side_of(*extends) if extends else None
     return PolicyUsed(name=str(policy.path), digest=policy.digest, ignored=policy.policy.ignore, extends=side)
-
-
-def side_of(snapshot: Snapshot, file: BaselineFile | None) -> Side:
-    """One side of a document; with the file that it was read from, if it is a baseline."""
-    name = snapshot.subject.name
-    if name.startswith("sha256:"):
-        name = snapshot.provenance.image_name or name
-    return Side(
-        name=file.name if file else name,
-        target=snapshot.header.target,
-        kind=snapshot.subject.kind,
-        image_id=snapshot.provenance.image_id,
-        digest=file.digest if file else None,
-        route=snapshot.header.route,
-        executed=snapshot.header.executed,
-        checked=snapshot.header.checked,
-    )

@@ -8,10 +8,11 @@ from importlib.resources import files
 from pathlib import Path
 
 from reprocheck.capture import capture
-from reprocheck.compare import Question, compare, load_baseline
+from reprocheck.compare import Question, compare
 from reprocheck.errors import ReprocheckError
 from reprocheck.formats import terminal
 from reprocheck.model.report import Threshold
+from reprocheck.sides import load_baseline
 from reprocheck.targets.address import Address
 from reprocheck.targets.resolve import Access
 

@@ -41,6 +41,8 @@ LAYERS = (
     ("graph", "integrity", "knowledge", "loaded_since", "policy", "versions"),
     ("advisories",),
     ("formats", "rules", "explain", "attribution", "base", "diff", "verdict", "scope", "tolerance", "output"),
+    ("sides",),
+    ("inheritance",),
     ("capture", "compare", "demo", "doctor", "lock", "by_hand"),
     ("audit",),
     ("cli",),

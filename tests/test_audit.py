@@ -10,12 +10,12 @@ import pytest
 from packaging.version import Version
 
 from reprocheck.audit import Asked, audit, names_of, open_service
-from reprocheck.compare import BaselineFile
 from reprocheck.errors import UsageError
 from reprocheck.formats.audit import render
 from reprocheck.model import codec
 from reprocheck.model.audit import Audit, VulnerablePackage
 from reprocheck.model.snapshot import CondaPackage, Note, OsPackage, Package, Provenance, Snapshot
+from reprocheck.sides import BaselineFile
 from tests.advisories.serving import OSV, all_advisories, osv, serving
 from tests.make import environment, of, package, snapshot, without
 

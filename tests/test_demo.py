@@ -12,7 +12,8 @@ import pytest
 
 from reprocheck import demo
 from reprocheck.capture import capture
-from reprocheck.compare import Question, compare, load_baseline
+from reprocheck.compare import Question, compare
+from reprocheck.sides import load_baseline
 from reprocheck.targets.address import Address
 from reprocheck.targets.resolve import Access
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import datetime
 import re
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from reprocheck.errors import DataError
 from reprocheck.model.codec import json_schema
 from reprocheck.model.policy import Policy, Waiver
 from reprocheck.policy import find, load
 from reprocheck.rules import RULES
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 NAMES = {rule.code: rule.name for rule in RULES}
 
@@ -221,3 +220,48 @@ def test_what_is_wrong_with_a_waiver_is_said_with_its_path(
 def test_a_date_that_is_none_is_no_toml(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is not TOML: invalid date"):
         policy(tmp_path, waivers({**WHOLE, "expires": "2026-02-30"}))
+
+
+# The pages.
+
+GUIDE = Path(__file__).parent.parent / "docs" / "how-to" / "policy.md"
+
+
+def test_the_examples_of_the_guide_are_policies(tmp_path: Path) -> None:
+    blocks = re.findall(r"^```toml\n(.*?)^```$", GUIDE.read_text(), re.DOTALL | re.MULTILINE)
+    loaded = [policy(tmp_path, block) for block in blocks]
+    shown = {
+        name for name in Policy.__struct_fields__ for one in loaded if getattr(one, name) != getattr(Policy(), name)
+    }
+    assert shown == set(Policy.__struct_fields__), "each key has an example"
+
+
+# What nobody would write.
+
+KEYS = st.sampled_from([*Policy.__struct_fields__, *Waiver.__struct_fields__, "RC101", "x"])
+VALUES = st.recursive(
+    st.one_of(
+        st.sampled_from(['"major"', '"*"', '"RC101"', '"machine"', '""', "2026-12-31", "12:00:00", "1e400", "nan"]),
+        st.booleans().map(lambda one: str(one).lower()),
+        st.integers(-9, 9).map(str),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]"),
+        st.dictionaries(KEYS, inner, max_size=3).map(
+            lambda table: "{" + ", ".join(f"{key} = {value}" for key, value in table.items()) + "}"
+        ),
+    ),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(KEYS, VALUES, max_size=4))
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_policy_is_read_or_refused_in_one_line(tmp_path: Path, table: dict[str, str]) -> None:
+    said = ""
+    try:
+        policy(tmp_path, "".join(f"{key} = {value}\n" for key, value in table.items()))
+    except DataError as error:
+        said = str(error).removeprefix(f"{tmp_path / 'reprocheck.toml'}: ")
+    assert len(said.splitlines()) <= 1
+    assert not said.startswith((str(tmp_path), ":"))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from reprocheck.compare import BaselineFile, Question, compare
+from reprocheck.compare import Question, compare
 from reprocheck.formats.terminal import render
 from reprocheck.model.policy import Ignorable, Policy, Waiver
 from reprocheck.model.report import SEVERITIES, Fix, Waived
@@ -29,6 +29,7 @@ from reprocheck.model.snapshot import (
 )
 from reprocheck.policy import PolicyFile
 from reprocheck.rules import RULES
+from reprocheck.sides import BaselineFile
 from tests.make import environment, of, package, snapshot
 from tests.property.test_laws import snapshots
 

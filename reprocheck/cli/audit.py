@@ -62,10 +62,10 @@ def audit(
     from reprocheck.audit import EXIT_CODES, names_of, open_service
     from reprocheck.audit import audit as audited
     from reprocheck.capture import capture
-    from reprocheck.compare import load_baseline
     from reprocheck.formats.audit import render
     from reprocheck.model import codec
     from reprocheck.output import write_output
+    from reprocheck.sides import load_baseline
     from reprocheck.targets.resolve import resolve
 
     locked = None if baseline is None else load_baseline(baseline)

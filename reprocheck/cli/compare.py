@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 def verify(target: str, baseline: Path, base: str | None, question: Question, outputs: Outputs, access: Access) -> int:
     """Verify that TARGET still is what the baseline says."""
     from reprocheck.capture import capture
-    from reprocheck.compare import compare, load_baseline
+    from reprocheck.compare import compare
+    from reprocheck.sides import load_baseline
     from reprocheck.targets.resolve import resolve
 
     _heed(question, access)

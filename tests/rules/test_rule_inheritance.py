@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reprocheck.compare import BaselineFile, Question, compare
+from reprocheck.compare import Question, compare
 from reprocheck.formats.terminal import render
 from reprocheck.model.policy import Policy, Waiver
 from reprocheck.model.snapshot import CondaPackage, OsPackage
 from reprocheck.policy import PolicyFile
+from reprocheck.sides import BaselineFile
 from tests.make import environment, of, package, snapshot
 from tests.test_tolerance import TODAY
 
