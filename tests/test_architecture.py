@@ -61,7 +61,9 @@ WITHIN_A_LAYER = {
 HEAVY = ("deepdiff", "docker", "pip_audit", "requests", "rich", "urllib3")
 NO_RULES = {
     "base": "what rules are made of",
+    "chains": "helper of several families",
     "edits": "helper of several families",
+    "order": "what findings are ordered by",
     "repair": "helper of several families",
     "requirers": "helper of several families",
 }

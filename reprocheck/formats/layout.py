@@ -100,6 +100,11 @@ class Page:
         begin = " " * INDENT
         self._wrapped(self._text(begin), self._text(*parts), len(begin))
 
+    def step(self, depth: int, *parts: Part) -> None:
+        """Add a line of a chain; each stands below what it follows from."""
+        begin = " " * (INDENT + LABEL + 2 * max(depth - 1, 0)) + ("└ " if depth else "")
+        self._wrapped(self._text(begin), self._text(*parts), len(begin))
+
     def verbatim(self, label: str, text: str) -> None:
         """Add a row that never wraps: a command, to be copied as it is."""
         self._print(self._text((" " * INDENT + label.ljust(LABEL), "label")).append_text(self._plain(text, "")))

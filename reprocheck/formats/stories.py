@@ -12,10 +12,11 @@ from reprocheck.formats.words import BASE, counted, place_of
 from reprocheck.model.report import SEVERITIES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import TypeVar
 
     from reprocheck.model.report import (
+        Break,
         Finding,
         FindingSubject,
         Report,
@@ -93,7 +94,8 @@ class Story:
         if change is None:
             return self.findings[0].message
         if change.before is None:
-            return f"{self.subject.name} {change.after or '(version unknown)'} (added)"
+            added = f"{self.subject.name} {change.after or '(version unknown)'} (added)"
+            return next((one.message for one in self.findings if one.message.startswith(f"{added}: ")), added)
         if change.after is None:
             return f"{self.subject.name} {change.before} (removed)"
         size = change.details.get("change")
@@ -109,14 +111,16 @@ class Story:
             for finding in self.findings
             if finding.name not in _VERSION_RULES
             and not finding.name.startswith("requirement-")
+            and not any(one.fails for one in finding.breaks)
             and finding.message != self.headline
         )
 
     @property
     def requirements(self) -> tuple[RequirementCheck, ...]:
-        """Who requires the subject, violated ones first."""
+        """Who requires the subject: those that are known to break first, then those whose requirement is violated."""
         checks = _once(check for finding in self.findings for check in finding.requirements)
-        return tuple(sorted(checks, key=lambda check: check.allows_after is not False))
+        broken = {one.package for one in self.breaks}
+        return tuple(sorted(checks, key=lambda check: (check.by not in broken, check.allows_after is not False)))
 
     @property
     def paths(self) -> tuple[tuple[str, ...], ...]:
@@ -132,6 +136,21 @@ class Story:
     def suffers(self) -> tuple[str, ...]:
         """Who can't live with it."""
         return _once(name for finding in self.findings for name in finding.suffers)
+
+    @property
+    def breaks(self) -> tuple[Break, ...]:
+        """Known breaks because of which what is installed fails, the surest first."""
+        return tuple(one for finding in self.findings for one in finding.breaks if one.fails)
+
+    @property
+    def chain(self) -> tuple[str, ...]:
+        """From what was asked for to what fails; the findings of one subject tell the same, and then their own end."""
+        return _once(step for finding in self.findings for step in finding.chain)
+
+    @property
+    def why(self) -> tuple[str, ...]:
+        """Why it is likely to be the cause: what speaks for the surest of its findings."""
+        return self.findings[0].why
 
     @property
     def authors(self) -> tuple[tuple[str, Finding], ...]:
@@ -182,6 +201,27 @@ def stories(report: Report) -> list[Story]:
             subject = finding.subject
             groups.setdefault((subject.kind, subject.name, subject.environment), []).append(finding)
     return [Story(findings=tuple(group)) for group in groups.values()]
+
+
+def followers(told: Sequence[Story]) -> dict[int, list[Story]]:
+    """Give, by the place of each story, those that whatever dragged it along dragged along as well.
+
+    They are its consequences: nobody asked for them, and nothing of them fails by itself.
+    """
+    followed: dict[int, list[Story]] = {}
+    taken: set[int] = set()
+    for number, story in enumerate(told):
+        if number in taken or not story.chain:
+            continue
+        causes = {story.subject.name, *story.pulled_by}
+        for other_number, other in enumerate(told[number + 1 :], start=number + 1):
+            if other_number in taken or other.subject.environment != story.subject.environment:
+                continue
+            if other.pulled_by and causes.issuperset(other.pulled_by) and not other.suffers and not other.breaks:
+                causes.add(other.subject.name)
+                taken.add(other_number)
+                followed.setdefault(number, []).append(other)
+    return followed
 
 
 def folds(harmless: Iterable[Story]) -> Iterator[Fold]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name
+
 from reprocheck.formats.layout import Page
-from reprocheck.formats.stories import folds, stories
+from reprocheck.formats.stories import folds, followers, stories
 from reprocheck.formats.words import brought_by, counted, how_it_was_read, in_a_row, listed, side
 from reprocheck.model.report import LEVELS, SEVERITIES
 
@@ -20,7 +23,13 @@ if TYPE_CHECKING:
 WIDTH = 100
 """Columns where nobody says how many there are: in files, and in the logs of CI systems."""
 
+_PIP_INSTALL = re.compile(
+    r"""RUN\s+(?:python3?\s+-m\s+)?pip3?\s+install(?:\s+--?[A-Za-z-]+)*\s+["']?([A-Za-z0-9._-]+)[^\s"']*["']?\s*"""
+)
+"""An instruction that installs one package and does nothing else."""
 _FEW = 3
+_STEP = 2
+"""Length of a path of one step."""
 _SEVERAL = 8
 _ALL = "(--all lists each)"
 _TOLD_IN_FULL = ("breaking", "major")
@@ -35,6 +44,13 @@ _CLASSES = {
 """Fact classes that are no packages; those are counted."""
 
 
+_OTHERS = (
+    ("OS packages", ("os_packages",), ("os-package",)),
+    ("settings", ("variables", "image"), ("variable", "image-config")),
+)
+"""What else can agree: its name, fact classes, and the kinds of subjects of which no finding tells."""
+
+
 def render(report: Report, *, width: int = WIDTH, color: bool = False, all_: bool = False) -> str:
     """Lay a report out for a terminal.
 
@@ -47,10 +63,15 @@ def render(report: Report, *, width: int = WIDTH, color: bool = False, all_: boo
     page = Page(width=width, color=color)
     told = stories(report)
     _verdict(page, report, told)
-    for story in told:
-        if _matters(story, report):
-            _story(page, report, story, most=sys.maxsize if all_ else _FEW)
-    _rest(page, report, [story for story in told if not _matters(story, report)], all_=all_)
+    most = sys.maxsize if all_ else _FEW
+    followed = followers(told)
+    folded = [other for others in followed.values() for other in others]
+    several = sum(_matters(story, report) for story in told if story not in folded) > 1
+    for number, story in enumerate(told):
+        if _matters(story, report) and story not in folded:
+            _story(page, report, story, most=most, first=several and number == 0)
+            _repeat(page, "with it", [other.headline for other in followed.get(number, ())], most=most)
+    _rest(page, report, [story for story in told if not _matters(story, report) and story not in folded], all_=all_)
     _waived(page, report, all_=all_)
     if report.verdict != "verified":
         _level(page, report)
@@ -64,6 +85,8 @@ def _verdict(page: Page, report: Report, told: Sequence[Story]) -> None:
         counted(number, severity, severity)
         for severity in SEVERITIES
         if (number := sum(story.severity == severity for story in told))
+        # What is only info is told below, and counted where it fails or where there is nothing else to count.
+        and (severity != "info" or report.verdict == "verified" or report.threshold == "info")
     ]
     if report.verdict == "verified":
         below = f" · below the threshold ({report.threshold}): {', '.join(counts)}" if counts else ""
@@ -75,7 +98,7 @@ def _verdict(page: Page, report: Report, told: Sequence[Story]) -> None:
     else:
         gaps = [counted(report.summary.gaps, "gap")] if report.verdict == "unverified" else []
         drift: Part = ", and drift" if gaps and any(_fails(story, report) for story in told) else ""
-        words = "  " + " · ".join([*gaps, *counts, *_agreeing(report)])
+        words = "  " + " · ".join([*gaps, *counts, *_added(told), *_agreeing(report)])
         page.line((report.verdict, report.verdict), drift, words)
         page.aside(f"{side(report.target)} against {report.baseline.name}")
     if report.policy is not None:
@@ -112,13 +135,22 @@ def _checked(report: Report) -> list[str]:
     ]
 
 
+def _added(told: Sequence[Story]) -> list[str]:
+    number = sum(story.change is not None and story.change.name == "package-added" for story in told)
+    return [f"{counted(number, 'package')} added"] if number else []
+
+
 def _agreeing(report: Report) -> list[str]:
     number, total = report.checked.python_packages_unchanged, report.checked.python_packages
     if not total:
         return []
-    if number == total:
-        return [f"all {counted(total, 'Python package')} agree"]
-    return [f"{number:,} of {counted(total, 'Python package')} agree"]
+    differing = {finding.subject.kind for finding in report.findings if finding.waived is None}
+    compared = {*report.checked.classes}
+    others = [
+        words for words, classes, kinds in _OTHERS if compared.issuperset(classes) and differing.isdisjoint(kinds)
+    ]
+    packages = f"{'all' if number == total else f'{number:,} of'} {counted(total, 'Python package')}"
+    return [f"{in_a_row([packages, *others])} agree"]
 
 
 def _fails(story: Story, report: Report) -> bool:
@@ -135,22 +167,61 @@ def _head(page: Page, report: Report, story: Story) -> None:
     where = f" in {environment}" if environment is not None and len(report.pairs) > 1 else ""
     if own := [finding.own_severity for finding in story.findings if finding.own_severity]:
         where += f" (by the policy; else {min(own, key=SEVERITIES.index)})"
-    page.block(story.severity, story.severity, (story.headline, "strong"), where, right=" ".join(story.rules))
+    page.block(
+        story.severity,
+        story.severity,
+        (story.headline, "strong"),
+        where,
+        right=f"{' '.join(story.rules)}{_known(story)}",
+    )
 
 
-def _story(page: Page, report: Report, story: Story, *, most: int) -> None:
+def _story(page: Page, report: Report, story: Story, *, most: int, first: bool) -> None:
     _head(page, report, story)
     for expected in _each(finding.expect for finding in story.findings):
         page.row("expect", expected)
     for remark in story.remarks:
         page.row("also", remark)
-    _requirements(page, story, most=most)
-    _repeat(page, "path", [" → ".join(path) for path in story.paths], most=most)
-    if story.pulled_by:
-        page.row("pulled by", "; ".join(_who_pulls(story, name) for name in story.pulled_by))
-    for label, finding in story.authors:
+    if story.chain:
+        _chain(page, story)
+    else:
+        _requirements(page, story, most=most)
+        _repeat(page, "path", [" → ".join(path) for path in _paths(story)], most=most)
+        if story.pulled_by:
+            page.row("pulled by", "; ".join(_who_pulls(story, name) for name in story.pulled_by))
+        for label, finding in story.authors:
+            page.row(label, brought_by(finding.introduced_by, finding.from_base))
+    if first and story.why:
+        page.row("why first", "; ".join(story.why))
+    _repairs(page, story)
+
+
+def _known(story: Story) -> str:
+    if not story.breaks:
+        return ""
+    seen = story.breaks[0].seen
+    return f"  known break, {f'seen {seen}' if seen else 'reported'}"
+
+
+def _chain(page: Page, story: Story) -> None:
+    """What was run, whom it brought, what that dragged along, and what fails: each below what it follows from."""
+    (label, finding), *others = story.authors or (("brought by", None),)
+    if finding is None:
+        page.row("because", story.chain[0])
+    else:
         page.row(label, brought_by(finding.introduced_by, finding.from_base))
-    _repairs(page, [finding.fix for finding in story.findings if finding.fix is not None])
+    steps = story.chain[1:] if finding is None else story.chain
+    for depth, step in enumerate(steps, start=1):
+        # What the last of the ways leads to are several ends of one, side by side.
+        page.step(min(depth, 3 if finding is not None else 2), step)
+    for label, other in others:
+        page.row(label, brought_by(other.introduced_by, other.from_base))
+
+
+def _paths(story: Story) -> Iterable[tuple[str, ...]]:
+    """The paths that say more than that somebody requires it who is told already."""
+    told = {check.by for check in story.requirements} if story.suffers else set()
+    return [path for path in story.paths if len(path) > _STEP or path[0] not in told]
 
 
 def _requirements(page: Page, story: Story, *, most: int) -> None:
@@ -182,7 +253,8 @@ def _wanted(story: Story, check: RequirementCheck) -> str:
 
 def _suffers(story: Story, check: RequirementCheck) -> str:
     if check.allows_after:
-        return f"allows it on paper ({_wanted(story, check)})"
+        because = next((f"; {one.because}" for one in story.breaks if one.package == check.by), "")
+        return f"allows it on paper ({_wanted(story, check)}){because}"
     return f"requires {_wanted(story, check)}, {_state(check)}"
 
 
@@ -204,19 +276,33 @@ def _who_pulls(story: Story, name: str) -> str:
     return name if check is None else f"{_who(check)}, which requires {_wanted(story, check)}"
 
 
-def _repairs(page: Page, fixes: Iterable[Fix]) -> None:
+def _repairs(page: Page, story: Story) -> None:
     label = "repair"
     seen: list[Fix] = []
-    for fix in fixes:
+    for fix in (finding.fix for finding in story.findings if finding.fix is not None):
         if fix in seen:
             continue
         seen.append(fix)
         if [fix.summary] != list(fix.commands):
-            page.row(label, fix.summary)
+            page.row(label, _where(story, fix))
             label = ""
         for command in fix.commands:
             page.verbatim(label, command)
             label = ""
+        if fix.avoid is not None:
+            page.row("not", fix.avoid)
+
+
+def _where(story: Story, fix: Fix) -> str:
+    """The repair, in the right place: the line of the Dockerfile that brought the change, where one did."""
+    layer = story.authors[0][1].introduced_by if story.authors else None
+    instruction = (layer.instruction or "") if layer is not None else ""
+    if not instruction.startswith("RUN "):
+        return fix.summary
+    alone = _PIP_INSTALL.fullmatch(instruction)
+    dropped = alone is not None and canonicalize_name(alone[1]) == story.subject.name
+    what = "drop that line" if dropped else f"in that RUN line: {fix.summary}"
+    return f"{what}; in a running container:" if fix.commands else what
 
 
 def _rest(page: Page, report: Report, rest: Sequence[Story], *, all_: bool) -> None:

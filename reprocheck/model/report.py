@@ -93,6 +93,32 @@ class Fix(Model, frozen=True, kw_only=True):
     """What to do, in words."""
     commands: tuple[str, ...] = ()
     """Commands that do it; empty where no command surely would."""
+    avoid: str | None = None
+    """What comes to mind first and would not do, and why."""
+
+
+class Break(Model, frozen=True, kw_only=True):
+    """A known break that a change completed."""
+
+    name: str
+    """Name of its row in the knowledge."""
+    package: str
+    """Normalised name of the distribution that stops working."""
+    version: str
+    """Its installed version, on the ``after`` side."""
+    effect: str
+    """``import-fails``, ``run-fails``, ``wrong-results``, ``no-gpu``, ``install-fails``, ``conflict``, ``warning``,
+    ``api-removed``."""
+    fails: bool
+    """Whether what is installed fails, whoever uses it; otherwise it depends on what is asked of it."""
+    because: str
+    """Why, in a few words."""
+    allowed: str | None = None
+    """The requirement of the package that allows it on paper; ``None``: none does."""
+    seen: str | None = None
+    """The day on which it was seen, ISO 8601; ``None``: it is reported, not seen."""
+    source: str
+    """Where it is reported."""
 
 
 class Waived(Model, frozen=True, kw_only=True):
@@ -140,6 +166,12 @@ class Finding(Model, frozen=True, kw_only=True):
     paths: tuple[tuple[str, ...], ...] = ()
     """From what was asked for to the subject."""
     requirements: tuple[RequirementCheck, ...] = ()
+    breaks: tuple[Break, ...] = ()
+    """Known breaks that the change completed, the surest first."""
+    chain: tuple[str, ...] = ()
+    """From what was asked for to what fails, one sentence a step; empty where nobody dragged the change along."""
+    why: tuple[str, ...] = ()
+    """Why it is likely to be the cause of a failure, the surest reason first; findings are ordered by these."""
     expect: str | None = None
     """The error to expect, as of a module that lacks a shared library; ``None`` where it is not known."""
     fix: Fix | None = None

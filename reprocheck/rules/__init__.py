@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reprocheck.model.report import LEVELS, SEVERITIES, Finding, Level
+from reprocheck.model.report import LEVELS, Finding, Level
 from reprocheck.rules import (
     accelerator,
     breaks,
@@ -23,11 +23,12 @@ from reprocheck.rules import (
     system,
 )
 from reprocheck.rules.base import Comparison, Gate, Rule, arrange
+from reprocheck.rules.order import ordered
 from reprocheck.rules.requirements import unjudged
 from reprocheck.versions import FRAMEWORKS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 
 RULES: tuple[Rule, ...] = (
@@ -63,15 +64,6 @@ def judge(comparison: Comparison, level: Level, rules: Sequence[Rule] = RULES) -
     return ordered(found)
 
 
-def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Sort findings as a report lists them.
-
-    By severity; then by how likely each is to be the cause: how many requirements it violates, dragged along before
-    asked for, frameworks first; then by name.
-    """
-    return tuple(sorted(findings, key=_order))
-
-
 def kept(comparison: Comparison, base: str, level: Level) -> tuple[Finding, ...]:
     """Judge whether the second side keeps what the first has; ``base``: the name of that one."""
     return judge(replace(comparison, extends=base), level, inheritance.RULES)
@@ -100,19 +92,6 @@ def level_of(finding: Finding, rule: Rule | None = None) -> Level:
 def blocks(finding: Finding) -> Level | None:
     """Give the level before which a finding stands; ``None``: it is about no fact of the environment."""
     return None if finding.subject.kind in {"baseline", "waiver"} else level_of(finding)
-
-
-def _order(finding: Finding) -> tuple[object, ...]:
-    return (
-        SEVERITIES.index(finding.severity),
-        -len(finding.suffers),
-        not finding.pulled_by,
-        finding.details.get("asked_for") == "true",
-        finding.subject.name not in FRAMEWORKS,
-        finding.subject.name,
-        finding.subject.environment or "",
-        finding.rule,
-    )
 
 
 __all__ = [

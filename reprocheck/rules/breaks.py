@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from reprocheck.model.report import SEVERITIES, Fix
+from reprocheck.model.report import SEVERITIES, Break, Fix
 from reprocheck.rules.base import Comparison, EnvironmentPair, Rule, finding
+from reprocheck.rules.chains import chain, pulling
 from reprocheck.rules.repair import restore
 from reprocheck.rules.requirers import asked_for, checks, listed, requirers
 from reprocheck.versions import FRAMEWORKS, allows
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from reprocheck.knowledge.rows import Effect, KnownBreak
-    from reprocheck.model.report import Finding, RequirementCheck, Severity
+    from reprocheck.model.report import Finding, Severity
     from reprocheck.model.snapshot import Package
 
 _FAILING: frozenset[Effect] = frozenset({"import-fails", "run-fails", "wrong-results", "no-gpu"})
@@ -31,6 +33,9 @@ _WORDS: dict[Effect, str] = {
 }
 """What happens, the worst first."""
 _PYTHON = "python"
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
+_LITTLE = re.compile(r"(?:It|Its|An?|The|Old|This|That|Their|They)\b")
+"""Words that begin a sentence with a capital and would have none inside it."""
 
 
 def known_break(comparison: Comparison) -> Iterator[Finding]:
@@ -174,46 +179,71 @@ def _finding(pair: EnvironmentPair, name: str, rows: Sequence[KnownBreak]) -> Fi
         if is_python
         else (before.version if before else None, after.version if after else None)
     )
-    failing = list(_each(row.package for row in rows if row.effect in _FAILING))
+    breaks = tuple(_break(pair, row) for row in rows)
+    failing = tuple(_each(one.package for one in breaks if one.fails))
     edges = pair.graph_after.requirers_of(name)
-    first = rows[0]
     subject = f"{'Python' if is_python else name} {versions[1] or '(not installed)'}"
     return finding(
         "python" if is_python else "python-package",
         name,
-        _severity(pair, first),
-        f"{subject}: {listed([_says(pair, name, row) for row in rows])} ({_known(first)})",
+        _severity(pair, rows[0]),
+        f"{subject}: {listed([_says(pair, name, row) for row in rows])} ({_known(breaks[0])})",
         environment=pair.after.id,
         before=versions[0],
         after=versions[1],
-        details={"known": " ".join(row.name for row in rows), "how": _known(first)},
-        evidence=tuple(_each(line for row in rows for line in _evidence(pair, name, row))),
+        details={} if is_python or after is None else {"asked_for": asked_for(pair, name)},
+        evidence=tuple(_each(line for one in zip(breaks, rows, strict=True) for line in _evidence(*one))),
         required_by=requirers(edges),
-        suffers=tuple(failing),
+        suffers=failing,
+        pulled_by=requirers(pulling(pair, name)),
         paths=pair.graph_after.paths_to(name),
-        requirements=_checks(pair, name, failing, *versions),
+        requirements=checks(pair, [edge for edge in edges if edge.by in failing], *versions),
+        breaks=breaks,
+        chain=chain(pair, name, [_end(one) for one in breaks if one.fails and one.package != name]),
         expect=next(filter(None, map(_expect, rows)), None),
-        fix=(None if is_python else restore(pair, name)) or Fix(summary=f"as reported, not tried here: {first.fix}"),
+        fix=(None if is_python else restore(pair, name)) or Fix(summary=f"as reported, not tried here: {rows[0].fix}"),
+    )
+
+
+def _break(pair: EnvironmentPair, row: KnownBreak) -> Break:
+    edges = pair.graph_after.requirements_of(row.package)
+    return Break(
+        name=row.name,
+        package=row.package,
+        version=pair.graph_after.packages[row.package].version,
+        effect=row.effect,
+        fails=row.effect in _FAILING,
+        because=_clause(_SENTENCE.split(row.explanation, maxsplit=1)[0].rstrip(".")),
+        allowed=next((edge.text for edge in edges if edge.to == row.partner and edge.holds), None),
+        seen=row.seen.date.isoformat() if row.seen is not None else None,
+        source=row.source,
     )
 
 
 def _says(pair: EnvironmentPair, name: str, row: KnownBreak) -> str:
-    """``tensorflow 2.9.0 does not work with it: importing it fails``."""
-    package = pair.graph_after.packages[row.package]
-    other = row.partner if name == row.package else row.package
-    partner = pair.graph_after.packages.get(other) if other is not None else None
-    what = f"{package.name} {package.version}"
-    if name == row.package:
-        beside = f" beside {partner.name} {partner.version}" if partner is not None else ""
-        if row.partner_absent:
-            beside = f" without {row.partner}"
-        return f"{_WORDS[row.effect]}{beside}"
-    return f"with it {what} breaks: {_WORDS[row.effect]}"
+    """``with it tensorflow 2.9.0 breaks: importing it fails``."""
+    packages = pair.graph_after.packages
+    if name != row.package:
+        return f"with it {row.package} {packages[row.package].version} breaks: {_WORDS[row.effect]}"
+    if row.partner_absent:
+        return f"{_WORDS[row.effect]} without {row.partner}"
+    partner = packages.get(row.partner) if row.partner is not None else None
+    return f"{_WORDS[row.effect]}{f' beside {partner.name} {partner.version}' if partner is not None else ''}"
 
 
-def _known(row: KnownBreak) -> str:
+def _known(one: Break) -> str:
     """How it is known: ``known break, seen 2026-11-22``."""
-    return f"known break, seen {row.seen.date.isoformat()}" if row.seen is not None else "known break, reported"
+    return f"known break, {f'seen {one.seen}' if one.seen is not None else 'reported'}"
+
+
+def _end(one: Break) -> str:
+    allowed = f"; its metadata ({one.allowed}) allow it, so that pip check is silent" if one.allowed else ""
+    return f"{one.package} {one.version}: {one.because}{allowed}"
+
+
+def _clause(sentence: str) -> str:
+    """A sentence as it stands behind a colon."""
+    return sentence[:1].lower() + sentence[1:] if _LITTLE.match(sentence) else sentence
 
 
 def _expect(row: KnownBreak) -> str | None:
@@ -224,24 +254,14 @@ def _expect(row: KnownBreak) -> str | None:
     return f"{row.statement}: {text}" if row.statement else text
 
 
-def _evidence(pair: EnvironmentPair, name: str, row: KnownBreak) -> Iterator[str]:
-    packages = pair.graph_after.packages
-    for edge in pair.graph_after.requirements_of(row.package):
-        if edge.to in {name, row.partner} and edge.holds:
-            what = f"{row.package} {packages[row.package].version}"
-            yield f"{what} allows it on paper ({edge.text})"
+def _evidence(one: Break, row: KnownBreak) -> Iterator[str]:
+    if one.allowed is not None:
+        yield f"{one.package} {one.version} allows it on paper ({one.allowed})"
     yield row.explanation
-    if row.seen is None:
-        yield f"reported: {row.source}"
+    if row.seen is not None:
+        yield f"seen {one.seen} with Python {row.seen.python}; reported: {row.source}"
     else:
-        yield f"seen {row.seen.date.isoformat()} with Python {row.seen.python}; reported: {row.source}"
-
-
-def _checks(
-    pair: EnvironmentPair, name: str, failing: Sequence[str], before: str | None, after: str | None
-) -> tuple[RequirementCheck, ...]:
-    edges = [edge for edge in pair.graph_after.requirers_of(name) if edge.by in failing]
-    return checks(pair, edges, before, after)
+        yield f"reported: {row.source}"
 
 
 def _each(lines: Iterable[str]) -> Iterable[str]:

@@ -8,10 +8,11 @@ from reprocheck.integrity import new_edits, words
 from reprocheck.model.report import Finding, Severity
 from reprocheck.model.snapshot import Files
 from reprocheck.rules.base import Comparison, EnvironmentPair, Rule, finding
+from reprocheck.rules.chains import pulling
 from reprocheck.rules.edits import edit
 from reprocheck.rules.repair import reinstall, restore
 from reprocheck.rules.requirers import asked_for, brackets, checks, listed, requirers, sentences
-from reprocheck.versions import FRAMEWORKS, Direction, Size, allows, compare
+from reprocheck.versions import FRAMEWORKS, Direction, Size, compare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -365,13 +366,13 @@ def _version_changes(comparison: Comparison, direction: Direction) -> Iterator[F
 def _version_change(pair: EnvironmentPair, before: Package, after: Package, size: Size, severity: Severity) -> Finding:
     name = after.name
     edges = pair.graph_after.requirers_of(name)
-    pulling = [edge for edge in edges if edge.by in pair.news and allows(edge.specifier, before.version) is False]
+    dragging = pulling(pair, name)
     violated = [edge for edge in edges if edge.holds is False]
     message = f"{name} {before.version} → {after.version} ({_SIZES[size]})"
     if violated:
         message += f"; violates {listed(brackets(pair, violated))}"
-    if pulling:
-        message += f"; pulled in by {listed(brackets(pair, pulling))}"
+    if dragging:
+        message += f"; pulled in by {listed(brackets(pair, dragging))}"
     return finding(
         "python-package",
         name,
@@ -381,10 +382,10 @@ def _version_change(pair: EnvironmentPair, before: Package, after: Package, size
         before=before.version,
         after=after.version,
         details={"change": size, "asked_for": asked_for(pair, name)},
-        evidence=sentences(pair, (*violated, *(edge for edge in pulling if edge not in violated))),
+        evidence=sentences(pair, (*violated, *(edge for edge in dragging if edge not in violated))),
         required_by=requirers(edges),
         suffers=requirers(edge for edge in edges if edge.holds is False),
-        pulled_by=requirers(pulling),
+        pulled_by=requirers(dragging),
         paths=pair.graph_after.paths_to(name),
         requirements=checks(pair, edges, before.version, after.version),
         fix=restore(pair, name),

@@ -60,7 +60,7 @@ def _restore(pair: EnvironmentPair, package: Package) -> Fix:
                 else:
                     more[other.name] = other
         if blocked:
-            return Fix(summary=_refusal(pair, package, wanted, blocked))
+            return _refusal(pair, package, wanted, blocked)
         if not more and (not fresh or wanted.keys() == {package.name}):
             return _install(pair, package, wanted)
         wanted |= more
@@ -160,7 +160,7 @@ def _is_satisfied(pair: EnvironmentPair, package: Package) -> bool:
     return now is not None and allows(f"=={package.version}", now.version) is True
 
 
-def _refusal(pair: EnvironmentPair, package: Package, wanted: Mapping[str, Package], blocked: list[Edge]) -> str:
+def _refusal(pair: EnvironmentPair, package: Package, wanted: Mapping[str, Package], blocked: list[Edge]) -> Fix:
     """Why the baseline's version can't simply come back, and what would make it possible."""
     new = sorted({edge.by for edge in blocked if edge.to == package.name and edge.by in pair.added})
     says = "; ".join(dict.fromkeys(_says(pair, edge, wanted) for edge in blocked))
@@ -168,11 +168,11 @@ def _refusal(pair: EnvironmentPair, package: Package, wanted: Mapping[str, Packa
         which = " and ".join(f"{'an' if name[0] in 'aeiou' else 'a'} {name}" for name in new)
         them, allow = ("it", "allows") if len(new) == 1 else ("them", "allow")
         pin = f"{package.name}=={package.version}"
-        return (
-            f"find {which} that {allow} {_what(package)}, and install {them} together with {pin}; "
-            f"not a later `pip install {pin}`: {says}"
+        return Fix(
+            summary=f"find {which} that {allow} {_what(package)}, with {pin} beside {them}",
+            avoid=f"a later `pip install {pin}`: {says}",
         )
-    return f"{_what(package)} can't be put back beside what is installed: {says}"
+    return Fix(summary=f"{_what(package)} can't be put back beside what is installed: {says}")
 
 
 def _says(pair: EnvironmentPair, edge: Edge, wanted: Mapping[str, Package]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from reprocheck.model.report import Finding, Fix
 from reprocheck.model.snapshot import Gap, Note
 from reprocheck.rules.base import Comparison, EnvironmentPair, Rule, finding
+from reprocheck.rules.chains import chain, pulling
 from reprocheck.rules.repair import restore
 from reprocheck.rules.requirers import checks, requirers
 
@@ -58,8 +59,10 @@ def requirement_violated(comparison: Comparison) -> Iterator[Finding]:
                 evidence=says,
                 required_by=requirers(pair.graph_after.requirers_of(name)),
                 suffers=requirers(edges),
+                pulled_by=requirers(pulling(pair, name)),
                 paths=pair.graph_after.paths_to(name),
                 requirements=checks(pair, edges, before.version if before is not None else None, after.version),
+                chain=chain(pair, name, says),
                 fix=_repair(pair, name, edges),
             )
 

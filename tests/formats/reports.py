@@ -7,6 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from reprocheck.model.report import (
+    Break,
     Checked,
     Finding,
     FindingSubject,
@@ -141,6 +142,45 @@ PROTOBUF = judged(
         ),
     ),
 )
+BROKEN = judged(
+    PROTOBUF,
+    level=LevelReached(
+        asked="stack", reached="framework", blocked_by=("RC203-protobuf", "RC101-protobuf", "RC201-protobuf")
+    ),
+    summary=Summary(breaking=1, major=2),
+    findings=(
+        finding(
+            "protobuf",
+            "breaking",
+            "protobuf 4.21.1: with it tensorflow 2.9.0 breaks: importing it fails (known break, seen 2026-11-22)",
+            rule="RC203",
+            rule_name="known-break",
+            before="3.19.6",
+            after="4.21.1",
+            introduced_by=PROTOBUF_LAYER,
+            suffers=("tensorflow",),
+            paths=PROTOBUF_PATHS,
+            requirements=PROTOBUF_REQUIREMENTS[1:],
+            breaks=(
+                Break(
+                    name="tf-2.9.0-protobuf-4",
+                    package="tensorflow",
+                    version="2.9.0",
+                    effect="import-fails",
+                    fails=True,
+                    because="its generated code predates protobuf 4",
+                    allowed="protobuf>=3.9.2",
+                    seen="2026-11-22",
+                    source="tensorflow/tensorflow#56266",
+                ),
+            ),
+            why=("a known break that was seen", "tensorflow suffers from it"),
+            expect="import tensorflow: TypeError: Descriptors cannot not be created directly.",
+            fix=RESTORE,
+        ),
+        *PROTOBUF.findings,
+    ),
+)
 
 TEAM_LAYER = IntroducedBy(
     layer=4,
@@ -164,12 +204,70 @@ WITH_THEM = (
     "tokenizers",
     "tqdm",
 )
+TEAM_REPAIR = Fix(
+    summary="find an opencv-python that allows numpy 1.23.5, with numpy==1.23.5 beside it",
+    avoid="a later `pip install numpy==1.23.5`: opencv-python 5.0.0.93 requires numpy>=2",
+)
 TEAM = judged(
     PROTOBUF,
-    level=LevelReached(asked="stack", reached="framework", blocked_by=("RC101-numpy",)),
+    level=LevelReached(asked="stack", reached="framework", blocked_by=("RC203-numpy", "RC701-opencv-python")),
     target=replace(TARGET, name="image:reprocheck-test/tf29-team", image_id="sha256:77aa"),
-    summary=Summary(major=1, info=18),
+    summary=Summary(breaking=2, major=2, info=18),
     findings=(
+        finding(
+            "numpy",
+            "breaking",
+            "numpy 2.0.2: with it tensorflow 2.9.0 breaks: importing it fails (known break, seen 2026-11-22)",
+            rule="RC203",
+            rule_name="known-break",
+            before="1.23.5",
+            after="2.0.2",
+            details={"asked_for": "false"},
+            introduced_by=TEAM_LAYER,
+            pulled_by=("opencv-python",),
+            suffers=("tensorflow",),
+            breaks=(
+                Break(
+                    name="numpy2-tensorflow",
+                    package="tensorflow",
+                    version="2.9.0",
+                    effect="import-fails",
+                    fails=True,
+                    because="it was built for NumPy 1",
+                    allowed="numpy>=1.20",
+                    seen="2026-11-22",
+                    source="release notes",
+                ),
+            ),
+            chain=(
+                "opencv-python 5.0.0.93, asked for, requires numpy>=2 (seaborn is content with 1.23.5)",
+                "numpy 1.23.5 → 2.0.2, which nobody asked for",
+                "tensorflow 2.9.0: it was built for NumPy 1; its metadata (numpy>=1.20) allow it",
+            ),
+            why=("a known break that was seen", "tensorflow suffers from it", "opencv-python dragged it along"),
+            expect="import tensorflow: TypeError: Unable to convert function return value to a Python type!",
+            fix=TEAM_REPAIR,
+        ),
+        finding(
+            "opencv-python",
+            "breaking",
+            "opencv-python 1.0 (added): import cv2 needs libxcb.so.1, which is nowhere in the image",
+            rule="RC701",
+            rule_name="library-missing",
+            after="libxcb.so.1",
+            introduced_by=TEAM_LAYER,
+            expect="ImportError: libxcb.so.1: cannot open shared object file: No such file or directory",
+        ),
+        finding(
+            "contourpy",
+            "major",
+            "contourpy 1.0.7 → 2.3.1 (major); pulled in by numpy 2.0.2 (contourpy>=2)",
+            before="1.0.7",
+            after="2.3.1",
+            details={"change": "major", "asked_for": "false"},
+            introduced_by=TEAM_LAYER,
+            pulled_by=("numpy",),
+        ),
         finding(
             "numpy",
             "major",
@@ -195,10 +293,7 @@ TEAM = judged(
                     ("tensorflow", "2.9.0", ">=1.20"),
                 ]
             ),
-            fix=Fix(
-                summary="numpy 1.23.5 can't come back while opencv-python 5.0.0.93 requires numpy>=2;"
-                " find an opencv-python that allows numpy<2"
-            ),
+            fix=TEAM_REPAIR,
         ),
         *(
             finding(

@@ -15,9 +15,9 @@ from reprocheck.model.report import Finding, IntroducedBy, LevelReached, Report,
 from reprocheck.model.snapshot import Gap
 from reprocheck.verdict import CLASS_LEVELS
 from tests.formats.golden import check
-from tests.formats.reports import EVERYTHING, PROTOBUF, TEAM, VERIFIED, finding, judged
+from tests.formats.reports import BROKEN, EVERYTHING, PROTOBUF, TEAM, VERIFIED, finding, judged
 
-REPORTS = {"verified": VERIFIED, "protobuf": PROTOBUF, "team": TEAM, "everything": EVERYTHING}
+REPORTS = {"verified": VERIFIED, "protobuf": PROTOBUF, "broken": BROKEN, "team": TEAM, "everything": EVERYTHING}
 _SGR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -236,6 +236,49 @@ def test_both_sides_are_named_where_they_were_read_in_different_ways(change: dic
     assert len(terminal.render(same_name, width=200).splitlines()) == len(
         terminal.render(report, width=200).splitlines()
     )
+
+
+def test_a_chain_is_one_story_and_what_was_dragged_along_with_it_is_folded_into_it() -> None:
+    text = terminal.render(TEAM)
+    steps = [line for line in text.splitlines() if line.strip().startswith("└")]
+    assert [len(line) - len(line.lstrip()) for line in steps] == [14, 16, 18]
+    assert "with it     contourpy 1.0.7 → 2.3.1, a major upgrade" in text
+    assert "\nmajor" not in text
+    assert "2 breaking · 1 major" in text, "it still counts"
+    assert "why first   a known break that was seen; tensorflow suffers from it; opencv" in text
+    assert "in that RUN line: find an opencv-python that allows numpy 1.23.5" in text
+    assert "not         a later `pip install numpy==1.23.5`: opencv-python 5.0.0.93 requires numpy>=2" in text
+    assert "breaking  opencv-python 1.0 (added): import cv2 needs libxcb.so.1" in text
+
+
+@pytest.mark.parametrize(
+    ("instruction", "says"),
+    [
+        ('RUN pip3 install --no-cache-dir "protobuf==4.21.1"', "drop that line; in a running container:"),
+        ("RUN pip install protobuf", "drop that line; in a running container:"),
+        ("RUN python3 -m pip install -U protobuf==4.21.1", "drop that line; in a running container:"),
+        ("RUN pip install protobuf==4.21.1 six", "in that RUN line: put protobuf 3.19.6 back; in a running container:"),
+        ("RUN pip install six", "in that RUN line: put protobuf 3.19.6 back; in a running container:"),
+        ("COPY . /app", "repair      put protobuf 3.19.6 back"),
+    ],
+)
+def test_the_repair_is_told_where_it_belongs(instruction: str, says: str) -> None:
+    layer = IntroducedBy(layer=4, layers=4, diff_id="sha256:aa", instruction=instruction)
+    findings = tuple(replace(one, introduced_by=layer) for one in BROKEN.findings)
+    text = terminal.render(judged(BROKEN, findings=findings))
+    assert says in text
+    assert text.count("              pip install protobuf==3.19.6\n") == 1
+
+
+def test_what_agrees_is_named() -> None:
+    def first(*kinds: str) -> str:
+        more = tuple(finding("x", "minor", "x", kind=kind, rule=f"RC4{number}") for number, kind in enumerate(kinds))
+        return terminal.render(judged(PROTOBUF, findings=(*PROTOBUF.findings, *more))).splitlines()[0]
+
+    assert first().endswith("140 of 141 Python packages, OS packages and settings agree")
+    assert first("os-package").endswith("140 of 141 Python packages and settings agree")
+    assert first("os-package", "variable").endswith("140 of 141 Python packages agree")
+    assert first("image-config").endswith("140 of 141 Python packages and OS packages agree")
 
 
 # --- text of the target that means harm -----------------------------------------------------------------

@@ -196,7 +196,7 @@ def test_protobuf_as_json(run_reprocheck: Run, image: Image, locked: Path) -> No
 def test_protobuf_as_text(run_reprocheck: Run, image: Image, locked: Path) -> None:
     ran = run_reprocheck("verify", f"image:{image('tf29-protobuf')}", "--baseline", locked).ended(1)
     lines = ran.stdout.splitlines()
-    assert lines[0].startswith("drift  1 breaking · 140 of 141 Python packages agree")
+    assert lines[0].startswith("drift  1 breaking · 140 of 141 Python packages, OS packages and settings agree")
     for essential in (
         "protobuf 3.19.6 → 4.21.1, a major upgrade",
         "tensorboard 2.9.1  requires protobuf<3.20,>=3.9.2, now violated",
@@ -204,6 +204,7 @@ def test_protobuf_as_text(run_reprocheck: Run, image: Image, locked: Path) -> No
         "tensorflow 2.9.0  allows it on paper (protobuf>=3.9.2)",
         "tensorflow → tensorboard → protobuf",
         "RUN pip3 install protobuf==4.21.1",
+        "drop that line; in a running container:",
         "pip install protobuf==3.19.6",
     ):
         assert essential in ran.stdout
@@ -259,6 +260,13 @@ def test_the_team_as_json(run_reprocheck: Run, image: Image, locked: Path) -> No
     # Never "put numpy back" while opencv-python requires 2, nor a version that nobody has asked an index for.
     assert grave["fix"]["commands"] == []
     assert "opencv-python that allows numpy 1.23.5" in grave["fix"]["summary"]
+    others = "scikit-learn, seaborn, transformers"
+    assert broken["chain"][:2] == [
+        f"opencv-python 5.0.0.93, asked for, requires numpy>=2 ({others} are content with 1.23.5)",
+        "numpy 1.23.5 → 2.0.2, which nobody asked for",
+    ]
+    assert broken["chain"][2].startswith("tensorflow 2.9.0: it was built for NumPy 1; its metadata (numpy>=1.20) allow")
+    assert broken["why"][1:] == ["tensorflow suffers from it", "opencv-python dragged it along"]
 
     added = [one for one in report["findings"] if one["rule"] == "RC103"]
     assert {one["severity"] for one in added} == {"info"}
@@ -288,6 +296,7 @@ def test_the_team_as_text(run_reprocheck: Run, image: Image, locked: Path) -> No
         # The one place where it is named is the warning against it.
         assert text.count("pip install numpy") == 1
         assert "not a later `pip install numpy==1.23.5`" in " ".join(text.split())
+        assert "repair in that RUN line: find an opencv-python that allows numpy 1.23.5" in " ".join(text.split())
 
 
 @tensorflow

@@ -58,9 +58,9 @@ def test_order() -> None:
     found = findings(of(*before), of(*after), "RC101", "RC103")
     assert [one.subject.name for one in found] == [
         "hurts",
+        "torch",
         "pulled",
         "quiet",
-        "torch",
         "asked",
         "minor",
         "new",

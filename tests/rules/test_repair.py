@@ -84,7 +84,8 @@ def test_several_new_packages_that_refuse() -> None:
     fix = repair(of(package("x==1")), after)
     assert fix is not None
     assert fix.commands == ()
-    assert fix.summary.startswith("find an art and a cv that allow x 1, and install them together with x==1; not")
+    assert fix.summary == "find an art and a cv that allow x 1, with x==1 beside them"
+    assert fix.avoid == "a later `pip install x==1`: art 1 requires x>1; cv 1 requires x>=2"
 
 
 def test_requirements_of_extras_hold_a_repair_back() -> None:

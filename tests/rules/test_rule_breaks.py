@@ -75,7 +75,7 @@ def test_the_numpy_story() -> None:
     assert "tensorflow" in found.suffers
     assert found.fix is not None
     assert found.fix.commands == ()
-    assert "not a later `pip install numpy==1.23.5`: opencv-python 5.0.0.93 requires numpy>=2" in found.fix.summary
+    assert found.fix.avoid == "a later `pip install numpy==1.23.5`: opencv-python 5.0.0.93 requires numpy>=2"
 
 
 def test_what_the_baseline_had_already_is_not_new() -> None:
@@ -136,7 +136,7 @@ def test_what_was_seen_is_told_with_its_day_and_its_text() -> None:
     seen = Seen(date=DAY, python="3.9.2", versions={}, text="ImportError: boom", repaired=True)
     (found,) = UPGRADE.by(row(statement="import user", seen=seen, expect="something else"))
     assert found.expect == "import user: ImportError: boom"
-    assert found.details["how"] == "known break, seen 2026-11-22"
+    assert [(one.name, one.seen) for one in found.breaks] == [("user-lib-2", "2026-11-22")]
     assert found.message == ("lib 2.0: with it user 1 breaks: importing it fails (known break, seen 2026-11-22)")
     assert found.evidence[0] == "user 1 allows it on paper (lib>=1)"
 
@@ -204,9 +204,55 @@ def test_breaks_of_one_package_are_one_finding_the_surest_first() -> None:
     other: Package = package("other==1")
     (found,) = Known(of(USER, other, OLD), of(USER, other, NEW)).by(*rows)
     assert (found.severity, found.expect, found.suffers) == ("breaking", "first", ("user", "other"))
-    assert found.details["known"] == "a b"
+    assert [one.name for one in found.breaks] == ["a", "b"]
 
 
 def test_the_knowledge_has_a_version() -> None:
     assert load().version == load().version
     assert len(load().version) == 12
+
+
+# The chain.
+
+
+def test_the_chain_of_the_numpy_story() -> None:
+    cv, born = package("cv==5", "numpy>=2", requested=True), package("born==1", "numpy>=1", requested=True)
+    found = finding(tensorflow(), tensorflow("3.19.6", cv, born, numpy="2.0.2"), "RC203")
+    assert found.pulled_by == ("cv",)
+    assert found.chain[:3] == (
+        "cv 5, asked for, requires numpy>=2 (born is content with 1.23.5)",
+        "numpy 1.23.5 → 2.0.2, which nobody asked for",
+        "tensorflow 2.9.0: it was built for NumPy 1; its metadata (numpy>=1.20) allow it, so that pip check is silent",
+    )
+    assert found.why[1:] == ("tensorflow suffers from it", "cv dragged it along")
+
+
+def test_the_chain_begins_with_what_was_asked_for() -> None:
+    before = of(USER, OLD)
+    app = package("app==1", "mid", requested=True)
+    mid, core = package("mid==1", "core", requested=False), package("core==3", "lib>=2", requested=False)
+    (found,) = Known(before, of(USER, NEW, app, mid, core)).by(row())
+    assert found.chain == (
+        "app 1, asked for → mid → core 3, which requires lib>=2",
+        "lib 1.4 → 2.0, which nobody asked for",
+        "user 1: it was built for lib 1; its metadata (lib>=1) allow it, so that pip check is silent",
+    )
+    unasked = of(USER, NEW, package("core==3", "lib>=2", requested=False))
+    (found,) = Known(before, unasked).by(row())
+    assert found.chain[0] == "core 3 requires lib>=2"
+
+
+def test_without_anybody_who_dragged_it_along_there_is_no_chain() -> None:
+    (found,) = UPGRADE.by(row())
+    assert (found.chain, found.pulled_by) == ((), ())
+
+
+def test_a_violated_requirement_ends_a_chain() -> None:
+    user = package("user==1", "lib<2", requested=True)
+    app = package("app==1", "lib>=2", requested=True)
+    found = finding(of(user, OLD), of(user, NEW, app), "RC201")
+    assert found.chain == (
+        "app 1, asked for, requires lib>=2",
+        "lib 1.4 → 2.0, which nobody asked for",
+        "user 1 requires: lib<2",
+    )
