@@ -142,7 +142,7 @@ def _outcome(side: store.Pinned, statement: str) -> str:
     # A failure may print much: the last line of the traceback names it.
     lines = [line for line in done.stderr.splitlines() if line.strip()]
     failed = [line for line in lines if _FAILURE.match(line)] or lines or [f"exit code {done.returncode}"]
-    return failed[-1][:300] if done.returncode else ""
+    return failed[-1].replace(directory, "...")[:300] if done.returncode else ""
 
 
 def keep(report: Iterable[dict[str, dict[str, object]]]) -> None:
