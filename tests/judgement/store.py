@@ -94,7 +94,7 @@ def capture(pinned: Pinned) -> Snapshot:
             *row.requires,
             extras=row.extras,
             requires_python=row.requires_python,
-            requested=name in pinned.requested or None,
+            requested=name in pinned.requested,
             location=f"{{prefix}}/lib/python{minor}/site-packages",
         )
         packages.append(facts)
