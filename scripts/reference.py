@@ -4,9 +4,9 @@
     python scripts/reference.py            write them
     python scripts/reference.py --check    say which are out of date; exit code 1 if any is
 
-`commands.md`, `rules.md`, `snapshot.md`, `report.md`, `audit.md` and `policy.md` are written whole, from the click
-commands, the docstrings of the rules and the types of `reprocheck/model/`. In any other page, a block below the mark
-`<!-- recorded -->` keeps its commands, and the outputs below them are taken from a real run on the recorded
+`commands.md`, `rules.md`, `snapshot.md`, `report.md`, `fits.md`, `audit.md` and `policy.md` are written whole, from the
+click commands, the docstrings of the rules and the types of `reprocheck/model/`. In any other page, a block below the
+mark `<!-- recorded -->` keeps its commands, and the outputs below them are taken from a real run on the recorded
 evidence, in which `image:reprocheck-test/NAME` stands for `evidence:NAME.evidence`, and `container:NAME` for
 `evidence:container-NAME.evidence`.
 """
@@ -82,6 +82,7 @@ def pages() -> dict[Path, str]:
         "rules.md": rules,
         "snapshot.md": lambda: types("snapshot", "Snapshot"),
         "report.md": lambda: types("report", "Report"),
+        "fits.md": lambda: types("fits", "Fits"),
         "audit.md": lambda: types("audit", "Audit"),
         "policy.md": lambda: types("policy", "Policy"),
     }

@@ -40,7 +40,7 @@ LAYERS = (
     ("extractors",),
     ("graph", "integrity", "knowledge", "loaded_since", "policy", "versions"),
     ("advisories",),
-    ("formats", "rules", "explain", "attribution", "base", "diff", "verdict", "scope", "tolerance", "output"),
+    ("formats", "rules", "explain", "fits", "attribution", "base", "diff", "verdict", "scope", "tolerance", "output"),
     ("sides",),
     ("inheritance",),
     ("capture", "compare", "demo", "doctor", "lock", "by_hand"),
@@ -69,6 +69,7 @@ NO_RULES = {
 }
 NO_FORMATS = {
     "audit": "known vulnerabilities, not a report",
+    "fits": "an image and a host, not a report",
     "capture": "a snapshot, not a report",
     "doctor": "what a machine has, not a report",
     "explain": "one package, not a report",

@@ -13,12 +13,13 @@ import click
 from reprocheck import __version__
 from reprocheck.cli.audit import audit
 from reprocheck.cli.compare import diff, verify
+from reprocheck.cli.fits import fits
 from reprocheck.cli.inspect import capture, explain, lock, probe
 from reprocheck.cli.manual import demo, doctor, rule, rules, schema
 from reprocheck.cli.say import say
 from reprocheck.errors import ExitCode, ReprocheckError
 
-COMMANDS = (capture, probe, lock, verify, diff, explain, audit, rules, rule, schema, doctor, demo)
+COMMANDS = (capture, probe, lock, verify, diff, explain, fits, audit, rules, rule, schema, doctor, demo)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

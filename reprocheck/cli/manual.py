@@ -45,7 +45,7 @@ def rule(code: str) -> None:
 
 
 @click.command()
-@click.argument("name", type=click.Choice(["snapshot", "report", "audit", "policy"]))
+@click.argument("name", type=click.Choice(["snapshot", "report", "fits", "audit", "policy"]))
 def schema(name: str) -> None:
     """Print the JSON Schema of a document."""
     from reprocheck.model import codec

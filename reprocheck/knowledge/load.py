@@ -22,8 +22,10 @@ from reprocheck.knowledge.rows import (
     DeterminismSetting,
     DriverBranch,
     FailureSignature,
+    ForwardCompatibility,
     FrameworkBuild,
     Gpu,
+    GpuArchitecture,
     KnownBreak,
     Row,
     VersionPair,
@@ -50,7 +52,9 @@ TABLES: Mapping[str, type[Row]] = {
     "cuda_driver_min": CudaRelease,
     "cuda_driver_branch": DriverBranch,
     "cuda_arch_range": ArchitectureRange,
+    "cuda_forward": ForwardCompatibility,
     "gpu_capability": Gpu,
+    "gpu_architecture": GpuArchitecture,
     "known_break": KnownBreak,
     "failure_signature": FailureSignature,
     "determinism": DeterminismSetting,
@@ -107,6 +111,16 @@ class Knowledge:
     def gpus(self) -> tuple[Gpu, ...]:
         """Compute capabilities of devices."""
         return self._rows("gpu_capability", Gpu)
+
+    @cached_property
+    def gpu_architectures(self) -> tuple[GpuArchitecture, ...]:
+        """What serves the devices of each compute capability."""
+        return self._rows("gpu_architecture", GpuArchitecture)
+
+    @cached_property
+    def forward_compatibility(self) -> tuple[ForwardCompatibility, ...]:
+        """Driver branches that releases of ``cuda-compat`` serve."""
+        return self._rows("cuda_forward", ForwardCompatibility)
 
     @cached_property
     def known_breaks(self) -> tuple[KnownBreak, ...]:

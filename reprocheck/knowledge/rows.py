@@ -110,6 +110,37 @@ class Gpu(Row, frozen=True, kw_only=True):
     gpu: str
     """Name, as the vendor writes it, without the vendor's own."""
     compute_capability: str
+    data_centre: bool | None = None
+    """Whether it is a data-centre GPU, the ones that forward compatibility serves; ``None``: not known."""
+    brands: tuple[str, ...] = ()
+    """What the driver may report as its brand, in lower case; it depends on the driver's version."""
+
+
+class GpuArchitecture(Row, frozen=True, kw_only=True):
+    """What serves the devices of one compute capability (table ``gpu_architecture``)."""
+
+    compute_capability: str
+    name: str
+    """``Turing``."""
+    first_cuda: str
+    """First CUDA release that compiles for it."""
+    last_cuda: str | None = None
+    """Last one; ``None``: it goes on."""
+    first_branch: int | None = None
+    """First driver branch that serves it; ``None``: not known, or before all others here."""
+    last_branch: int | None = None
+    """Last one; ``None``: it goes on."""
+    tegra: bool = False
+    """A part of a system on a chip: binaries are compatible with no other compute capability."""
+
+
+class ForwardCompatibility(Row, frozen=True, kw_only=True):
+    """Driver branches that ``cuda-compat`` of a CUDA release serves (table ``cuda_forward``)."""
+
+    cuda: str
+    """``11.8``: the package ``cuda-compat-11-8``."""
+    branches: tuple[int, ...]
+    """Older branches; on the branch of the release itself and on newer ones it is not used."""
 
 
 class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

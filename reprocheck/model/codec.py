@@ -25,6 +25,7 @@ from reprocheck.model import audit as audit_model
 from reprocheck.model import report as report_model
 from reprocheck.model import snapshot as snapshot_model
 from reprocheck.model.audit import Audit
+from reprocheck.model.fits import Fits
 from reprocheck.model.policy import Policy
 from reprocheck.model.report import Report
 from reprocheck.model.snapshot import Snapshot
@@ -111,8 +112,8 @@ def encode_json(value: object, *, indent: int = 2) -> bytes:
 
 
 def json_schema(name: str) -> dict[str, Any]:
-    """The JSON Schema of ``snapshot``, ``report``, ``audit`` or ``policy``."""
-    types = {"snapshot": Snapshot, "report": Report, "audit": Audit, "policy": Policy}
+    """The JSON Schema of ``snapshot``, ``report``, ``fits``, ``audit`` or ``policy``."""
+    types = {"snapshot": Snapshot, "report": Report, "fits": Fits, "audit": Audit, "policy": Policy}
     return msgspec.json.schema(types[name])
 
 

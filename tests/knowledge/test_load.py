@@ -17,8 +17,10 @@ from reprocheck.knowledge.rows import (
     DeterminismSetting,
     DriverBranch,
     FailureSignature,
+    ForwardCompatibility,
     FrameworkBuild,
     Gpu,
+    GpuArchitecture,
     KnownBreak,
     Row,
     VersionPair,
@@ -33,7 +35,9 @@ SHIPPED: dict[str, Sequence[Row]] = {
     "cuda_driver_min": KNOWN.cuda_releases,
     "cuda_driver_branch": KNOWN.driver_branches,
     "cuda_arch_range": KNOWN.architecture_ranges,
+    "cuda_forward": KNOWN.forward_compatibility,
     "gpu_capability": KNOWN.gpus,
+    "gpu_architecture": KNOWN.gpu_architectures,
     "known_break": KNOWN.known_breaks,
     "failure_signature": KNOWN.failure_signatures,
     "determinism": KNOWN.determinism_settings,
@@ -41,7 +45,7 @@ SHIPPED: dict[str, Sequence[Row]] = {
 }
 
 
-def identity(row: Row) -> object:  # noqa: PLR0911 - one a table
+def identity(row: Row) -> object:  # noqa: C901, PLR0911 - one a table
     """What no two rows of a table may share: their answer to it would be two answers."""
     match row:
         case FrameworkBuild():
@@ -56,10 +60,14 @@ def identity(row: Row) -> object:  # noqa: PLR0911 - one a table
             return row.branch
         case ArchitectureRange():
             return row.cuda_from
+        case ForwardCompatibility():
+            return row.cuda
         case Gpu():
             return row.gpu
         case DefaultChange():
             return row.packages, row.version, row.setting
+        case GpuArchitecture():
+            return row.compute_capability
         case KnownBreak() | FailureSignature() | DeterminismSetting():
             return row.name
     raise AssertionError(row)

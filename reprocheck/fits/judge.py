@@ -1,0 +1,229 @@
+"""The image as a whole: its programs, the start of its container, what would be seen, what to do."""
+
+from __future__ import annotations
+
+import datetime
+from typing import TYPE_CHECKING
+
+from reprocheck import __version__
+from reprocheck.errors import ExitCode
+from reprocheck.fits import requirements
+from reprocheck.fits.drivers import reported_cuda
+from reprocheck.fits.needs import Need, compat, others, programs
+from reprocheck.fits.numbers import parse
+from reprocheck.fits.program import NO_DRIVER, UNSUPPORTED_PTX, Judgement, judge, text, worst
+from reprocheck.model.fits import Answer, Expectation, Fits, FitsDevice, FitsHost, FitsVerdict, Program, Statement
+from reprocheck.model.report import MadeBy
+from reprocheck.model.snapshot import ONE_ENVIRONMENT, Gap
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from reprocheck.knowledge import Knowledge
+    from reprocheck.model.report import Side
+    from reprocheck.model.snapshot import Snapshot
+
+EXIT_CODES: dict[FitsVerdict, ExitCode] = {
+    "fits": ExitCode.OK,
+    "does-not-fit": ExitCode.DRIFT,
+    "cannot-tell": ExitCode.UNVERIFIED,
+}
+_YES: frozenset[Answer] = frozenset({"fits", "fits-by-minor-version-compatibility", "fits-by-forward-compatibility"})
+_OLD_BRANDS = frozenset({"quadro", "tesla", "nvs", "grid", "geforce", "titan"})
+_LAST_WITH_OLD_BRANDS = 450
+"""Newer drivers tell more brands apart (``nvmlBrandType_t`` in the NVML bindings 11.450.51 and 11.460.79)."""
+_MOST = 160
+"""Characters of a requirement that a sentence quotes."""
+
+
+def fits(snapshot: Snapshot, target: Side, host: FitsHost, knowledge: Knowledge, *, named: bool) -> Fits:
+    """Judge whether an image runs on a host.
+
+    Args:
+        snapshot: the image's facts.
+        target: what the image is, for the report.
+        host: its driver and GPUs, as far as they were asked for.
+        knowledge: what is known of CUDA releases, drivers and devices.
+        named: whether driver or GPU were named, so that the two need not go together.
+    """
+    found = [
+        Judgement(need=need, host=host, knowledge=knowledge, compat=list(compat(snapshot)), named=named)
+        for need in programs(snapshot, knowledge)
+    ]
+    judged = [judge(one) for one in found]
+    gaps = [gap for one in found for gap in one.gaps]
+    statements, unread = _as_a_whole(snapshot, judged)
+    answer, checks = worst([one.answer for one in judged]), list[Expectation]()
+    if unread:
+        gaps += unread
+        answer = worst([answer, "cannot-tell"]) if judged else "cannot-tell"
+    elif not judged:
+        answer = "cpu-only"
+    if host.driver != NO_DRIVER and snapshot.subject.kind not in ONE_ENVIRONMENT:
+        start, checks, asked = _start(snapshot, host, knowledge)
+        statements += start
+        gaps += asked
+        refused = any(one.holds is False for one in start)
+        answer = worst([answer, *(["refused-at-start"] if refused else []), *(["cannot-tell"] if asked else [])])  # type: ignore[list-item]
+    verdict = _verdict(answer, host)
+    return Fits(
+        made_by=MadeBy(reprocheck=__version__, date=datetime.datetime.now(datetime.timezone.utc).date().isoformat()),
+        target=target,
+        host=host,
+        verdict=verdict,
+        answer=answer,
+        programs=tuple(judged),
+        statements=tuple(statements),
+        expect=(*checks, *_expected(judged, answer, started=not checks)) if verdict != "fits" else (),
+        repair=_repair(answer, judged, found) if verdict == "does-not-fit" else None,
+        gaps=tuple(dict.fromkeys(gaps)),
+    )
+
+
+def _verdict(answer: Answer, host: FitsHost) -> FitsVerdict:
+    if answer in _YES:
+        return "fits"
+    if answer == "cpu-only" and host.driver in {None, NO_DRIVER} and not host.devices:
+        # Nobody asked for a GPU.
+        return "fits"
+    return "cannot-tell" if answer == "cannot-tell" else "does-not-fit"
+
+
+def _as_a_whole(snapshot: Snapshot, judged: Sequence[Program]) -> tuple[list[Statement], list[Gap]]:
+    """What is said of the frameworks that use no CUDA; and what of the image was not read."""
+    statements, gaps = [], []
+    coverage = snapshot.coverage.get("accelerator")
+    where = snapshot.header.target
+    for framework in snapshot.accelerator.frameworks:
+        if framework.built_with is None:
+            reason = f"what {framework.name} {framework.version} was built with is not known"
+            gaps.append(Gap(what="accelerator.frameworks", where=framework.environment, reason=reason))
+    for framework, built_for in others(snapshot):
+        said = f"{framework.name} {framework.version} was built for {built_for}"
+        statements.append(Statement(about="needs", holds=None, said=said))
+    if coverage is None or coverage.state in {"not-read", "not-applicable"}:
+        gaps.append(Gap(what="accelerator", where=where, reason="its CUDA libraries and frameworks were not read"))
+    elif coverage.state == "partial" and not judged:
+        gaps.append(Gap(what="accelerator", where=where, reason="not all of its CUDA libraries could be read"))
+    elif not judged and not statements and not gaps:
+        said = "no CUDA runtime and no framework that was built for CUDA is in the image"
+        statements.append(Statement(about="needs", holds=None, said=said))
+    return statements, gaps
+
+
+# The start of the container.
+
+
+def _start(
+    snapshot: Snapshot, host: FitsHost, knowledge: Knowledge
+) -> tuple[list[Statement], list[Expectation], list[Gap]]:
+    """Evaluate the image's own requirements as the container runtime does."""
+    statements, expect, gaps = [], [], []
+    if requirements.disabled(snapshot.variables):
+        said = "the image asks not to be checked at start (NVIDIA_DISABLE_REQUIRE)"
+        return [Statement(about="require", holds=None, said=said)], [], []
+    for name, value in requirements.requirements(snapshot.variables):
+        if value is None:
+            gaps.append(Gap(what=f"variables[{name}]", where=snapshot.header.target, reason="its value is not known"))
+            continue
+        outcome = _for_any(value, host, knowledge)
+        shown = value if len(value) <= _MOST else f"{value[:_MOST]}…"
+        if outcome.holds is False:
+            statements.append(Statement(about="require", holds=False, said=f'{name} is not met: "{shown}"'))
+        elif outcome.holds:
+            statements.append(Statement(about="require", holds=True, said=f"{name} is met"))
+        elif outcome.error == requirements.INVALID:
+            reason = f'no requirement that the container runtime understands: "{shown}"'
+            statements.append(Statement(about="require", holds=None, said=f"{name}: {reason}"))
+            gaps.append(Gap(what=f"variables[{name}]", where=snapshot.header.target, reason=reason))
+        elif host.driver is None:
+            statements.append(Statement(about="require", holds=None, said=f'{name} hangs on the driver: "{shown}"'))
+        else:
+            missing = "which GPU it is" if host.devices is None else "what the driver says of this GPU"
+            reason = f'hangs on {missing}: "{shown}"'
+            statements.append(Statement(about="require", holds=None, said=f"{name} {reason}"))
+            gaps.append(Gap(what=f"variables[{name}]", where=snapshot.header.target, reason=reason))
+        if outcome.holds is not True and outcome.error is not None and host.driver is not None:
+            error = f"nvidia-container-cli: requirement error: {outcome.error[:_MOST]}"
+            sure = "may be" if outcome.holds is None and outcome.error != requirements.INVALID else "is"
+            expect.append(Expectation(where="Docker", text=f'it {sure} refused at start: "{error}"'))
+    if expect:
+        expect.append(Expectation(where="Docker in CDI mode, Apptainer", text="no such check is made"))
+    return statements, expect, gaps
+
+
+def _for_any(requirement: str, host: FitsHost, knowledge: Knowledge) -> requirements.Outcome:
+    """One device that meets it is enough: the others can be left out of the container."""
+    outcomes = [
+        requirements.evaluate(requirement, properties)
+        for device in host.devices or (FitsDevice(),)
+        for properties in [_properties(device, host, knowledge)]
+    ]
+    return max(outcomes, key=lambda outcome: {True: 2, None: 1, False: 0}[outcome.holds])
+
+
+def _properties(device: FitsDevice, host: FitsHost, knowledge: Knowledge) -> requirements.Properties:
+    driver = None if host.driver is None else parse(host.driver)
+    brands = frozenset(device.brands)
+    if driver is not None and driver[0] <= _LAST_WITH_OLD_BRANDS:
+        brands &= _OLD_BRANDS
+    return requirements.Properties(
+        cuda=None if driver is None else reported_cuda(driver, knowledge),
+        driver=None if driver is None else host.driver,
+        arch=device.compute_capability,
+        brands=brands,
+    )
+
+
+# What would be seen, and what to do.
+
+_NODE = "another node (capture it there, then --host FILE)"
+_TEXTS: dict[Answer, str] = {
+    "driver-too-old": '"CUDA driver version is insufficient for CUDA runtime version"',
+    "no-kernels": '"no kernel image is available for execution on the device"',
+    "gpu-not-served-by-driver": 'nvidia-smi lists no such GPU; "no CUDA-capable device is detected"',
+}
+
+
+def _expected(judged: Sequence[Program], answer: Answer, *, started: bool) -> Iterator[Expectation]:
+    where = "Docker, Apptainer" if started else "once it runs"
+    if answer == "no-driver":
+        text = 'could not select device driver "" with capabilities: [[gpu]], where the NVIDIA runtime is missing too'
+        yield Expectation(where="Docker --gpus", text=text)
+        yield Expectation(
+            where="Apptainer --nv", text="a warning that it finds no NVIDIA files; the programs run on the CPU"
+        )
+    if answer == "cpu-only" and judged:
+        yield Expectation(where=where, text="it starts, and no GPU is found: the programs run on the CPU")
+    for one in dict.fromkeys(program.answer for program in judged):
+        if one in _TEXTS:
+            yield Expectation(where=where, text=_TEXTS[one])
+    if any(program.answer == "no-kernels" and _is_about_ptx(program) for program in judged):
+        yield Expectation(where=where, text=f'or "{UNSUPPORTED_PTX}"')
+
+
+def _is_about_ptx(program: Program) -> bool:
+    return any(one.about == "GPU" and one.holds is False and "PTX" in one.said for one in program.statements)
+
+
+def _repair(answer: Answer, judged: Sequence[Program], found: Sequence[Judgement]) -> str | None:
+    concerned = [(program, one.need) for program, one in zip(judged, found, strict=True) if program.answer == answer]
+    names = " and ".join(program.name for program, _ in concerned)
+    lowest = max(
+        (program.lowest_driver or "" for program, _ in concerned), key=lambda text: parse(text) or (), default=""
+    )
+    wanted = " and ".join(_wanted(need) for _, need in concerned) or "a framework that was built for CUDA"
+    repairs: dict[Answer, str] = {
+        "no-driver": f"{_NODE}, or name what is meant: --driver, --gpu",
+        "driver-too-old": f"driver >= {lowest}, or {_NODE}; until then CPU only",
+        "gpu-not-served-by-driver": "a driver of a branch that serves the GPU, or another node",
+        "no-kernels": f"a build of {names} that has code for this GPU, or another GPU",
+        "refused-at-start": "docker run -e NVIDIA_DISABLE_REQUIRE=1 starts it without the check; or a newer driver",
+        "cpu-only": f"an image that has {wanted}; on the CPU it runs as it is",
+    }
+    return repairs.get(answer)
+
+
+def _wanted(need: Need) -> str:
+    libraries = f"CUDA {text(need.built or need.cuda or ())}" + (f" and cuDNN {need.cudnn}" if need.cudnn else "")
+    return f"{libraries} for {need.name} {need.version}"
