@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from msgspec.structs import replace
@@ -87,6 +89,10 @@ def with_severities(findings: Iterable[Finding], severity: Mapping[str, Severity
             yield replace(finding, severity=given, own_severity=finding.severity)
 
 
+_WILD = re.compile(r"[*?[]")
+"""What makes a pattern of a name."""
+
+
 class Waiving(NamedTuple):
     """What the waivers of a policy come to."""
 
@@ -107,10 +113,21 @@ def waive(findings: Iterable[Finding], waivers: Iterable[Waiver], today: date) -
         today: the date, in UTC.
     """
     standing = [waiver for waiver in waivers if waiver.expires >= today]
+    by_rule_and_name: dict[tuple[str, str | None], list[Waiver]] = {}
+    for waiver in standing:
+        names = {None} if _WILD.search(waiver.subject) else {waiver.subject, _as_package(waiver.subject)}
+        for name in names:
+            by_rule_and_name.setdefault((waiver.rule, name), []).append(waiver)
     used: set[Waiver] = set()
     marked = []
     for finding in findings:
-        covering = [waiver for waiver in standing if covers(waiver, finding)]
+        likely = (
+            waiver
+            for rule in (finding.rule, finding.name)
+            for name in (finding.subject.name, None)
+            for waiver in by_rule_and_name.get((rule, name), ())
+        )
+        covering = [waiver for waiver in likely if covers(waiver, finding)]
         used.update(covering)
         waived = Waived(reason=covering[0].reason, expires=covering[0].expires.isoformat()) if covering else None
         marked.append(replace(finding, waived=waived))
@@ -119,6 +136,12 @@ def waive(findings: Iterable[Finding], waivers: Iterable[Waiver], today: date) -
         expired=tuple(waiver for waiver in waivers if waiver.expires < today),
         unused=tuple(waiver for waiver in standing if waiver not in used),
     )
+
+
+@lru_cache(maxsize=4096)
+def _as_package(pattern: str) -> str:
+    """A name or pattern in the one spelling that packages have in findings (PEP 503)."""
+    return canonicalize_name(pattern)
 
 
 def covers(waiver: Waiver, finding: Finding) -> bool:
@@ -135,6 +158,6 @@ def covers(waiver: Waiver, finding: Finding) -> bool:
 def _names(pattern: str, finding: Finding) -> bool:
     name = finding.subject.name
     if finding.subject.kind == "python-package":
-        pattern = canonicalize_name(pattern)
+        pattern = _as_package(pattern)
     # First as it stands: a name may hold brackets itself.
     return pattern == name or fnmatchcase(name, pattern)

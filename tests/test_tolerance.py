@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -30,7 +31,8 @@ from reprocheck.model.snapshot import (
 from reprocheck.policy import PolicyFile
 from reprocheck.rules import RULES
 from reprocheck.sides import BaselineFile
-from tests.make import environment, of, package, snapshot
+from reprocheck.tolerance import waive
+from tests.make import KNOWLEDGE, environment, of, package, snapshot
 from tests.property.test_laws import snapshots
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ FILE = BaselineFile(name="base.json", digest="sha256:1")
 
 def judged(before: Snapshot = BEFORE, after: Snapshot = AFTER, question: Any = None, **policy: Any) -> Report:
     file = PolicyFile(path=Path("reprocheck.toml"), digest="sha256:0", policy=Policy(**policy))
-    return compare(before, after, Question(policy=file, today=TODAY, **(question or {})), FILE)
+    return compare(before, after, Question(policy=file, today=TODAY, knowledge=KNOWLEDGE, **(question or {})), FILE)
 
 
 def told(report: Report) -> list[tuple[str, str, str | None]]:
@@ -334,6 +336,17 @@ def test_a_baseline_of_latest_names_the_digest(name: str, digests: tuple[str, ..
     assert [(one.rule, one.severity) for one in found] == [("RC911", "info")] * told
     if told:
         assert found[0].fix == Fix(summary=f"lock it by its digest: image:{digests[0]}")
+
+
+def test_many_waivers_cost_little() -> None:
+    findings = judged(of(*(package(f"p{number}==1") for number in range(2000))), of()).findings
+    assert len(findings) == 2000
+    many = [waiver("RC104", f"P_{number}") for number in range(2000)]
+    many += [waiver("RC104", f"p{number}") for number in range(2000)]
+    began = time.process_time()
+    waived = waive(findings, many, TODAY)
+    assert time.process_time() - began < 1
+    assert (len(waived.unused), {one.waived is None for one in waived.findings}) == (2000, {False})
 
 
 # What holds whatever was found.

@@ -116,6 +116,13 @@ def test_knowledge_of_the_policy_and_of_the_option_is_used(run: Any, tmp_path: P
     assert (code, said) == (2, "reprocheck: team/none.toml: no such file; check the path\n")
 
 
+def test_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["schema", "policy"])
+    assert left.value.code == 0
+    assert set(json.loads(capsys.readouterr().out)["$defs"]) == {"Policy", "Waiver"}
+
+
 def test_no_report_replaces_the_policy(run: Any, tmp_path: Path) -> None:
     (tmp_path / "other.toml").write_text("")
     code, _, said = run("--policy", "other.toml", "-o", "other.toml")

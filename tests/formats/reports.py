@@ -16,6 +16,7 @@ from reprocheck.model.report import (
     LevelReached,
     MadeBy,
     Pair,
+    PolicyUsed,
     Report,
     RequirementCheck,
     Side,
@@ -331,6 +332,7 @@ EVERYTHING = judged(
     ),
     level=LevelReached(asked="stack", reached=None, blocked_by=("RC101-protobuf", "os_packages")),
     target=replace(TARGET, route="exec", name="container:web", image_id=None),
+    policy=PolicyUsed(name="reprocheck.toml", digest="sha256:0", ignored=("image", "variables"), extends=BASELINE),
     summary=Summary(breaking=1, major=2, minor=10, info=1, waived=1, gaps=2),
     findings=(
         finding(
@@ -340,6 +342,7 @@ EVERYTHING = judged(
             before="1.23.5",
             after="2.0.2",
             details={"change": "major"},
+            own_severity="major",
             expect="import tensorflow: TypeError: Unable to convert function return value to a Python type!",
             suffers=("tensorflow",),
             paths=tuple((f"package-{number}", "numpy") for number in range(5)),
