@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 from reprocheck.model import factpath
 from reprocheck.model.report import Waived
-from reprocheck.model.snapshot import Accelerator, Coverage, Gap, Image, Machine, Note, System
+from reprocheck.model.snapshot import Accelerator, Coverage, Gap, Image, Machine, Note
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 Told = TypeVar("Told", Gap, Note)
 
 _NOTHING: Mapping[Ignorable, object] = {
-    "system": System(),
     "os_packages": (),
     "accelerator": Accelerator(),
     "machine": Machine(),
@@ -36,14 +35,18 @@ _NOTHING: Mapping[Ignorable, object] = {
 
 
 def without(side: Snapshot, ignored: Collection[Ignorable]) -> Snapshot:
-    """Give a side as if some fact classes had never been read, nor anything been said of them."""
+    """Give a side as if some fact classes had never been read, nor anything been said of them.
+
+    Of the system, which is not compared either, the facts stay: whether a wheel fits the C library is a question
+    about the wheel.
+    """
     if not ignored:
         return side
     unread: dict[FactClass, Coverage] = {name: Coverage(state="not-read") for name in ignored}
     provenance = replace(side.provenance, notes=tuple(left(side.provenance.notes, ignored)))
     return replace(
         side,
-        **{name: _NOTHING[name] for name in ignored},
+        **{name: _NOTHING[name] for name in ignored if name in _NOTHING},
         coverage=side.coverage | unread,
         gaps=tuple(left(side.gaps, ignored)),
         provenance=provenance,

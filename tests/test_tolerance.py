@@ -31,7 +31,7 @@ from reprocheck.model.snapshot import (
 from reprocheck.policy import PolicyFile
 from reprocheck.rules import RULES
 from reprocheck.sides import BaselineFile
-from reprocheck.tolerance import waive
+from reprocheck.tolerance import waive, without
 from tests.make import KNOWLEDGE, environment, of, package, snapshot
 from tests.property.test_laws import snapshots
 
@@ -248,6 +248,12 @@ def test_a_level_that_needs_an_ignored_class_does_not_miss_it() -> None:
     image = snapshot(environment(package("a==1")))
     assert judged(image, image, {"level": "machine"}).verdict == "unverified"
     assert judged(image, image, {"level": "machine"}, ignore=("machine",)).verdict == "verified"
+
+
+def test_a_system_that_is_ignored_still_tells_what_a_wheel_meets() -> None:
+    side = without(full(), ("system", "image"))
+    assert (side.system, side.was_read("system")) == (full().system, False)
+    assert side.image == Image()
 
 
 def test_variables_that_are_ignored_still_tell_who_brought_a_package() -> None:
