@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime
 import difflib
 import hashlib
+import os
 import re
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_origin
 
 import msgspec
@@ -27,7 +29,6 @@ else:
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
 OWN = "reprocheck.toml"
 SHARED = "pyproject.toml"
@@ -72,6 +73,15 @@ class PolicyFile:
         return tuple(self.path.parent / name for name in self.policy.knowledge)
 
 
+def find_here() -> Path | None:
+    """Find the policy that holds in the current directory, by a path that is short to read."""
+    try:
+        found = find(Path.cwd())
+    except FileNotFoundError:  # somebody has removed it
+        return None
+    return None if found is None else Path(os.path.relpath(found))
+
+
 def find(start: Path) -> Path | None:
     """Find the policy that holds in a directory: the nearest one upwards, no further than the repository's root.
 
@@ -80,11 +90,12 @@ def find(start: Path) -> Path | None:
     Raises:
         DataError: one directory holds two, or a ``pyproject.toml`` on the way can't be read.
     """
+    # os.path throughout: the methods of Path raise where a directory can't be entered.
     above = [start, *start.parents]
-    roots = [number for number, folder in enumerate(above) if (folder / ".git").exists()]
+    roots = [number for number, folder in enumerate(above) if os.path.exists(folder / ".git")]  # noqa: PTH110
     for folder in above[: roots[0] + 1 if roots else 1]:
         own, shared = folder / OWN, folder / SHARED
-        there = [path for path in (own, shared) if path.is_file()]
+        there = [path for path in (own, shared) if os.path.isfile(path)]  # noqa: PTH113
         if shared in there and not _is_shared(shared):
             there.remove(shared)
         if len(there) > 1:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from reprocheck.errors import DataError
 from reprocheck.model.codec import json_schema
 from reprocheck.model.policy import Policy, Waiver
-from reprocheck.policy import find, load
+from reprocheck.policy import find, find_here, load
 from reprocheck.rules import RULES
 
 NAMES = {rule.code: rule.name for rule in RULES}
@@ -265,3 +265,15 @@ def test_a_policy_is_read_or_refused_in_one_line(tmp_path: Path, table: dict[str
         said = str(error).removeprefix(f"{tmp_path / 'reprocheck.toml'}: ")
     assert len(said.splitlines()) <= 1
     assert not said.startswith((str(tmp_path), ":"))
+
+
+def test_a_directory_that_can_not_be_looked_into_holds_no_policy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert find_here() is None
+    closed = ("x" * 300, "a" * 10)
+    assert find(tmp_path.joinpath(*closed)) is None, "a name too long for the file system"

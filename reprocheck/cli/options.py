@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -175,7 +174,7 @@ def _question(
     from reprocheck.compare import Question
     from reprocheck.knowledge import load as load_knowledge
     from reprocheck.model.policy import Policy
-    from reprocheck.policy import find, load
+    from reprocheck.policy import find_here, load
     from reprocheck.rules import RULES
 
     by_hand = {}
@@ -184,8 +183,7 @@ def _question(
         if not equals or not one or not other:
             raise UsageError(f"--env {pair}: write A=B, two ids of environments")
         by_hand[one] = other
-    found = None if policy else find(Path.cwd())
-    path = Path(os.path.relpath(found)) if found else policy
+    path = policy or find_here()
     file = load(path, {rule.code: rule.name for rule in RULES}) if path else None
     agreed = file.policy if file else Policy()
     return Question(
