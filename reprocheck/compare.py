@@ -6,7 +6,7 @@ import datetime
 import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from reprocheck import __version__, rules
 from reprocheck.attribution import attribute
@@ -85,6 +85,7 @@ def compare(
     sides = before, after
     before, after = (without(side, policy.ignore) for side in sides)
     comparison, pairs = arranged(before, after, question.pairs, question.knowledge)
+    comparison = replace(comparison, states=policy.practice)
     findings = attribute(rules.judge(comparison, level), *sides)
     kept = Inherited()
     if extends is not None and (baseline is None or extends[1].digest != baseline.digest):

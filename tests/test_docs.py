@@ -24,7 +24,19 @@ ROOT = reference.ROOT
 PAGES = reference.markdown()
 _FENCE = re.compile(r"^ *```(?P<language>\w*)\n(?P<body>.*?)^ *```$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
-_FOREIGN = {"--clean", "--help", "--nv", "--no-deps", "--only-binary", "--platform"}
+_FOREIGN = {
+    "--cap-add",
+    "--clean",
+    "--device",
+    "--gpus",
+    "--help",
+    "--memory",
+    "--privileged",
+    "--nv",
+    "--no-deps",
+    "--only-binary",
+    "--platform",
+}
 """Options of other programs (apptainer, pip, docker, the builder of the test images) that the prose names."""
 _CALL = re.compile(r"(?:(?<=^\$ )|(?<!.)|(?<=- run: )|(?<=&& )|(?<=certs ))reprocheck .*")
 _PIPES = {"|", "||", "&&", ";", ">", ">>", "<"}

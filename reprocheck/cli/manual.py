@@ -11,6 +11,8 @@ from reprocheck.cli.say import color, width
 from reprocheck.errors import UsageError
 
 if TYPE_CHECKING:
+    from reprocheck.model.report import Finding
+    from reprocheck.model.snapshot import Snapshot
     from reprocheck.targets.resolve import Access
 
 
@@ -55,14 +57,36 @@ def schema(name: str) -> None:
 
 
 @click.command()
+@click.argument("target", required=False)
 @engine_option
-def doctor(access: Access) -> None:
-    """Tell by which routes targets can be read on this machine, and why not by others."""
-    from reprocheck.doctor import examine
-    from reprocheck.formats.doctor import render
+def doctor(access: Access, target: str | None) -> None:
+    """Tell by which routes targets can be read on this machine, and why not by others.
+
+    With TARGET, a container or an image: tell what is not good practice in how it is run.
+    """
+    from reprocheck.formats import doctor as pages
     from reprocheck.output import write_output
 
-    write_output("-", render(examine(access), width=width(), color=color()).encode())
+    if target is None:
+        from reprocheck.doctor import examine
+
+        page = pages.render(examine(access), width=width(), color=color())
+    else:
+        page = pages.practice(*_examined(target, access), width=width(), color=color())
+    write_output("-", page.encode())
+
+
+def _examined(target: str, access: Access) -> tuple[Snapshot, tuple[Finding, ...]]:
+    from reprocheck import rules
+    from reprocheck.capture import capture
+    from reprocheck.errors import TargetError
+    from reprocheck.knowledge import load
+    from reprocheck.targets.resolve import resolve
+
+    snapshot = capture(resolve(target, access), access)
+    if not snapshot.was_read("image"):
+        raise TargetError(f"{target}: nobody says how it is run; name a container or an image")
+    return snapshot, rules.examine(snapshot, load())
 
 
 @click.command()

@@ -108,13 +108,13 @@ def access_options(function: Function) -> Function:
 
 
 def engine_option(function: Function) -> Function:
-    """Which engine is looked at, and no target; the command takes ``access``."""
+    """Which engine is looked at, and no more of how targets are read; the command takes ``access``."""
 
     @functools.wraps(function)
-    def command(*, engine: str | None) -> Any:
+    def command(*, engine: str | None, **words: Any) -> Any:
         from reprocheck.targets.resolve import Access
 
-        return function(access=Access(engine_address=engine, tell=say))
+        return function(access=Access(engine_address=engine, tell=say), **words)
 
     return _with((_ENGINE, _DEBUG), command)
 

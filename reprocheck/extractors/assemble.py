@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from reprocheck.extractors import accelerator, environments, image, machine, os_packages, system, variables
+from reprocheck.extractors import accelerator, environments, image, machine, os_packages, services, system, variables
 from reprocheck.extractors.base import Extractor, Traces
 from reprocheck.extractors.discovery import denied, mounts
 from reprocheck.model.evidence import AnyWant, Evidence, shown
@@ -105,6 +105,7 @@ def assemble(evidence: Evidence) -> Snapshot:
             repo_digests=engine.repo_digests,
             layers=engine.layers,
             engine=engine.address,
+            container=services.read(evidence),
         )
     return Snapshot(
         header=document.header,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from reprocheck.extractors import services
 from reprocheck.extractors.base import Facts
 from reprocheck.model.evidence import AnyWant, Evidence
 from reprocheck.model.snapshot import Coverage, FactClass, Image
@@ -12,9 +13,9 @@ CLASS: FactClass = "image"
 VERSION = 1
 
 
-def wants(evidence: Evidence) -> Sequence[AnyWant]:  # noqa: ARG001 - the shape of an extractor
-    """Nothing: the engine has said it already."""
-    return []
+def wants(evidence: Evidence) -> Sequence[AnyWant]:
+    """Of settings nothing: the engine has said them already."""
+    return services.wants(evidence)
 
 
 def read(evidence: Evidence) -> Facts:
@@ -31,5 +32,6 @@ def read(evidence: Evidence) -> Facts:
         labels=dict(sorted(engine.labels.items())),
         volumes=engine.volumes,
         workdir=engine.workdir,
+        notebook=engine.notebook,
     )
     return Facts(coverage=Coverage(state="complete"), fields={"image": image})

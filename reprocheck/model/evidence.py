@@ -17,7 +17,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from reprocheck.model.snapshot import Header, Layer, Subject
+from reprocheck.model.snapshot import Container, Header, Layer, Subject
 from reprocheck.model.text import escape
 
 SCHEMA = "reprocheck.evidence/1"
@@ -374,6 +374,10 @@ class EngineFacts(Struct, frozen=True, kw_only=True):
     labels: dict[str, str | None] = {}
     volumes: tuple[str, ...] = ()
     workdir: str = ""
+    notebook: Literal["open", "closed"] | None = None
+    """As in ``Image``."""
+    container: Container | None = None
+    """How a container was started; ``None`` for an image."""
     variables: dict[str, str | None] = {}
     layers: tuple[Layer, ...] = ()
     address: str | None = None

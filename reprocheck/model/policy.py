@@ -57,6 +57,8 @@ class Policy(Model, frozen=True, kw_only=True, forbid_unknown_fields=True):
     their versions, and may have others besides."""
     ignore: tuple[Ignorable, ...] = ()
     """Fact classes that are not compared, and whose gaps don't count."""
+    practice: bool = False
+    """Judge how the target is run, too: as root, with SSH, an open Jupyter, without limits, GPUs or volumes."""
     require: tuple[str, ...] = ()
     """Paths of facts that must be known, whatever the level: ``machine.driver``,
     ``environments[/opt/venv].packages[numpy].requires``. With a gap in one, ``verify`` ends unverified."""

@@ -30,6 +30,7 @@ SubjectKind = Literal[
     "driver",
     "device",
     "machine",
+    "container",
     "baseline",
     "waiver",
 ]

@@ -393,6 +393,43 @@ class Image(Model, frozen=True, kw_only=True):
     """Paths."""
     workdir: str = ""
     """Empty: ``/``."""
+    notebook: Literal["open", "closed"] | None = None
+    """Whether the command starts a Jupyter without token and password; ``None``: it says nothing of them, and Jupyter
+    makes a token of its own (no gap)."""
+
+
+class Mount(Model, frozen=True, kw_only=True):
+    """What is mounted into a container."""
+
+    destination: str
+    """Path in the container."""
+    kind: str
+    """``bind``, ``volume``, ``tmpfs`` …, as the engine calls it."""
+    writable: bool
+    """What runs in the container can write to it, as far as the mount goes."""
+    lasting: bool
+    """It stays when the container is removed: a directory of the host, or a volume with a name."""
+
+
+class Container(Model, frozen=True, kw_only=True):
+    """How a container was started, and what runs in it."""
+
+    memory_bytes: int | None = None
+    """The limit; ``None``: there is none (no gap)."""
+    privileged: bool = False
+    """It can do with the host's devices what root can."""
+    gpus: bool = False
+    """GPUs were passed in."""
+    network: str = ""
+    """``bridge``, ``host``, ``none`` …, as the engine calls it."""
+    published: tuple[str, ...] = ()
+    """``0.0.0.0:2222->22/tcp``."""
+    mounts: tuple[Mount, ...] = ()
+    """By destination."""
+    engine_socket: bool = False
+    """The socket of a container engine is mounted."""
+    services: tuple[str, ...] | None = None
+    """Programs among its processes that let others in: ``sshd``; ``None``: its processes were not seen (no gap)."""
 
 
 class Gap(Model, frozen=True, kw_only=True):
@@ -469,6 +506,8 @@ class Provenance(Model, frozen=True, kw_only=True):
     """SHA-256 of the probe's source, hex; ``None`` where no probe ran."""
     mounts: tuple[str, ...] = ()
     """Where something else than the root file system is seen: no environment was searched for below."""
+    container: Container | None = None
+    """How it was started; ``None``: it is no container."""
     denied: tuple[str, ...] = ()
     """What whoever read the target had no permission to enter or to run: no environment was found below."""
     notes: tuple[Note, ...] = ()

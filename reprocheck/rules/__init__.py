@@ -18,6 +18,7 @@ from reprocheck.rules import (
     inheritance,
     machine,
     packages,
+    practice,
     requirements,
     startup,
     system,
@@ -29,6 +30,9 @@ from reprocheck.versions import FRAMEWORKS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from reprocheck.knowledge import Knowledge
+    from reprocheck.model.snapshot import Snapshot
 
 
 RULES: tuple[Rule, ...] = (
@@ -46,6 +50,7 @@ RULES: tuple[Rule, ...] = (
     *determinism.RULES,
     *hygiene.RULES,
     *inheritance.RULES,
+    *practice.RULES,
 )
 
 _LEVEL = {rule.code: rule for rule in RULES}
@@ -67,6 +72,12 @@ def judge(comparison: Comparison, level: Level, rules: Sequence[Rule] = RULES) -
 def kept(comparison: Comparison, base: str, level: Level) -> tuple[Finding, ...]:
     """Judge whether the second side keeps what the first has; ``base``: the name of that one."""
     return judge(replace(comparison, extends=base), level, inheritance.RULES)
+
+
+def examine(snapshot: Snapshot, knowledge: Knowledge) -> tuple[Finding, ...]:
+    """Judge the state of a target, by the rules that need no other side."""
+    comparison = replace(arrange(snapshot, snapshot, (), (), knowledge), states=True)
+    return judge(comparison, "bits", [rule for rule in RULES if rule.state])
 
 
 def hold_to(gate: Gate, comparison: Comparison, level: Level) -> tuple[Finding, ...]:
@@ -101,6 +112,7 @@ __all__ = [
     "Rule",
     "arrange",
     "blocks",
+    "examine",
     "hold_to",
     "judge",
     "kept",

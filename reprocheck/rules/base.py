@@ -117,6 +117,8 @@ class Comparison:
     knowledge: Knowledge
     extends: str | None = None
     """Name of the baseline that the first side is, where the second has to keep all that is in it; it may have more."""
+    states: bool = False
+    """Whether states of the second side are judged as well as what changed."""
     gate: Gate | None = None
     """``None``: nobody verifies against a baseline, or what is found in it is not yet judged."""
 
@@ -191,6 +193,8 @@ class Rule:
     check: Callable[[Comparison], Iterator[Finding]]
     frameworks_count_earlier: bool = False
     """Whether a finding about a framework, or about what took one along, counts at the level ``framework`` already."""
+    state: bool = False
+    """It judges the second side alone, whatever the first is, and only where that is asked."""
 
     @property
     def manual(self) -> str:
@@ -199,6 +203,8 @@ class Rule:
 
     def findings(self, comparison: Comparison) -> Iterator[Finding]:
         """Give this rule's findings, signed with its code, its name and their fingerprint."""
+        if self.state and not comparison.states:
+            return
         baseline = {pair.after.id: pair.before.id for pair in comparison.pairs}
         for draft in self.check(comparison):
             subject = draft.subject

@@ -79,7 +79,7 @@ def became_root(comparison: Comparison) -> Iterator[Finding]:
     In throw-away images of a build.
     """
     for change in comparison.at("image", "user"):
-        if _is_root(change.after) and not _is_root(change.before):
+        if is_root(change.after) and not is_root(change.before):
             yield finding(
                 "image-config",
                 "user",
@@ -174,7 +174,7 @@ def image_setting_changed(comparison: Comparison) -> Iterator[Finding]:
         for change in comparison.at("image", name):
             yield _setting(name, said, change.before, change.after)
     for change in comparison.at("image", "user"):
-        if not _is_root(change.after):
+        if not is_root(change.after):
             yield _setting("user", "user", change.before, change.after)
     for change in comparison.at("image", "exposed_ports"):
         if change.kind == "removed":
@@ -195,8 +195,8 @@ def _variable(change: Change, value: dict[str, str | None] | str | None) -> str 
     return value if change.kind == "changed" else None
 
 
-def _is_root(user: str) -> bool:
-    """A user as an image's configuration names it: ``name``, ``uid``, each with an optional ``:group``."""
+def is_root(user: str) -> bool:
+    """Whether a user of an image's configuration is root: ``name`` or ``uid``, each with an optional ``:group``."""
     return user.split(":", 1)[0] in {"", "0", "root"}
 
 

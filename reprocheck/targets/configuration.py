@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from reprocheck import redact
+from reprocheck.targets.started import notebook
 
 
 def settings(
@@ -29,6 +30,7 @@ def settings(
         "labels": redact.labels(labels or {}),
         "volumes": tuple(sorted(volumes or ())),
         "workdir": workdir or "",
+        "notebook": notebook([*entrypoint, *cmd], variable(env, "JUPYTER_TOKEN")),
         "variables": redact.variables(env or []),
     }
 

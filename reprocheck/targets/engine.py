@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from reprocheck import redact
 from reprocheck.archives.history import instructions
 from reprocheck.errors import EngineError, TargetError
@@ -18,6 +20,7 @@ from reprocheck.targets.configuration import settings
 from reprocheck.targets.engine_address import DEFAULT_SOCKET, candidates, reason, socket_path
 from reprocheck.targets.engine_socket import EngineSocket
 from reprocheck.targets.questions import Missing, Questions, about
+from reprocheck.targets.started import started
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -91,9 +94,10 @@ class Engine:
     def container_facts(self, inspected: Mapping[str, Any]) -> EngineFacts:
         """The facts of a container: its own configuration, the layers of its image."""
         image = self._image_of(inspected)
-        return self._facts(
+        facts = self._facts(
             image, inspected["Config"], state=inspected["State"]["Status"], name=inspected["Config"].get("Image")
         )
+        return msgspec.structs.replace(facts, container=started(inspected))
 
     def _image_of(self, inspected: Mapping[str, Any]) -> Mapping[str, Any]:
         try:
