@@ -124,7 +124,8 @@ def _of_wheels(one: Framework, built: Numbers, snapshot: Snapshot, knowledge: Kn
     environment = next((each for each in snapshot.environments if each.id == one.environment), None)
     if environment is None or any(each.name == "pytorch" for each in environment.conda or ()):
         return ()
-    if not any(each.name == one.name and each.version == one.version and each.tags for each in environment.packages):
+    copies = [each for each in environment.packages if (each.name, each.version) == (one.name, one.version)]
+    if not any(tag.endswith("x86_64") for copy in copies for tag in copy.tags):
         return ()
     try:
         version = Version(one.version)

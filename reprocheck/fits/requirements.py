@@ -20,7 +20,7 @@ _CUDA = "NVIDIA_REQUIRE_CUDA"
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 """What Go's ``strconv.ParseBool`` takes for true."""
 _SEMVER = re.compile(r"v?(\d+)(?:\.(\d+))?(?:\.\d+)?(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?", re.ASCII)
-_FACTOR = re.compile(r"([^<>=!]+)([<>=!]+)(.+)", re.DOTALL)
+_FACTOR = re.compile(r"([^<>=!]+)([<>=!]+)([^<>=!].*)", re.DOTALL)
 _NUMBERS = re.compile(r"[0-9.]+")
 _LONGEST = 127
 """Bytes of a factor that fails, in the buffer of ``dsl.c`` for messages."""

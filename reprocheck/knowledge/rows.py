@@ -59,7 +59,7 @@ class VersionPair(Row, frozen=True, kw_only=True):
 
 
 class WheelArchitectures(Row, frozen=True, kw_only=True):
-    """Compute capabilities that a PyTorch wheel has kernels for (table ``torch_wheel_arch``)."""
+    """Compute capabilities that a PyTorch wheel for x86_64 has kernels for (table ``torch_wheel_arch``)."""
 
     torch: str
     """``2.8``."""

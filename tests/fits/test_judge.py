@@ -186,10 +186,13 @@ def test_targets_that_are_not_understood_are_a_gap() -> None:
     assert found.gaps[0].reason == "its GPU targets are not understood: gfx90a"
 
 
-def torch(version: str = "2.7.0+cu128", cuda: str = "12.8", **fields: Any) -> Snapshot:
+X86_64 = ("cp312-cp312-manylinux_2_28_x86_64",)
+
+
+def torch(version: str = "2.7.0+cu128", cuda: str = "12.8", tags: tuple[str, ...] = X86_64, **fields: Any) -> Snapshot:
     runtime = cudart(f"{cuda}.57", "{prefix}/lib/python3.9/site-packages/nvidia/cuda_runtime/lib/libcudart.so.12")
     one = framework("torch", version, cuda, path=runtime.path, gpu_targets=())
-    own = environment(package(f"torch=={version}", tags=("cp312-cp312-manylinux_2_28_x86_64",)), **fields)
+    own = environment(package(f"torch=={version}", tags=tags), **fields)
     return replace(image(one, cuda=[runtime]), environments=(own,))
 
 
@@ -205,10 +208,11 @@ def test_targets_of_pytorch_s_wheels_are_known(gpu: str, verdict: str) -> None:
 @pytest.mark.parametrize(
     "target",
     [
-        torch("2.5.0+cu124", "12.4"),
+        torch("2.6.0+cu124", "12.4"),
         torch("2.7.0a0+nv25.1", "12.7"),
         torch(conda=(CondaPackage(name="pytorch", version="2.7.0"),)),
         torch("nonsense"),
+        torch(tags=("cp312-cp312-manylinux_2_28_aarch64",)),
     ],
 )
 def test_targets_of_other_builds_are_a_gap(target: Snapshot) -> None:
@@ -412,3 +416,21 @@ def test_up_to_branch_450_a_data_centre_gpu_is_a_tesla(driver: str, gpu: str, ve
         framework(gpu_targets=("sm_75",)), cuda=[cudart(), compat()], variables={"NVIDIA_REQUIRE_CUDA": NVIDIA_11_2}
     )
     assert judged(target, driver, gpu).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("version", "cuda", "gpu", "verdict"),
+    [
+        ("1.12.1+cu102", "10.2", "A100", "does-not-fit"),
+        ("1.13.1+cu117", "11.7", "A100", "fits"),
+        ("1.13.1+cu117", "11.7", "H100", "does-not-fit"),
+        ("2.0.1+cu117", "11.7", "RTX 4090", "fits"),
+        ("2.0.1+cu118", "11.8", "H100", "fits"),
+        ("2.1.2+cu121", "12.1", "K80", "does-not-fit"),
+        ("2.1.2+cu118", "11.8", "H100", "fits"),
+        ("2.5.1+cu124", "12.4", "RTX 5090", "does-not-fit"),
+        ("2.5.1", "12.4", "GTX 1080", "fits"),
+    ],
+)
+def test_builds_of_pytorch_and_gpus(version: str, cuda: str, gpu: str, verdict: str) -> None:
+    assert judged(torch(version, cuda), gpu=gpu).verdict == verdict

@@ -83,6 +83,8 @@ def test_holds(requirement: str, properties: Properties, holds: bool | None) -> 
         "nonsense",
         "cuda",
         "cuda>=",
+        "brand!=",
+        "brand==",
         ">=11",
         "cuda==11.2",
         "cuda=>11.2",
