@@ -98,6 +98,9 @@ class Plan:
             name = f"decode {packages}, every {every}"
             yield Command(name=name, argv=(*judge, "--decode"), clock=_seconds, check=_decoded)
 
+        known = (sys.executable, "-m", "benchmarks.known")
+        yield Command(name="knowledge", argv=known, clock=_seconds, check=self._known)
+
     def rows(self) -> Iterator[Row]:
         """What is to be read out of the figures."""
         container, image = "capture a running container", "capture an image"
@@ -136,6 +139,7 @@ class Plan:
             ours, base = f"judge {packages}, every {every}", f"decode {packages}, every {every}"
             yield Row(what=what, ours=ours, kind="seconds", limit=limit)
             yield Row(what=what, ours=ours, base=base, base_words="decode both snapshots", limit=times)
+        yield Row(what="load all that is known", ours="knowledge", kind="seconds", limit=0.03)
         measured = (
             "capture container", "capture container, text", "capture image", "capture drifted",
             "verify container", "verify image", "verify drifted",
@@ -150,6 +154,12 @@ class Plan:
         # An image that was read before would be taken from the layer cache.
         words = ("--route", "container") if route == _CONTAINER else ()
         return reprocheck(name, "capture", target, "--format", "json", *words, ordinary=ordinary, check=check)
+
+    def _known(self, printed: bytes) -> None:
+        rows = json.loads(printed)["rows"]
+        if empty := [table for table, count in rows.items() if not count]:
+            raise WrongAnswerError(f"knowledge: nothing in {', '.join(empty)}")
+        self.counts["knowledge"] = f"{sum(rows.values())} rows in {len(rows)} tables"
 
     def _judged(self, name: str, printed: bytes) -> None:
         told = json.loads(printed)
