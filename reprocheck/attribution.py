@@ -28,7 +28,14 @@ _RELATIVE_TO_WORKDIR = ("LD_LIBRARY_PATH", "PATH", "PYTHONPATH")
 """Of these an entry that is empty or does not begin with a slash is looked for in the working directory."""
 _UNMET = frozenset({"requirement-violated", "requirement-missing"})
 _OF_ONE_VERSION = frozenset(
-    {"package-origin-changed", "package-build-changed", "package-files-changed", "framework-build-changed"}
+    {
+        "package-origin-changed",
+        "package-build-changed",
+        "package-files-changed",
+        "framework-build-changed",
+        "wheel-unfit",
+        "libc-unfit",
+    }
 )
 """Rules about what can differ while the version is the same."""
 _EDITED = frozenset({"package-edited", "conda-package-edited", "os-package-edited"})

@@ -81,7 +81,7 @@ def python(minor: int) -> Path:
 
 
 def those_from(oldest: int) -> list[Path]:
-    """Each interpreter of Python 3.``oldest`` or newer; the test is skipped where there is none."""
+    """Each interpreter of Python 3.``oldest`` or newer, the oldest first; the test is skipped where there is none."""
     found = [path for minor in MINORS if minor >= oldest and (path := _interpreter(f"python3.{minor}"))]
     if not found:
         pytest.skip(f"no Python 3.{oldest} or newer on this machine (looked into pyenv, PATH and /usr/bin)")

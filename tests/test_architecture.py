@@ -38,7 +38,7 @@ LAYERS = (
     ("targets",),
     ("pythonpath",),
     ("extractors",),
-    ("graph", "integrity", "knowledge", "loaded_since", "policy", "versions"),
+    ("graph", "integrity", "knowledge", "loaded_since", "policy", "versions", "wheel_tags"),
     ("advisories",),
     ("formats", "rules", "explain", "fits", "attribution", "base", "diff", "verdict", "scope", "tolerance", "output"),
     ("sides",),
@@ -50,6 +50,7 @@ LAYERS = (
 )
 WITHIN_A_LAYER = {
     ("graph", "versions"),
+    ("wheel_tags", "versions"),
     ("explain", "attribution"),
     ("base", "attribution"),
     ("base", "diff"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from reprocheck.model.report import LEVELS, Finding, Level
 from reprocheck.rules import (
+    abi,
     accelerator,
     breaks,
     conda,
@@ -40,6 +41,7 @@ RULES: tuple[Rule, ...] = (
     *conda.RULES,
     *requirements.RULES,
     *breaks.RULES,
+    *abi.RULES,
     *startup.RULES,
     *environments.RULES,
     *system.RULES,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from reprocheck.rules.base import WHOLE_ENVIRONMENT, Comparison, EnvironmentPair, Rule, finding
-from reprocheck.versions import FRAMEWORKS, parse_version
+from reprocheck.versions import FRAMEWORKS
+from reprocheck.wheel_tags import interpreter_tags, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from reprocheck.model.report import Finding
     from reprocheck.model.snapshot import Python
 
-_ABI = re.compile(r"cpython-\d+([a-z]*)")
 _UNFIT_NAMED = 4
-_TAG_DASHES = 2
 
 
 def python_minor_changed(comparison: Comparison) -> Iterator[Finding]:
@@ -204,40 +202,14 @@ def _minor(python: Python) -> tuple[str, ...]:
 
 def _unfit(pair: EnvironmentPair, python: Python) -> tuple[str, ...]:
     """Packages of which no wheel tag fits the interpreter; none where the interpreter's own tags can't be told."""
-    fitting = _interpreter_tags(python)
+    fitting = interpreter_tags(python)
     if fitting is None:
         return ()
     return tuple(
         name
         for name, package in pair.graph_after.packages.items()
-        if package.tags and fitting.isdisjoint(_without_platform(package.tags))
+        if (tags := parsed(package.tags)) and fitting.isdisjoint((tag.interpreter, tag.abi) for tag in tags)
     )
-
-
-def _without_platform(tags: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    from packaging.tags import parse_tag
-
-    for text in tags:
-        # A Tag field is written uncompressed, but nothing stops a build tool from writing "py2.py3".
-        if text.count("-") == _TAG_DASHES:
-            yield from ((tag.interpreter, tag.abi) for tag in parse_tag(text))
-
-
-def _interpreter_tags(python: Python) -> frozenset[tuple[str, str]] | None:
-    """Interpreter and ABI of each tag that CPython takes (PEP 425); ``None`` for other implementations."""
-    from packaging.tags import compatible_tags, cpython_tags
-
-    version = parse_version(python.version)
-    match = _ABI.fullmatch(python.abi or "")
-    if python.implementation != "cpython" or version is None or match is None:
-        return None
-    minor = (version.major, version.minor)
-    nodot = f"{version.major}{version.minor}"
-    tags = (
-        *cpython_tags(minor, abis=[f"cp{nodot}{match[1]}"], platforms=["any"]),
-        *compatible_tags(minor, interpreter=f"cp{nodot}", platforms=["any"]),
-    )
-    return frozenset((tag.interpreter, tag.abi) for tag in tags)
 
 
 def _frameworks(comparison: Comparison, name: str) -> list[str]:
