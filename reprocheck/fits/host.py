@@ -39,7 +39,12 @@ def captured(snapshot: Snapshot, name: str, knowledge: Knowledge) -> FitsHost:
     if coverage is None or coverage.state in {"not-read", "not-applicable"} or snapshot.machine.driver is None:
         raise UsageError(f"{name}: says nothing of driver and GPU; capture host: on the host itself")
     devices: tuple[FitsDevice, ...] = tuple(observed(one, knowledge) for one in snapshot.machine.devices)
-    return FitsHost(name=name, driver=snapshot.machine.driver.version, devices=devices)
+    return FitsHost(
+        name=name,
+        driver=snapshot.machine.driver.version,
+        devices=devices,
+        architecture=snapshot.system.architecture,
+    )
 
 
 def amended(host: FitsHost, other: FitsHost) -> FitsHost:
@@ -48,4 +53,5 @@ def amended(host: FitsHost, other: FitsHost) -> FitsHost:
         name=host.name,
         driver=host.driver if other.driver is None else other.driver,
         devices=host.devices if other.devices is None else other.devices,
+        architecture=host.architecture,
     )

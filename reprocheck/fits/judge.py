@@ -52,6 +52,7 @@ def fits(snapshot: Snapshot, target: Side, host: FitsHost, knowledge: Knowledge,
     ]
     judged = [judge(one) for one in found]
     gaps = [gap for one in found for gap in one.gaps]
+    absent = [one.need for one in found if one.need.runtime == "absent"]
     statements, unread = _as_a_whole(snapshot, judged)
     answer, checks = worst([one.answer for one in judged]), list[Expectation]()
     if unread:
@@ -65,6 +66,10 @@ def fits(snapshot: Snapshot, target: Side, host: FitsHost, knowledge: Knowledge,
         gaps += asked
         refused = any(one.holds is False for one in start)
         answer = worst([answer, *(["refused-at-start"] if refused else []), *(["cannot-tell"] if asked else [])])  # type: ignore[list-item]
+    other = _other_architecture(snapshot, host)
+    if other is not None:
+        statements.append(other)
+        answer = "other-architecture"
     verdict = _verdict(answer, host)
     return Fits(
         made_by=MadeBy(reprocheck=__version__, date=datetime.datetime.now(datetime.timezone.utc).date().isoformat()),
@@ -74,10 +79,32 @@ def fits(snapshot: Snapshot, target: Side, host: FitsHost, knowledge: Knowledge,
         answer=answer,
         programs=tuple(judged),
         statements=tuple(statements),
-        expect=(*checks, *_expected(judged, answer, started=not checks)) if verdict != "fits" else (),
+        expect=(*checks, *_expected(judged, absent, answer, started=not checks)) if verdict != "fits" else (),
         repair=_repair(answer, judged, found) if verdict == "does-not-fit" else None,
         gaps=tuple(dict.fromkeys(gaps)),
     )
+
+
+_FAMILIES = {
+    "x86_64": "x86",
+    "i386": "x86",
+    "i486": "x86",
+    "i586": "x86",
+    "i686": "x86",
+    "aarch64": "ARM",
+    "armv7l": "ARM",
+    "ppc64le": "POWER",
+    "s390x": "z",
+    "riscv64": "RISC-V",
+}
+
+
+def _other_architecture(snapshot: Snapshot, host: FitsHost) -> Statement | None:
+    own, there = snapshot.system.architecture, host.architecture
+    families = {_FAMILIES.get(one or "") for one in (own, there)}
+    if len(families) == 1 or None in families:
+        return None
+    return Statement(about="machine", holds=False, said=f"the image is for {own}, the host is {there}")
 
 
 def _verdict(answer: Answer, host: FitsHost) -> FitsVerdict:
@@ -185,7 +212,9 @@ _TEXTS: dict[Answer, str] = {
 }
 
 
-def _expected(judged: Sequence[Program], answer: Answer, *, started: bool) -> Iterator[Expectation]:
+def _expected(
+    judged: Sequence[Program], absent: Sequence[Need], answer: Answer, *, started: bool
+) -> Iterator[Expectation]:
     where = "Docker, Apptainer" if started else "once it runs"
     if answer == "no-driver":
         text = 'could not select device driver "" with capabilities: [[gpu]], where the NVIDIA runtime is missing too'
@@ -193,6 +222,12 @@ def _expected(judged: Sequence[Program], answer: Answer, *, started: bool) -> It
         yield Expectation(
             where="Apptainer --nv", text="a warning that it finds no NVIDIA files; the programs run on the CPU"
         )
+    if answer == "other-architecture":
+        yield Expectation(where="Docker, Apptainer", text='"exec format error", or that the architecture could not run')
+        return
+    for library in dict.fromkeys(library for need in absent for library in need.missing[:1]):
+        text = f'"{library}: cannot open shared object file: No such file or directory"'
+        yield Expectation(where=where, text=text)
     if answer == "cpu-only" and judged:
         yield Expectation(where=where, text="it starts, and no GPU is found: the programs run on the CPU")
     for one in dict.fromkeys(program.answer for program in judged):
@@ -213,12 +248,19 @@ def _repair(answer: Answer, judged: Sequence[Program], found: Sequence[Judgement
         (program.lowest_driver or "" for program, _ in concerned), key=lambda text: parse(text) or (), default=""
     )
     wanted = " and ".join(_wanted(need) for _, need in concerned) or "a framework that was built for CUDA"
+    works = all(program.answer in _YES for program in judged)
+    refused = "a newer driver" + (
+        "; docker run -e NVIDIA_DISABLE_REQUIRE=1 starts it without the check" if works else ""
+    )
+    lacking = ", ".join(dict.fromkeys(library for _, need in concerned for library in need.missing))
     repairs: dict[Answer, str] = {
+        "other-architecture": "an image for the host's architecture (docker build --platform)",
+        "libraries-missing": f"a package that brings {lacking}",
         "no-driver": f"{_NODE}, or name what is meant: --driver, --gpu",
         "driver-too-old": f"driver >= {lowest}, or {_NODE}; until then CPU only",
         "gpu-not-served-by-driver": "a driver of a branch that serves the GPU, or another node",
         "no-kernels": f"a build of {names} that has code for this GPU, or another GPU",
-        "refused-at-start": "docker run -e NVIDIA_DISABLE_REQUIRE=1 starts it without the check; or a newer driver",
+        "refused-at-start": refused,
         "cpu-only": f"an image that has {wanted}; on the CPU it runs as it is",
     }
     return repairs.get(answer)

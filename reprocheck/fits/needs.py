@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from reprocheck.model.snapshot import CudaLibrary, Framework, Loaded, Snapshot
 
 RUNTIME = "CUDA runtime"
+Runtime = Literal["carried", "missing", "absent", "unknown"]
 _EXACT = 3
 """Numbers of a version that tells its minor one: ``libcudart.so.11.0`` is in every CUDA 11."""
 _FIRST_AMBIGUOUS = 11
@@ -31,8 +32,8 @@ class Need(NamedTuple):
     built: Numbers | None
     """The CUDA release that its own code was compiled with."""
     cudnn: str | None
-    runtime: Literal["carried", "missing", "unknown"]
-    """Whether the image has the CUDA libraries that it loads."""
+    runtime: Runtime
+    """Whether the image has the CUDA libraries that it loads; ``absent``: ones without which it does not start."""
     missing: tuple[str, ...]
     """The ones that it lacks."""
     reason: str
@@ -81,9 +82,16 @@ def _framework(one: Framework, snapshot: Snapshot, knowledge: Knowledge) -> Need
     loaded = [load for load in one.loads if load.component == "cudart"]
     missing = tuple(load.name for load in one.loads if load.status == "missing")
     unknown = [load for load in loaded if load.status == "unknown"]
-    runtime: Literal["carried", "missing", "unknown"] = "carried"
+    runtime: Runtime = "carried"
     reason = ""
-    if missing:
+    absent = tuple(
+        each.library
+        for each in snapshot.accelerator.missing
+        if each.certain and each.environment == one.environment and each.owner == f"python:{one.name} {one.version}"
+    )
+    if absent:
+        runtime, missing = "absent", absent
+    elif missing:
         runtime = "missing"
     elif unknown or not loaded:
         runtime = "unknown"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from reprocheck.knowledge.rows import GpuArchitecture
 
 NO_DRIVER = "none"
+_MOST = 3
+"""Libraries that a line names."""
 UNSUPPORTED_PTX = "the provided PTX was compiled with an unsupported toolchain"
 
 
@@ -66,9 +69,9 @@ def judge(judgement: Judgement) -> Program:
         serving = _driver(judgement)
     if judgement.host.devices is not None and judgement.host.driver != NO_DRIVER:
         _devices(judgement, serving)
-    if one.runtime == "missing":
-        # What was said of driver and GPU is what it would come to with the runtime.
-        judgement.answers[:], judgement.gaps[:] = ["cpu-only"], []
+    if one.missing:
+        # What was said of driver and GPU is what it would come to with them.
+        judgement.answers[:], judgement.gaps[:] = ["libraries-missing" if one.runtime == "absent" else "cpu-only"], []
     needed = need(one.cuda, judgement.knowledge) if one.cuda else None
     return Program(
         name=one.name,
@@ -83,6 +86,8 @@ def judge(judgement: Judgement) -> Program:
 
 
 _RANK: tuple[Answer, ...] = (
+    "other-architecture",
+    "libraries-missing",
     "no-driver",
     "driver-too-old",
     "gpu-not-served-by-driver",
@@ -110,9 +115,11 @@ def _needs(judgement: Judgement) -> None:
         return
     with_what = f"CUDA {text(one.built)}" if one.built else "CUDA"
     built = f"{who} was built with {with_what}" + (f" and cuDNN {one.cudnn}" if one.cudnn else "")
-    if one.runtime == "missing":
-        names = ", ".join(one.missing[:3]) + (f" and {len(one.missing) - 3} more" if len(one.missing) > 3 else "")  # noqa: PLR2004 - as many as a line holds
-        judgement.say("needs", f"{cuda}: {built}, but the image lacks {names}", holds=False)
+    if one.missing:
+        more = len(one.missing) - _MOST
+        names = ", ".join(one.missing[:_MOST]) + (f" and {more} more" if more > 0 else "")
+        linked = ", which it is linked to" if one.runtime == "absent" else ""
+        judgement.say("needs", f"{cuda}: {built}, but the image lacks {names}{linked}", holds=False)
         return
     carried = ""
     if one.runtime == "carried":
@@ -212,6 +219,9 @@ def _forward(judgement: Judgement, driver: Numbers, cuda: Numbers) -> Numbers | 
         judgement.gap("compat", f"{found.path}: {unknown}")
         return None
     judgement.say("compat", f"{package} serves it on driver branch {driver[0]} (forward compatibility)", holds=True)
+    judgement.say(
+        "compat", f"with Apptainer: --env LD_LIBRARY_PATH={posixpath.dirname(found.path)}, in front of what is there"
+    )
     judgement.answers.append("fits-by-forward-compatibility")
     return parse(reported or "")
 

@@ -22,7 +22,8 @@ _HOW: dict[Answer, str] = {
     "no-kernels": "no kernels for this GPU",
     "refused-at-start": "refused at start",
     "driver-too-old": "the driver is too old",
-    "no-driver": "no NVIDIA driver",
+    "other-architecture": "built for another architecture",
+    "libraries-missing": "libraries are missing",
     "gpu-not-served-by-driver": "the driver does not serve this GPU",
 }
 _MOST_DEVICES = 4
@@ -65,7 +66,7 @@ def _program(page: Page, program: Program, *, named: bool) -> None:
 def _host(host: FitsHost) -> str:
     parts = []
     if host.driver is not None:
-        parts.append("no driver" if host.driver == "none" else f"driver {host.driver}")
+        parts.append("no NVIDIA driver" if host.driver == "none" else f"driver {host.driver}")
     devices = [_device(one) for one in host.devices or ()]
     counted = {device: devices.count(device) for device in dict.fromkeys(devices)}
     shown = [f"{count} of {device}" if count > 1 else device for device, count in counted.items()]

@@ -18,6 +18,8 @@ Answer = Literal[
     "fits",
     "fits-by-minor-version-compatibility",
     "fits-by-forward-compatibility",
+    "other-architecture",
+    "libraries-missing",
     "no-driver",
     "driver-too-old",
     "gpu-not-served-by-driver",
@@ -26,7 +28,7 @@ Answer = Literal[
     "cpu-only",
     "cannot-tell",
 ]
-About = Literal["needs", "driver", "compat", "GPU", "require", "remark"]
+About = Literal["needs", "driver", "compat", "GPU", "require", "machine"]
 
 
 class FitsDevice(Model, frozen=True, kw_only=True):
@@ -51,6 +53,8 @@ class FitsHost(Model, frozen=True, kw_only=True):
     """Version of the NVIDIA driver; ``none``: the host has none that is visible; ``None``: not asked."""
     devices: tuple[FitsDevice, ...] | None = None
     """``None``: not asked."""
+    architecture: str | None = None
+    """As ``uname -m`` names it; ``None``: not asked, or not known."""
 
 
 class Statement(Model, frozen=True, kw_only=True):

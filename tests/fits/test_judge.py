@@ -11,7 +11,7 @@ from reprocheck.errors import UsageError
 from reprocheck.fits import amended, captured, described, fits
 from reprocheck.model import codec
 from reprocheck.model.fits import Fits
-from reprocheck.model.snapshot import CondaPackage, Snapshot
+from reprocheck.model.snapshot import CondaPackage, MissingLibrary, Snapshot, System
 from reprocheck.sides import side_of
 from tests.fits.images import KNOWN, compat, cudart, framework, host, image, judged, library
 from tests.fits.test_requirements import NVIDIA_11_2, NVIDIA_11_8
@@ -356,7 +356,7 @@ def test_docker_refuses_what_would_run() -> None:
     )
     assert others.where == "Docker in CDI mode, Apptainer"
     assert found.repair is not None
-    assert "NVIDIA_DISABLE_REQUIRE=1" in found.repair
+    assert found.repair.endswith("NVIDIA_DISABLE_REQUIRE=1 starts it without the check")
 
 
 def test_docker_refuses_what_would_fail_anyway() -> None:
@@ -434,3 +434,50 @@ def test_up_to_branch_450_a_data_centre_gpu_is_a_tesla(driver: str, gpu: str, ve
 )
 def test_builds_of_pytorch_and_gpus(version: str, cuda: str, gpu: str, verdict: str) -> None:
     assert judged(torch(version, cuda), gpu=gpu).verdict == verdict
+
+
+def test_a_refusal_is_not_to_be_switched_off_where_it_may_fail_anyway() -> None:
+    found = judged(
+        image(cuda=[cudart(), compat()], variables={"NVIDIA_REQUIRE_CUDA": "cuda>=11.2"}), "440.33.01", "7.5"
+    )
+    assert outcome(found) == ("does-not-fit", "refused-at-start")
+    assert found.repair == "a newer driver"
+
+
+def test_a_library_that_a_framework_is_linked_to_is_missing() -> None:
+    lost = MissingLibrary(
+        library="libcudart.so.12",
+        owner="python:torch 2.7.0+cu128",
+        environment="/usr",
+        needed_by="{prefix}/torch/lib/libtorch_cuda.so",
+        module="torch._C",
+        certain=True,
+    )
+    whole = torch()
+    target = replace(whole, accelerator=replace(whole.accelerator, missing=(lost,)))
+    for gpu in ("H100", None):
+        found = judged(target, "580.65.06", gpu)
+        assert outcome(found) == ("does-not-fit", "libraries-missing")
+        assert found.expect[0].text.startswith('"libcudart.so.12: cannot open shared object file')
+        assert found.repair == "a package that brings libcudart.so.12"
+    unsure = replace(whole, accelerator=replace(whole.accelerator, missing=(replace(lost, certain=False),)))
+    assert judged(unsure, "580.65.06").verdict == "fits"
+    other = replace(whole, accelerator=replace(whole.accelerator, missing=(replace(lost, owner="python:cv 1"),)))
+    assert judged(other, "580.65.06").verdict == "fits"
+
+
+@pytest.mark.parametrize(
+    ("own", "there", "answer"),
+    [
+        ("aarch64", "x86_64", "other-architecture"),
+        ("x86_64", "aarch64", "other-architecture"),
+        ("x86_64", "x86_64", "fits"),
+        ("i686", "x86_64", "fits"),
+        (None, "x86_64", "fits"),
+        ("x86_64", "loongarch64", "fits"),
+    ],
+)
+def test_an_image_for_another_architecture(own: str | None, there: str, answer: str) -> None:
+    node = captured(replace(host("470.82.01", ("Tesla T4", "7.5")), system=System(architecture=there)), "node", KNOWN)
+    target = replace(TF, system=System(architecture=own))
+    assert fits(target, side_of(target, None), node, KNOWN, named=False).answer == answer
