@@ -55,6 +55,7 @@ WITHIN_A_LAYER = {
     ("base", "attribution"),
     ("base", "diff"),
     ("scope", "verdict"),
+    ("rules", "fits"),
     ("demo", "capture"),
     ("demo", "compare"),
 }

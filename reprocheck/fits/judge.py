@@ -205,7 +205,7 @@ def _properties(device: FitsDevice, host: FitsHost, knowledge: Knowledge) -> req
 # What would be seen, and what to do.
 
 _NODE = "another node (capture it there, then --host FILE)"
-_TEXTS: dict[Answer, str] = {
+TEXTS: dict[Answer, str] = {
     "driver-too-old": '"CUDA driver version is insufficient for CUDA runtime version"',
     "no-kernels": '"no kernel image is available for execution on the device"',
     "gpu-not-served-by-driver": 'nvidia-smi lists no such GPU; "no CUDA-capable device is detected"',
@@ -231,8 +231,8 @@ def _expected(
     if answer == "cpu-only" and judged:
         yield Expectation(where=where, text="it starts, and no GPU is found: the programs run on the CPU")
     for one in dict.fromkeys(program.answer for program in judged):
-        if one in _TEXTS:
-            yield Expectation(where=where, text=_TEXTS[one])
+        if one in TEXTS:
+            yield Expectation(where=where, text=TEXTS[one])
     if any(program.answer == "no-kernels" and _is_about_ptx(program) for program in judged):
         yield Expectation(where=where, text=f'or "{UNSUPPORTED_PTX}"')
 

@@ -2,7 +2,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from reprocheck.model.snapshot import Cpu, Device, Driver, Machine, Snapshot
+import pytest
+from msgspec.structs import replace
+
+from reprocheck.model.snapshot import Coverage, Cpu, Device, Driver, Machine, Snapshot, Subject
+from tests.fits.images import compat, cudart, framework, image
 from tests.make import finding, findings, snapshot
 
 A100 = Device(name="A100", compute_capability="8.0", memory_bytes=40)
@@ -52,3 +56,60 @@ def test_devices() -> None:
 def test_an_image_is_not_asked_for_a_machine() -> None:
     assert findings(machine(kernel="5.10", devices=(A100,)), snapshot()) == ()
     assert findings(machine(kernel="5.10"), machine(), "RC601") == ()
+
+
+# What can't run there.
+
+TF = image(framework(gpu_targets=("sm_75", "sm_80", "compute_80")), cuda=[cudart()])
+
+
+def on(driver: str, gpu: str, capability: str, target: Snapshot = TF) -> Snapshot:
+    """A container on a machine with a driver and a GPU."""
+    made = Machine(
+        driver=Driver(version=driver, source="libcuda"), devices=(Device(name=gpu, compute_capability=capability),)
+    )
+    coverage = {**target.coverage, "machine": Coverage(state="complete")}
+    return replace(target, subject=Subject(kind="container", name="it"), machine=made, coverage=coverage)
+
+
+GOOD = on("525.60.13", "NVIDIA A100-SXM4-40GB", "8.0")
+
+
+def test_a_driver_that_is_too_old_for_what_is_installed() -> None:
+    old = on("440.33.01", "NVIDIA GeForce RTX 2080 Ti", "7.5")
+    found = finding(GOOD, old, "RC602")
+    assert (found.severity, found.subject.kind, found.subject.name) == ("breaking", "driver", "driver for tensorflow")
+    assert found.message == (
+        "tensorflow 2.9.0 can't use the GPU with driver 440.33.01: 460.27.03 is CUDA 11.2's own;"
+        " 450.80.02 is enough (minor-version compatibility); 440.33.01 is too old"
+    )
+    assert found.expect == "CUDA driver version is insufficient for CUDA runtime version"
+    assert (found.after, found.suffers) == ("440.33.01", ("tensorflow",))
+    assert findings(GOOD, old, "RC602", level="stack") == ()
+
+
+def test_a_gpu_that_the_build_has_no_code_for() -> None:
+    found = finding(GOOD, on("470.82.01", "Tesla K80", "3.7"), "RC602")
+    assert (found.subject.kind, found.subject.name, found.after) == ("device", "GPU for tensorflow", "Tesla K80")
+    assert found.message.startswith("tensorflow 2.9.0 can't use Tesla K80: 3.7 is not served")
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        on("450.80.02", "Tesla T4", "7.5"),
+        on("none", "Tesla T4", "7.5"),
+        on("440.33.01", "Tesla T4", "7.5", image()),
+        on("418.40.04", "Tesla T4", "7.5", image(framework(gpu_targets=("sm_75",)), cuda=[cudart(), compat()])),
+        TF,
+    ],
+)
+def test_what_runs_there_or_is_not_surely_known(after: Snapshot) -> None:
+    assert findings(GOOD, after, "RC602") == ()
+
+
+def test_what_did_not_fit_before_is_no_finding() -> None:
+    old = on("440.33.01", "Tesla T4", "7.5")
+    assert findings(old, old, "RC602") == ()
+    assert finding(TF, old, "RC602").after == "440.33.01"
+    assert finding(old, on("418.40.04", "Tesla T4", "7.5"), "RC602").after == "418.40.04"
