@@ -69,7 +69,11 @@ def way(driver: Numbers, cuda: Numbers, knowledge: Knowledge) -> Way:
     enough = at_least(driver, lowest) if lowest is not None else False
     if itself is None:
         return "unknown" if not enough else "minor-version"
-    return "minor-version" if enough else "unknown" if enough is None else "too-old"
+    if enough is False:
+        # A driver from before the release, of the branch that came with it, may serve it all the same.
+        reported = parse(reported_cuda(driver, knowledge) or "")
+        return "unknown" if reported is not None and reported >= cuda else "too-old"
+    return "minor-version" if enough else "unknown"
 
 
 def reported_cuda(driver: Numbers, knowledge: Knowledge) -> str | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 NO_DRIVER = "none"
 _MOST = 3
 """Libraries that a line names."""
+_MOST_TARGETS = 16
 UNSUPPORTED_PTX = "the provided PTX was compiled with an unsupported toolchain"
 
 
@@ -144,6 +145,11 @@ def _driver(judgement: Judgement) -> Numbers | None:
     if cuda is None:
         judgement.gap("accelerator", "the CUDA release that it needs is not known")
         return None
+    if any(parse(one.compute_capability or "") in _tegra(judgement.knowledge) for one in judgement.host.devices or ()):
+        judgement.gap(
+            "machine.driver", "drivers of Jetson boards belong to a release of JetPack, and are not known here"
+        )
+        return None
     found = way(driver, cuda, judgement.knowledge)
     judgement.say("driver", _driver_said(judgement, driver, cuda, found), holds=_HOLDS[found])
     reported = parse(reported_cuda(driver, judgement.knowledge) or "")
@@ -178,6 +184,8 @@ def _driver_said(judgement: Judgement, driver: Numbers, cuda: Numbers, found: Wa
         return "; ".join([*parts, f"{version} is too old"])
     if own and len(driver) == 1:
         return f"branch {version} has drivers before and after {lowest if minor else own}: name the whole version"
+    if own and driver < (parse(own) or ()):
+        return f"{version} is older than {own}, the first that is said to serve {release}, though of the same branch"
     return f"which driver {release} needs is not known here"
 
 
@@ -284,8 +292,7 @@ def _one_device(judgement: Judgement, one: FitsDevice, serving: Numbers | None) 
         _by_release(judgement, said, architecture)
         return
     strange = kernels.unread(judgement.need.targets)
-    tegra = {parse(row.compute_capability) or () for row in judgement.knowledge.gpu_architectures if row.tegra}
-    found = kernels.served(kernels.targets(judgement.need.targets), capability, tegra)
+    found = kernels.served(kernels.targets(judgement.need.targets), capability, _tegra(judgement.knowledge))
     source = f", by {judgement.need.targets_source}" if judgement.need.targets_source else ""
     if found.kernels == "binary":
         judgement.say("GPU", f"{said} is served by this build ({found.by}{source})", holds=True)
@@ -295,7 +302,8 @@ def _one_device(judgement: Judgement, one: FitsDevice, serving: Numbers | None) 
     elif strange:
         judgement.gap("accelerator.frameworks", f"its GPU targets are not understood: {', '.join(strange[:3])}")
     else:
-        built = ", ".join(judgement.need.targets)
+        more = len(judgement.need.targets) - _MOST_TARGETS
+        built = ", ".join(judgement.need.targets[:_MOST_TARGETS]) + (f" and {more:,} more" if more > 0 else "")
         judgement.say("GPU", f"{said} is not served by this build, which is for {built}{source}", holds=False)
         judgement.answers.append("no-kernels")
 
@@ -333,6 +341,10 @@ def _by_release(judgement: Judgement, said: str, architecture: GpuArchitecture |
         judgement.say("GPU", f"{said} is served by CUDA {text(cuda)}; what your own code was built for is not known")
     else:
         judgement.gap("accelerator.frameworks", f"which GPUs it was built for is not known, so neither is {said}")
+
+
+def _tegra(knowledge: Knowledge) -> set[Numbers]:
+    return {parse(row.compute_capability) or () for row in knowledge.gpu_architectures if row.tegra}
 
 
 def _architecture(capability: Numbers, knowledge: Knowledge) -> GpuArchitecture | None:

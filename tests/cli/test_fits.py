@@ -17,11 +17,13 @@ ROOT = Path(__file__).resolve().parents[2]
 TF = image(framework(), cuda=[cudart()])
 
 
-def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def run(
+    folder: Path, *words: str, target: str = "snapshot:image.json", columns: int = 100
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "reprocheck", "fits", "snapshot:image.json", *words],
+        [sys.executable, "-m", "reprocheck", "fits", target, *words],
         cwd=folder,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(folder), "COLUMNS": "100"},
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(folder), "COLUMNS": str(columns)},
         capture_output=True,
         text=True,
         check=False,
@@ -84,3 +86,13 @@ def test_errors_are_one_line(tmp_path: Path, words: tuple[str, ...], said: str) 
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr.startswith(f"reprocheck: {said}")
     assert ran.stderr.count("\n") == 1
+
+
+def test_the_recorded_image_runs_on_the_cpu_alone(tmp_path: Path) -> None:
+    """TensorFlow 2.9.0 without the CUDA libraries, by its own evidence."""
+    evidence = f"evidence:{ROOT}/reprocheck/recordings/tf29.evidence"
+    ran = run(tmp_path, "--driver", "440.33.01", "--gpu", "RTX 2080 Ti", target=evidence, columns=200)
+    assert (ran.returncode, ran.stderr) == (1, "")
+    first, needs, *_ = ran.stdout.splitlines()
+    assert first.endswith("on driver 440.33.01, GeForce RTX 2080 Ti (compute capability 7.5), on the CPU only")
+    assert "tensorflow 2.9.0 was built with CUDA 11.2 and cuDNN 8, but the image lacks libcublas.so.11" in needs

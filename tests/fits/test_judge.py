@@ -89,6 +89,12 @@ def test_a_soname_does_not_tell_the_release() -> None:
         ("11.2", "460", "fits-by-minor-version-compatibility"),
         ("11.2", "450", "cannot-tell"),
         ("11.2", "440", "driver-too-old"),
+        # Drivers of the branch from before the release.
+        ("12.0", "525.53", "cannot-tell"),
+        ("12.1", "525.53", "driver-too-old"),
+        ("11.8", "520.56.06", "fits-by-minor-version-compatibility"),
+        ("10.2", "440.26", "cannot-tell"),
+        ("11.1", "450.51.06", "driver-too-old"),
     ],
 )
 def test_releases_and_drivers_beside_the_table(cuda: str, driver: str, answer: str) -> None:
@@ -481,3 +487,17 @@ def test_an_image_for_another_architecture(own: str | None, there: str, answer: 
     node = captured(replace(host("470.82.01", ("Tesla T4", "7.5")), system=System(architecture=there)), "node", KNOWN)
     target = replace(TF, system=System(architecture=own))
     assert fits(target, side_of(target, None), node, KNOWN, named=False).answer == answer
+
+
+def test_drivers_of_jetson_boards_go_by_other_numbers() -> None:
+    node = captured(host("35.4.1", ("Orin", "8.7")), "node", KNOWN)
+    target = image(framework("torch", "2.0", gpu_targets=("sm_87",)), cuda=[cudart()])
+    found = fits(target, side_of(target, None), node, KNOWN, named=False)
+    assert found.verdict == "cannot-tell"
+    assert "JetPack" in found.gaps[0].reason
+    assert judged(target, gpu="Jetson AGX Orin").verdict == "fits"
+
+
+def test_many_targets_are_counted() -> None:
+    target = image(framework(gpu_targets=tuple(f"sm_{number}0" for number in range(10, 99)) * 500), cuda=[cudart()])
+    assert len(codec.encode_json(judged(target, gpu="K80"))) < 5_000
