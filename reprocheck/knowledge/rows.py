@@ -224,6 +224,8 @@ class DeterminismSetting(Row, frozen=True, kw_only=True):
     """``env``: an environment variable."""
     scope: str
     """The framework or library that reads it."""
+    readers: tuple[str, ...] = ()
+    """Normalised names of the distributions of which one has to be installed for it to be read; empty: not known."""
     effect: str
     changes: Literal["values", "runs", "order", "nothing"] = "order"
     """What another value of it does to numbers. ``values``: others come out, by another kernel, precision or random

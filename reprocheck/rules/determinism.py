@@ -32,8 +32,8 @@ def determinism_setting_changed(comparison: Comparison) -> Iterator[Finding]:
     Variables of the target's configuration by which libraries choose precision, kernels, random streams and the
     order of sums: TF32, oneDNN, deterministic operations, the workspace of cuBLAS, numbers of threads, the seed of
     hashes and others (`reprocheck rules determinism` lists them). Major where other numbers come out, or where two
-    runs of one program may differ that did not before; minor where last digits may differ. No finding where the
-    value says what holds without it as well.
+    runs of one program may differ that did not before; minor where last digits may differ; info where nothing is
+    installed that reads it. No finding where the value says what holds without it as well.
 
     ## Why it matters
     No package changes, no error comes, and the results of a paper are not reached, or differ from run to run.
@@ -45,7 +45,7 @@ def determinism_setting_changed(comparison: Comparison) -> Iterator[Finding]:
     Set it in the Dockerfile as the baseline has it; the finding names the line.
 
     ## When it is noise
-    Where the library that reads it is not used.
+    Where the library that reads it is installed and not used.
     """
     rows = settings(comparison.knowledge) if comparison.at("variables") else {}
     for change in comparison.at("variables"):
@@ -55,7 +55,8 @@ def determinism_setting_changed(comparison: Comparison) -> Iterator[Finding]:
             old = _effective(comparison, comparison.before, row, before)
             new = _effective(comparison, comparison.after, row, after)
             if old is None or new is None or _word(old) != _word(new):
-                yield _setting(row, before, after, _severity(row, old, new))
+                read = _is_read(row, comparison.after)
+                yield _setting(row, before, after, _severity(row, old, new) if read else "info", read=read)
 
 
 def settings(knowledge: Knowledge) -> dict[str, DeterminismSetting]:
@@ -63,7 +64,17 @@ def settings(knowledge: Knowledge) -> dict[str, DeterminismSetting]:
     return {row.name: row for row in knowledge.determinism_settings if row.kind == "env" and row.changes != "nothing"}
 
 
-def _setting(row: DeterminismSetting, before: str | None, after: str | None, severity: Severity) -> Finding:
+def _is_read(row: DeterminismSetting, side: Snapshot) -> bool:
+    """Whether something is installed that reads a setting; what is not known may be."""
+    if not row.readers or not side.was_read("environments"):
+        return True
+    installed = (package.name for environment in side.environments for package in environment.packages)
+    return any(name in row.readers for name in installed)
+
+
+def _setting(
+    row: DeterminismSetting, before: str | None, after: str | None, severity: Severity, *, read: bool
+) -> Finding:
     shown = " → ".join("not set" if value is None else value or '""' for value in (before, after))
     fix = None
     if before is None:
@@ -75,7 +86,8 @@ def _setting(row: DeterminismSetting, before: str | None, after: str | None, sev
         "variable",
         row.name,
         severity,
-        f"{row.name}: {shown}. {row.effect} Recommended: {row.recommended}",
+        f"{row.name}: {shown}. {row.effect if read else 'Nothing is installed that reads it.'}"
+        f" Recommended: {row.recommended}",
         before=before,
         after=after,
         details={"changes": row.changes},

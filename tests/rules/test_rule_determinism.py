@@ -66,7 +66,8 @@ def test_settings_that_change_runs_say_with_which_values_they_repeat() -> None:
     ],
 )
 def test_a_setting_that_was_lost_or_changed(name: str, before: Any, after: Any, severity: str) -> None:
-    one, other = (variables(**({} if value is None else {name: value})) for value in (before, after))
+    installed = "tensorflow==2.5", "torch==2.0", "jax==0.4"
+    one, other = (variables(*installed, **({} if value is None else {name: value})) for value in (before, after))
     (found,) = findings(one, other)
     assert (found.rule, found.subject.kind, found.subject.name) == ("RC801", "variable", name)
     assert (found.severity, found.before, found.after) == (severity, before, after)
@@ -87,8 +88,17 @@ def test_another_word_for_the_same_is_no_finding(name: str, before: Any, after: 
     assert findings(one, other) == ()
 
 
+def test_what_nothing_reads_is_info() -> None:
+    found = finding(variables(TF_DETERMINISTIC_OPS="1"), variables(), "RC801")
+    assert found.severity == "info"
+    assert "Nothing is installed that reads it." in found.message
+    unread = snapshot(states={"environments": "not-read"})
+    assert finding(variables(TF_DETERMINISTIC_OPS="1"), unread, "RC801").severity == "major"
+    assert finding(variables(NVIDIA_TF32_OVERRIDE="0"), variables(), "RC801").severity == "major"
+
+
 def test_what_a_finding_tells() -> None:
-    found = finding(variables(XLA_FLAGS="--a=1 --b=2"), variables(), "RC801")
+    found = finding(variables("jax==0.4", XLA_FLAGS="--a=1 --b=2"), variables("jax==0.4"), "RC801")
     assert found.message.startswith("XLA_FLAGS: --a=1 --b=2 → not set. --xla_gpu_deterministic_ops=true forbids ")
     assert found.message.endswith(" Recommended: record verbatim")
     assert found.fix is not None
