@@ -148,7 +148,6 @@ def _package(comparison: Comparison, pair: EnvironmentPair, unfit: _Unfit) -> Fi
         before=before.version if before is not None else None,
         after=package.version,
         evidence=(_tags(package),),
-        suffers=(package.name,),
         required_by=requirers(pair.graph_after.requirers_of(package.name)),
         expect=_expect(unfit.misfit, comparison.after),
         fix=reinstall(pair, package.name) if same else restore(pair, package.name),

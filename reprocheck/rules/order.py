@@ -32,6 +32,7 @@ SIGNS = (
     Sign(lambda it: any(one.fails and one.seen is None for one in it.breaks), "a known break, reported"),
     Sign(lambda it: _is_unmet(it) and bool(_frameworks(it.suffers)), "a requirement of {frameworks} is unmet"),
     Sign(lambda it: it.name == "library-missing", "a shared library is missing"),
+    Sign(lambda it: it.name in {"wheel-unfit", "libc-unfit"}, "a wheel does not fit"),
     Sign(lambda it: _is_unmet(it) and bool(it.suffers), "a requirement of {first} is unmet"),
     Sign(lambda it: bool(it.suffers) and not it.breaks and not _is_unmet(it), "{first} suffers from it"),
     Sign(lambda it: it.subject.kind == "python-package" and it.subject.name in FRAMEWORKS, "{name} is a framework"),
