@@ -7,12 +7,12 @@ import difflib
 import hashlib
 import os
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_origin
 
 import msgspec
+import tomli
 
 from reprocheck.errors import DataError
 from reprocheck.model import factpath, shape
@@ -21,11 +21,6 @@ from reprocheck.model.policy import Policy, Waiver
 from reprocheck.model.report import SEVERITIES
 from reprocheck.model.snapshot import FACT_CLASSES, Snapshot
 from reprocheck.model.text import printable
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -136,7 +131,7 @@ def _parsed(path: Path) -> tuple[bytes, dict[str, Any]]:
     at = printable(str(path))
     raw = read_file(path, most=MAX_BYTES)
     try:
-        return raw, tomllib.loads(raw.removeprefix(b"\xef\xbb\xbf").decode())
+        return raw, tomli.loads(raw.removeprefix(b"\xef\xbb\xbf").decode())
     except UnicodeDecodeError as error:
         raise DataError(f"{at}: is not UTF-8 text, so not TOML; save it as UTF-8") from error
     except RecursionError as error:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-import sys
 from functools import cached_property
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
+import tomli
 
 from reprocheck.errors import DataError
 from reprocheck.knowledge.rows import (
@@ -33,11 +33,6 @@ from reprocheck.knowledge.rows import (
 )
 from reprocheck.model.codec import read_file
 from reprocheck.model.text import printable
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -209,8 +204,8 @@ def wrong(row: Row) -> str | None:
 
 def _parse(raw: bytes, name: str, tables: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
     try:
-        parsed: dict[str, Any] = tomllib.loads(raw.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        parsed: dict[str, Any] = tomli.loads(raw.decode())
+    except (UnicodeDecodeError, tomli.TOMLDecodeError, RecursionError) as error:
         raise DataError(f"{name}: not TOML: {printable(str(error)) or 'nested too deeply'}") from None
     for table in parsed:
         if table not in tables:

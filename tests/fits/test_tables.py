@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli
 
 from reprocheck.fits.numbers import parse
 from tests.fits.images import KNOWN, built_for, judged
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 FOLDER = Path(__file__).parent
 ANSWERS = {"y": "fits", "m": "fits-by-minor-version-compatibility", "n": "driver-too-old"}
 
 
 def table(name: str) -> dict[str, Any]:
-    return tomllib.loads((FOLDER / name).read_text())
+    return tomli.loads((FOLDER / name).read_text())
 
 
 def pairings() -> Iterator[tuple[str, str, str]]:
