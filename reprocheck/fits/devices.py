@@ -28,6 +28,8 @@ _VARIANT = re.compile(
 )
 _MAKERS = frozenset({"geforce", "quadro", "gtx", "rtx", "gt", "pro", "titan"})
 """Words that name a line of products: one that people leave out is no other device."""
+_LINES = {"geforce": False, "quadro": False, "titan": False, "tesla": True}
+"""Whether the GPUs of a line of products are for data centres."""
 _MOST = 8
 
 
@@ -57,10 +59,11 @@ def observed(device: Device, knowledge: Knowledge) -> FitsDevice:
     found = [one for one in named_so if one.compute_capability == device.compute_capability]
     known = parse(device.compute_capability) is not None
     told = _device(device.name, found)
+    line = next((_LINES[word] for word in _WORD.findall(device.name.lower()) if word in _LINES), None)
     return FitsDevice(
         name=device.name,
         compute_capability=device.compute_capability if known else None,
-        data_centre=told.data_centre,
+        data_centre=told.data_centre if line is None else line,
         brands=told.brands,
     )
 

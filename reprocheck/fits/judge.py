@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from reprocheck import __version__
 from reprocheck.errors import ExitCode
-from reprocheck.fits import requirements
-from reprocheck.fits.drivers import reported_cuda
 from reprocheck.fits.needs import Need, compat, others, programs
 from reprocheck.fits.numbers import parse
 from reprocheck.fits.program import NO_DRIVER, UNSUPPORTED_PTX, Judgement, judge, text, worst
-from reprocheck.model.fits import Answer, Expectation, Fits, FitsDevice, FitsHost, FitsVerdict, Program, Statement
+from reprocheck.fits.start import start
+from reprocheck.model.fits import Answer, Expectation, Fits, FitsHost, FitsVerdict, Program, Statement
 from reprocheck.model.report import MadeBy
 from reprocheck.model.snapshot import ONE_ENVIRONMENT, Gap
 
@@ -29,11 +28,6 @@ EXIT_CODES: dict[FitsVerdict, ExitCode] = {
     "cannot-tell": ExitCode.UNVERIFIED,
 }
 _YES: frozenset[Answer] = frozenset({"fits", "fits-by-minor-version-compatibility", "fits-by-forward-compatibility"})
-_OLD_BRANDS = frozenset({"quadro", "tesla", "nvs", "grid", "geforce", "titan"})
-_LAST_WITH_OLD_BRANDS = 450
-"""Newer drivers tell more brands apart (``nvmlBrandType_t`` in the NVML bindings 11.450.51 and 11.460.79)."""
-_MOST = 160
-"""Characters of a requirement that a sentence quotes."""
 
 
 def fits(snapshot: Snapshot, target: Side, host: FitsHost, knowledge: Knowledge, *, named: bool) -> Fits:
@@ -54,18 +48,21 @@ def fits(snapshot: Snapshot, target: Side, host: FitsHost, knowledge: Knowledge,
     gaps = [gap for one in found for gap in one.gaps]
     absent = [one.need for one in found if one.need.runtime == "absent"]
     statements, unread = _as_a_whole(snapshot, judged)
-    answer, checks = worst([one.answer for one in judged]), list[Expectation]()
+    answer, checks = worst([one.answer for one in judged]), tuple[Expectation, ...]()
     if unread:
         gaps += unread
         answer = worst([answer, "cannot-tell"]) if judged else "cannot-tell"
     elif not judged:
         answer = "cpu-only"
     if host.driver != NO_DRIVER and snapshot.subject.kind not in ONE_ENVIRONMENT:
-        start, checks, asked = _start(snapshot, host, knowledge)
-        statements += start
-        gaps += asked
-        refused = any(one.holds is False for one in start)
-        answer = worst([answer, *(["refused-at-start"] if refused else []), *(["cannot-tell"] if asked else [])])  # type: ignore[list-item]
+        begun = start(snapshot, host, knowledge)
+        statements += begun.statements
+        gaps += begun.gaps
+        checks = begun.expect
+        if any(one.holds is False for one in begun.statements):
+            answer = worst([answer, "refused-at-start"])
+        if begun.gaps:
+            answer = worst([answer, "cannot-tell"])
     other = _other_architecture(snapshot, host)
     if other is not None:
         statements.append(other)
@@ -136,70 +133,6 @@ def _as_a_whole(snapshot: Snapshot, judged: Sequence[Program]) -> tuple[list[Sta
         said = "no CUDA runtime and no framework that was built for CUDA is in the image"
         statements.append(Statement(about="needs", holds=None, said=said))
     return statements, gaps
-
-
-# The start of the container.
-
-
-def _start(
-    snapshot: Snapshot, host: FitsHost, knowledge: Knowledge
-) -> tuple[list[Statement], list[Expectation], list[Gap]]:
-    """Evaluate the image's own requirements as the container runtime does."""
-    statements, expect, gaps = [], [], []
-    if requirements.disabled(snapshot.variables):
-        said = "the image asks not to be checked at start (NVIDIA_DISABLE_REQUIRE)"
-        return [Statement(about="require", holds=None, said=said)], [], []
-    for name, value in requirements.requirements(snapshot.variables):
-        if value is None:
-            gaps.append(Gap(what=f"variables[{name}]", where=snapshot.header.target, reason="its value is not known"))
-            continue
-        outcome = _for_any(value, host, knowledge)
-        shown = value if len(value) <= _MOST else f"{value[:_MOST]}…"
-        if outcome.holds is False:
-            statements.append(Statement(about="require", holds=False, said=f'{name} is not met: "{shown}"'))
-        elif outcome.holds:
-            statements.append(Statement(about="require", holds=True, said=f"{name} is met"))
-        elif outcome.error == requirements.INVALID:
-            reason = f'no requirement that the container runtime understands: "{shown}"'
-            statements.append(Statement(about="require", holds=None, said=f"{name}: {reason}"))
-            gaps.append(Gap(what=f"variables[{name}]", where=snapshot.header.target, reason=reason))
-        elif host.driver is None:
-            statements.append(Statement(about="require", holds=None, said=f'{name} hangs on the driver: "{shown}"'))
-        else:
-            missing = "which GPU it is" if host.devices is None else "what the driver says of this GPU"
-            reason = f'hangs on {missing}: "{shown}"'
-            statements.append(Statement(about="require", holds=None, said=f"{name} {reason}"))
-            gaps.append(Gap(what=f"variables[{name}]", where=snapshot.header.target, reason=reason))
-        if outcome.holds is not True and outcome.error is not None and host.driver is not None:
-            error = f"nvidia-container-cli: requirement error: {outcome.error[:_MOST]}"
-            sure = "may be" if outcome.holds is None and outcome.error != requirements.INVALID else "is"
-            expect.append(Expectation(where="Docker", text=f'it {sure} refused at start: "{error}"'))
-    if expect:
-        expect.append(Expectation(where="Docker in CDI mode, Apptainer", text="no such check is made"))
-    return statements, expect, gaps
-
-
-def _for_any(requirement: str, host: FitsHost, knowledge: Knowledge) -> requirements.Outcome:
-    """One device that meets it is enough: the others can be left out of the container."""
-    outcomes = [
-        requirements.evaluate(requirement, properties)
-        for device in host.devices or (FitsDevice(),)
-        for properties in [_properties(device, host, knowledge)]
-    ]
-    return max(outcomes, key=lambda outcome: {True: 2, None: 1, False: 0}[outcome.holds])
-
-
-def _properties(device: FitsDevice, host: FitsHost, knowledge: Knowledge) -> requirements.Properties:
-    driver = None if host.driver is None else parse(host.driver)
-    brands = frozenset(device.brands)
-    if driver is not None and driver[0] <= _LAST_WITH_OLD_BRANDS:
-        brands &= _OLD_BRANDS
-    return requirements.Properties(
-        cuda=None if driver is None else reported_cuda(driver, knowledge),
-        driver=None if driver is None else host.driver,
-        arch=device.compute_capability,
-        brands=brands,
-    )
 
 
 # What would be seen, and what to do.

@@ -83,7 +83,15 @@ def requirements(variables: Mapping[str, str | None]) -> Iterator[tuple[str, str
 
 
 def evaluate(requirement: str, properties: Properties) -> Outcome:
-    """Evaluate one requirement for one device."""
+    """Evaluate one requirement for one device; what holds whichever its brand is, holds."""
+    brands = [frozenset({brand}) for brand in sorted(properties.brands)] or [properties.brands]
+    outcomes = [_evaluate(requirement, properties._replace(brands=one)) for one in brands]
+    if all(outcome == outcomes[0] for outcome in outcomes):
+        return outcomes[0]
+    return Outcome(holds=None, error=next(outcome.error for outcome in outcomes if outcome.error is not None))
+
+
+def _evaluate(requirement: str, properties: Properties) -> Outcome:
     tried = unsure = False
     for term in filter(None, requirement.split(" ")):
         factors = [factor for factor in term.split(",") if factor]
@@ -149,7 +157,7 @@ def _version_holds(name: str, known: str, compare: Callable[[int, int], bool], v
 def _brand_holds(sign: str, brand: str, brands: frozenset[str]) -> bool | None:
     if sign not in {"=", "!=", "!"}:
         raise InvalidError
-    if (brand in brands and len(brands) > 1) or not brands:
+    if not brands:
         return None
     return (brand in brands) == (sign == "=")
 

@@ -8,7 +8,7 @@ from reprocheck.formats.layout import Page
 from reprocheck.formats.words import side
 
 if TYPE_CHECKING:
-    from reprocheck.model.fits import Answer, Fits, FitsDevice, FitsHost, FitsVerdict, Program
+    from reprocheck.model.fits import Answer, Fits, FitsDevice, FitsHost, FitsVerdict
 
 _WORDS: dict[FitsVerdict, tuple[str, str]] = {
     "fits": ("fits", "verified"),
@@ -36,9 +36,14 @@ def render(fits: Fits, *, width: int = 100, color: bool = False) -> str:
     word, style = _WORDS[fits.verdict]
     how = f", {_HOW[fits.answer]}" if fits.answer in _HOW else ""
     page.line((word, style), f"  {side(fits.target)} on {_host(fits.host)}{how}")
-    several = len(fits.programs) > 1
+    apart = len({program.environment for program in fits.programs}) > 1
     for program in fits.programs:
-        _program(page, program, named=several)
+        if len(fits.programs) > 1:
+            where = f" in {program.environment}" if apart and program.environment is not None else ""
+            answer = _HOW.get(program.answer, program.answer.replace("-", " "))
+            page.line((f"{program.name} {program.version}", "strong"), f"{where}: {answer}")
+        for statement in program.statements:
+            page.row(statement.about, statement.said)
     for statement in fits.statements:
         page.row(statement.about, statement.said)
     label = "expect"
@@ -54,13 +59,6 @@ def render(fits: Fits, *, width: int = 100, color: bool = False) -> str:
     if len(fits.gaps) > _MOST_GAPS:
         page.row(label, f"and {len(fits.gaps) - _MOST_GAPS:,} more (--format json)")
     return page.render()
-
-
-def _program(page: Page, program: Program, *, named: bool) -> None:
-    if named:
-        page.line((f"{program.name} {program.version}", "strong"), f"  {program.answer.replace('-', ' ')}")
-    for statement in program.statements:
-        page.row(statement.about, statement.said)
 
 
 def _host(host: FitsHost) -> str:

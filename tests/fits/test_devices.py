@@ -82,3 +82,10 @@ def test_what_the_driver_says_of_a_gpu_counts() -> None:
     assert (other.compute_capability, other.data_centre, other.brands) == ("9.9", None, ())
     unknown = observed(Device(name="NVIDIA X1", compute_capability="[N/A]"), KNOWN)
     assert (unknown.name, unknown.compute_capability, unknown.data_centre) == ("NVIDIA X1", None, None)
+    for name, told in (
+        ("NVIDIA GeForce GT 710", False),
+        ("Quadro K600", False),
+        ("Tesla C2075", True),
+        ("GT 710", None),
+    ):
+        assert observed(Device(name=name, compute_capability="3.5"), KNOWN).data_centre is told

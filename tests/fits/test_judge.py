@@ -11,7 +11,7 @@ from reprocheck.errors import UsageError
 from reprocheck.fits import amended, captured, described, fits
 from reprocheck.model import codec
 from reprocheck.model.fits import Fits
-from reprocheck.model.snapshot import CondaPackage, MissingLibrary, Snapshot, System
+from reprocheck.model.snapshot import CondaPackage, Coverage, MissingLibrary, Snapshot, System
 from reprocheck.sides import side_of
 from tests.fits.images import KNOWN, compat, cudart, framework, host, image, judged, library
 from tests.fits.test_requirements import NVIDIA_11_2, NVIDIA_11_8
@@ -501,3 +501,17 @@ def test_drivers_of_jetson_boards_go_by_other_numbers() -> None:
 def test_many_targets_are_counted() -> None:
     target = image(framework(gpu_targets=tuple(f"sm_{number}0" for number in range(10, 99)) * 500), cuda=[cudart()])
     assert len(codec.encode_json(judged(target, gpu="K80"))) < 5_000
+
+
+def test_settings_that_were_not_read_are_a_gap() -> None:
+    unread = replace(TF, coverage={**TF.coverage, "variables": Coverage(state="not-read")})
+    assert judged(unread, "470.82.01").verdict == "cannot-tell"
+    assert judged(unread, "440.33.01").verdict == "does-not-fit"
+    assert judged(unread, gpu="T4").verdict == "fits"
+    none = replace(TF, coverage={**TF.coverage, "variables": Coverage(state="not-applicable")})
+    assert judged(none, "470.82.01").verdict == "fits"
+
+
+def test_what_is_written_can_be_read_again() -> None:
+    for found in (judged(TF, "470.82.01", "T4"), judged(starting("nonsense"), "440.33.01", "RTX 2080 Ti")):
+        assert codec.decode(codec.encode_json(found), Fits, "it", "reprocheck.fits/1") == found

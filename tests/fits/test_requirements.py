@@ -46,7 +46,7 @@ GEFORCE = of("11.4", "470.82.01", "7.5", "geforce")
         (NVIDIA_11_8, of("11.2", "460.32.03", "7.5", "tesla", "nvidia", "unknown"), False),
         (NVIDIA_11_8, of("11.0", "450.80.02", "7.0", "tesla"), True),
         (NVIDIA_11_8, of("11.0", "450.80.02", "8.6", "geforce"), False),
-        (NVIDIA_11_8, of("11.4", "470.82.01", "8.0", "tesla", "nvidia", "unknown"), None),
+        (NVIDIA_11_8, of("11.4", "470.82.01", "8.0", "tesla", "nvidia", "unknown"), True),
         ("arch>=7.0", GEFORCE, True),
         ("arch>=8.0", GEFORCE, False),
         ("arch>=8.0", of(arch=None), None),

@@ -78,6 +78,20 @@ def test_gpus_and_builds(build: dict[str, Any]) -> None:
         assert (found.verdict, found.answer) == ("does-not-fit", "no-kernels"), gpu
 
 
+def test_ptx_is_compiled_from_the_release_s_own_driver_on() -> None:
+    """TensorFlow 2.9.0, of CUDA 11.2: a binary serves the T4, PTX alone the A100 and the GeForce RTX 3090."""
+    targets = next(build["targets"] for build in table("gpus.toml")["build"] if build["name"] == "tensorflow 2.9.0")
+    target = built_for("11.2", targets)
+    by_ptx = {**{answer: answer for answer in ANSWERS.values()}, ANSWERS["m"]: "no-kernels"}
+    for driver, cuda, expected in PAIRINGS:
+        if cuda == "11.2":
+            assert judged(target, driver, "T4").answer == expected, driver
+            if expected != ANSWERS["n"]:
+                assert judged(target, driver, "A100").answer == by_ptx[expected], driver
+            if driver > "455":
+                assert judged(target, driver, "GeForce RTX 3090").answer == by_ptx[expected], driver
+
+
 @pytest.mark.parametrize("row", table("gpus.toml")["driven"], ids=lambda row: row["gpu"])
 def test_gpus_and_drivers(row: dict[str, Any]) -> None:
     target = built_for("8.0")
