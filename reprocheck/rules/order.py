@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
@@ -85,10 +86,13 @@ def distance(finding: Finding) -> int:
     """Count the steps between the nearest framework and what the finding is about."""
     if finding.subject.name in FRAMEWORKS:
         return 0
-    return min(
-        (len(path) - 1 - index for path in finding.paths for index, name in enumerate(path) if name in FRAMEWORKS),
-        default=_FAR,
-    )
+    return _steps(finding.paths)
+
+
+@lru_cache(maxsize=16384)
+def _steps(paths: tuple[tuple[str, ...], ...]) -> int:
+    steps = (len(path) - 1 - index for path in paths for index, name in enumerate(path) if name in FRAMEWORKS)
+    return min(steps, default=_FAR)
 
 
 def _nearest(finding: Finding) -> str:
