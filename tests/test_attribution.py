@@ -108,7 +108,7 @@ def test_a_layer_without_an_instruction() -> None:
 def test_a_layer_brings_files_and_no_settings() -> None:
     found = attribute(tuple(map(finding, get_args(SubjectKind))), of(layers=["a"]), of(layers=["a", "b"]))
     assert {one.subject.kind for one in found if one.introduced_by is None} == {
-        "variable", "image-config", "driver", "device", "machine", "baseline", "waiver",
+        "variable", "image-config", "driver", "device", "machine", "container", "baseline", "waiver",
     }  # fmt: skip
 
 

@@ -173,7 +173,8 @@ def framework_library_changed(comparison: Comparison) -> Iterator[Finding]:
     can't be told on one side is not compared.
 
     ## Why it matters
-    An image can hold several copies; the one that wins decides whether the GPU is used, and its last digits.
+    An image can hold several copies; the one that wins decides whether the GPU is used, and its last digits. The
+    finding says by what it wins; all copies are its evidence.
 
     ## Example
     `LD_LIBRARY_PATH=/usr/local/cuda/lib64` in front of the wheel's own copy: cuDNN 8.6 is loaded, not 8.9.
@@ -191,6 +192,7 @@ def framework_library_changed(comparison: Comparison) -> Iterator[Finding]:
                 environment = _environment(comparison, key)
                 before = _loaded(comparison.before, change.before, key)
                 after = _loaded(comparison.after, change.after, environment)
+                by = _by(comparison.after, name, component, environment)
                 same = (
                     change.before and change.after and before[1] is not None and _major(before[1]) == _major(after[1])
                 )
@@ -198,11 +200,28 @@ def framework_library_changed(comparison: Comparison) -> Iterator[Finding]:
                     "cuda",
                     f"{component} of {name}",
                     "minor" if same or not change.before else "major",
-                    f"{name} would load {component} from {after[0]}, not from {before[0]}",
+                    f"{name} would load {component} from {after[0]}{by}, not from {before[0]}",
                     environment=environment,
                     before=before[0],
                     after=after[0],
+                    evidence=tuple(
+                        f"{one.component} {one.version or 'of unknown version'} {one.path}"
+                        for one in comparison.after.accelerator.cuda
+                        if one.component == component and one.environment in {None, environment}
+                    ),
                 )
+
+
+def _by(side: Snapshot, name: str, component: str, environment: str | None) -> str:
+    """By what the dynamic linker finds a library."""
+    reasons = [
+        loaded.reason
+        for one in side.accelerator.frameworks
+        if (one.name, one.environment) == (name, environment)
+        for loaded in one.loads
+        if loaded.component == component and loaded.status == "found"
+    ]
+    return f", found by {reasons[0]}" if reasons else ""
 
 
 def framework_build_changed(comparison: Comparison) -> Iterator[Finding]:

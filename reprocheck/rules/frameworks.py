@@ -76,8 +76,8 @@ class _Misfit:
     needed: str
     """What it was built with, as far as it is known."""
     copy: CudaLibrary
-    loaded: bool
-    """It would be loaded; else it is all that is there, and not asked for."""
+    reason: str
+    """By what the dynamic linker finds it; empty: it is all that is there, and not asked for."""
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -99,7 +99,7 @@ def _misfits(side: Snapshot, environment: str, knowledge: Knowledge) -> Iterator
                         component=loaded.component,
                         needed=".".join(map(str, needed)),
                         copy=copy,
-                        loaded=loaded.status == "found",
+                        reason=loaded.reason if loaded.status == "found" else "",
                     )
 
 
@@ -184,8 +184,10 @@ def _finding(misfit: _Misfit, pair: EnvironmentPair, before: str | None) -> Find
     framework, word = misfit.framework, _WORDS[misfit.component]
     built = f"{framework.name} {framework.version} was built with {word} {misfit.needed}"
     there = f"{misfit.copy.version} ({misfit.copy.path})"
-    message = f"{built} and would load {there}" if misfit.loaded else f"{built} and finds none: there is only {there}"
-    refuses = misfit.loaded and misfit.component == "cudnn"
+    message = f"{built} and finds none: there is only {there}"
+    if misfit.reason:
+        message = f"{built} and would load {there}, found by {misfit.reason}"
+    refuses = bool(misfit.reason) and misfit.component == "cudnn"
     return finding(
         "cuda",
         f"{misfit.component} of {framework.name}",

@@ -185,6 +185,9 @@ def test_loads_in_words() -> None:
     after = having(TF, cuda=(cudnn(),), frameworks=(framework(None),))
     found = finding(before, after, "RC703")
     assert found.message == f"tensorflow would load cudnn from nowhere, not from {LOADED} (8.1.0)"
+    assert found.evidence == (f"cudnn 8.1.0 {LOADED}",)
+    back = finding(after, before, "RC703")
+    assert back.message == f"tensorflow would load cudnn from {LOADED} (8.1.0), found by ld.so.cache, not from nowhere"
 
 
 def test_of_two_copies_at_one_place_the_environments_own_is_loaded() -> None:

@@ -26,7 +26,13 @@ def framework(build: tuple[str, str, dict[str, str] | None], *loads: tuple[str, 
         environment="/usr",
         built_with=built_with,
         loads=tuple(
-            Loaded(component=component, name=f"lib{component}.so", status=status[bool(path)], path=path, reason="")
+            Loaded(
+                component=component,
+                name=f"lib{component}.so",
+                status=status[bool(path)],
+                path=path,
+                reason="RUNPATH of it",
+            )
             for component, path in loads
         ),
     )
@@ -87,7 +93,10 @@ def test_a_cudnn_that_the_framework_refuses(build: Any, before: str, after: str,
 
 def test_what_the_finding_says() -> None:
     found = finding(loading(TF218, "9.3.0.75"), loading(TF218, "9.1.0.70"), "RC705")
-    assert found.message == f"tensorflow 2.18.0 was built with cuDNN 9.3 and would load 9.1.0.70 ({WHEEL})"
+    assert (
+        found.message
+        == f"tensorflow 2.18.0 was built with cuDNN 9.3 and would load 9.1.0.70 ({WHEEL}), found by RUNPATH of it"
+    )
 
 
 @pytest.mark.parametrize(
