@@ -47,10 +47,10 @@ class Made:
 
     name: str
     version: str
-    requires: tuple[str, ...]
-    extras: tuple[str, ...]
-    requires_python: str | None
-    egg: bool
+    requires: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
+    requires_python: str | None = None
+    egg: bool = False
     """Of setuptools of old: ``NAME-VERSION.egg-info``."""
 
 

@@ -124,13 +124,38 @@ def test_the_environments_are_worth_checking(cases: list[Case]) -> None:
 
 def test_the_answers_are_those_of_the_command(tmp_path: Path) -> None:
     """The program that asks for many at once says what ``pip check`` says in an environment that is a real one."""
-    python = interpreters.those_from(OLDEST)[-1]
-    executable = interpreters.virtual_environment(python, tmp_path / "venv")
-    site = interpreters.site_packages(executable)
+    executable, site = _environment(tmp_path)
     environments.plant(site, environments.distributions(1))
+    answer = _pip(interpreters.those_from(OLDEST)[-1], [[str(site)]])[0]
+    assert _command(executable).stdout.splitlines() == answer["check"]
+
+
+def test_what_pip_gives_up_on_is_a_gap(tmp_path: Path) -> None:
+    """Of a package with one requirement that is none, ``pip check`` reads nothing, and says that it is not there."""
+    executable, site = _environment(tmp_path)
+    odd = environments.Made(name="odd", version="1", requires=("x ?? 1", "old>=2"))
+    old = environments.Made(name="old", version="1")
+    user = environments.Made(name="user", version="1", requires=("odd",))
+    environments.plant(site, (odd, old, user))
+    ran = _command(executable)
+    assert ran.stdout == "user 1 requires odd, which is not installed.\n"
+    assert "Error parsing dependencies of odd" in ran.stderr
+    read = capture(Address("python", str(executable)), Access()).environments[0]
+    graph = build(read)
+    assert [(one.by, one.requirement) for one in graph.unclear()] == [("odd", "x ?? 1")]
+    assert graph.missing() == ()
+    assert [(edge.by, edge.to) for edge in graph.violated()] == [("odd", "old")]
+
+
+def _environment(folder: Path) -> tuple[Path, Path]:
+    """A virtual environment of the newest Python, and its site directory."""
+    executable = interpreters.virtual_environment(interpreters.those_from(OLDEST)[-1], folder / "venv")
+    return executable, interpreters.site_packages(executable)
+
+
+def _command(executable: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pip", "--python", str(executable), "--disable-pip-version-check", "check"]
-    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    assert said.splitlines() == _pip(python, [[str(site)]])[0]["check"]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
