@@ -59,7 +59,8 @@ def observed(device: Device, knowledge: Knowledge) -> FitsDevice:
     found = [one for one in named_so if one.compute_capability == device.compute_capability]
     known = parse(device.compute_capability) is not None
     told = _device(device.name, found)
-    line = next((_LINES[word] for word in _WORD.findall(device.name.lower()) if word in _LINES), None)
+    words = _WORD.findall(device.name.lower())
+    line = next((_LINES[word] for word in words if word in _LINES and "quadro rtx" not in " ".join(words)), None)
     return FitsDevice(
         name=device.name,
         compute_capability=device.compute_capability if known else None,

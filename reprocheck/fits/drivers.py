@@ -77,5 +77,11 @@ def way(driver: Numbers, cuda: Numbers, knowledge: Knowledge) -> Way:
 
 
 def reported_cuda(driver: Numbers, knowledge: Knowledge) -> str | None:
-    """The CUDA version that a driver reports; ``None``: its branch is not known."""
-    return next((row.reports_cuda for row in knowledge.driver_branches if row.branch == driver[0]), None)
+    """The CUDA version that a driver reports; ``None``: it is not known, or differs within the branch.
+
+    Between two known branches it is that of the lower one: Windows, and so WSL, has numbers of its own (537 is of 535).
+    """
+    rows = sorted(knowledge.driver_branches, key=lambda row: row.branch)
+    if driver[0] > rows[-1].branch:
+        return None
+    return next((row.reports_cuda for row in reversed(rows) if row.branch <= driver[0]), None)

@@ -181,6 +181,10 @@ def _repair(answer: Answer, judged: Sequence[Program], found: Sequence[Judgement
         (program.lowest_driver or "" for program, _ in concerned), key=lambda text: parse(text) or (), default=""
     )
     wanted = " and ".join(_wanted(need) for _, need in concerned) or "a framework that was built for CUDA"
+    outdated = any(
+        one.about == "driver" and one.holds is False for program, _ in concerned for one in program.statements
+    )
+    newer = f", and driver >= {lowest}" if outdated and lowest else ""
     works = all(program.answer in _YES for program in judged)
     refused = "a newer driver" + (
         "; docker run -e NVIDIA_DISABLE_REQUIRE=1 starts it without the check" if works else ""
@@ -194,7 +198,7 @@ def _repair(answer: Answer, judged: Sequence[Program], found: Sequence[Judgement
         "gpu-not-served-by-driver": "a driver of a branch that serves the GPU, or another node",
         "no-kernels": f"a build of {names} that has code for this GPU, or another GPU",
         "refused-at-start": refused,
-        "cpu-only": f"an image that has {wanted}; on the CPU it runs as it is",
+        "cpu-only": f"an image that has {wanted}{newer}; on the CPU it runs as it is",
     }
     return repairs.get(answer)
 

@@ -122,6 +122,7 @@ COMPAT = image(framework(gpu_targets=("sm_75", "sm_80")), cuda=[cudart(), compat
         (None, "440.33.01", "cannot-tell"),
         ("T4", "410.48", "cannot-tell"),
         ("T4", "470.82.01", "fits"),
+        ("Quadro RTX 6000", "440.33.01", "cannot-tell"),
     ],
 )
 def test_forward_compatibility_is_for_data_centre_gpus(gpu: str | None, driver: str, answer: str) -> None:
@@ -261,6 +262,9 @@ def test_an_image_that_lacks_the_runtime_runs_on_the_cpu() -> None:
     assert said(found, "needs")[0][1].endswith("but the image lacks libcudart.so.11.0")
     assert [holds for holds, _ in said(found, "driver")] == [False]
     assert found.gaps == ()
+    assert found.repair == (
+        "an image that has CUDA 11.2 for tensorflow 2.9.0, and driver >= 450.80.02; on the CPU it runs as it is"
+    )
     nobody = fits(target, side_of(target, None), captured(host(), "this host", KNOWN), KNOWN, named=False)
     assert outcome(nobody) == ("fits", "cpu-only")
 
@@ -515,3 +519,18 @@ def test_settings_that_were_not_read_are_a_gap() -> None:
 def test_what_is_written_can_be_read_again() -> None:
     for found in (judged(TF, "470.82.01", "T4"), judged(starting("nonsense"), "440.33.01", "RTX 2080 Ti")):
         assert codec.decode(codec.encode_json(found), Fits, "it", "reprocheck.fits/1") == found
+
+
+@pytest.mark.parametrize(
+    ("driver", "requirement", "verdict"),
+    [
+        ("537.58", "cuda>=12.2", "fits"),
+        ("537.58", "cuda>=12.3", "does-not-fit"),
+        ("430.26", "cuda>=10.2", "cannot-tell"),
+        ("435.21", "cuda>=10.1", "fits"),
+        ("620.10", "cuda>=13.0", "cannot-tell"),
+    ],
+)
+def test_the_cuda_version_that_a_driver_reports(driver: str, requirement: str, verdict: str) -> None:
+    old = cudart("10.0.130", "/usr/local/cuda-10.0/lib64/libcudart.so.10.0.130")
+    assert judged(image(cuda=[old], variables={"NVIDIA_REQUIRE_CUDA": requirement}), driver).verdict == verdict
