@@ -65,6 +65,7 @@ NO_RULES = {
     "base": "what rules are made of",
     "chains": "helper of several families",
     "edits": "helper of several families",
+    "grading": "how grave a version is",
     "order": "what findings are ordered by",
     "repair": "helper of several families",
     "requirers": "helper of several families",

@@ -151,6 +151,10 @@ def test_without_a_base_nothing_is_said_of_one() -> None:
 def test_the_text_says_it_of_the_whole_and_of_each() -> None:
     six = package("six==2")
     after = traced(of(NEW, six, layers=LAYERS), numpy=0, six=2)
+
+    def judged(before: Snapshot, after: Snapshot, base: Snapshot) -> Report:
+        return compare(before, after, Question(fail_on="minor"), base=base)
+
     text = terminal.render(judged(of(OLD, package("six==1")), after, of(layers=LAYERS[:2])))
     assert "base        it, the lowest 2 layers of the target · 1 of 2 findings from it\n" in text
     assert "brought by  layer 1 of 3, in the base image: RUN a\n" in text

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 BOARD = package("tensorboard==2.9.1", "protobuf<3.20,>=3.9.2")
 BEFORE, AFTER = of(BOARD, package("protobuf==3.19.6")), of(BOARD, package("protobuf==4.21.1"))
-"""RC101 and RC201 about protobuf, both major."""
+"""RC101 and RC201 about protobuf: minor and major."""
 
 
 TODAY = datetime.date(2026, 12, 1)
@@ -68,13 +68,13 @@ def test_the_policy_that_was_used_is_named() -> None:
 
 
 def test_without_severities_each_finding_keeps_its_own() -> None:
-    assert sorted(told(judged())) == [("RC101", "major", None), ("RC201", "major", None)]
+    assert sorted(told(judged())) == [("RC101", "minor", None), ("RC201", "major", None)]
 
 
 @pytest.mark.parametrize("rule", ["RC101", "package-upgraded"])
 def test_a_severity_of_the_policy_is_told_with_the_own_one_beside_it(rule: str) -> None:
     report = judged(severity={rule: "info"})
-    assert told(report) == [("RC201", "major", None), ("RC101", "info", "major")]
+    assert told(report) == [("RC201", "major", None), ("RC101", "info", "minor")]
     assert (report.summary.major, report.summary.info) == (1, 1)
 
 
@@ -86,7 +86,7 @@ def test_severities_decide_the_verdict_in_both_directions() -> None:
 
 
 def test_the_same_severity_is_no_change() -> None:
-    assert sorted(told(judged(severity={"RC101": "major"}))) == [("RC101", "major", None), ("RC201", "major", None)]
+    assert sorted(told(judged(severity={"RC201": "major"}))) == [("RC101", "minor", None), ("RC201", "major", None)]
 
 
 # Waivers.
@@ -110,14 +110,14 @@ def test_what_is_waived_does_not_fail_and_says_why_and_until_when() -> None:
     ("days", "waives"), [(1, True), (0, True), (-1, False)], ids=["tomorrow", "today", "yesterday"]
 )
 def test_a_waiver_holds_through_the_day_on_which_it_expires(days: int, waives: bool) -> None:
-    report = judged(waiver=(waiver(days=days), waiver("RC201")))
+    report = judged(waiver=(waiver(), waiver("RC201", days=days)))
     assert report.verdict == ("verified" if waives else "drift")
     expired = [finding for finding in report.findings if finding.rule == "RC901"]
     assert bool(expired) is not waives
     if expired:
         (one,) = expired
-        assert (one.severity, one.subject.kind, one.subject.name) == ("minor", "waiver", "RC101 protobuf")
-        assert one.message == "the waiver of RC101 protobuf expired on 2026-11-30: tested"
+        assert (one.severity, one.subject.kind, one.subject.name) == ("minor", "waiver", "RC201 protobuf")
+        assert one.message == "the waiver of RC201 protobuf expired on 2026-11-30: tested"
 
 
 def test_an_expired_waiver_is_a_finding_though_it_would_cover_nothing() -> None:

@@ -123,6 +123,12 @@ class Knowledge:
         return self._rows("known_break", KnownBreak)
 
     @cached_property
+    def breakable(self) -> frozenset[frozenset[str]]:
+        """Pairs of packages of which some versions are known not to work together."""
+        rows = (row for row in self.known_breaks if row.fails and row.partner is not None)
+        return frozenset(frozenset({row.package, row.partner or ""}) for row in rows)
+
+    @cached_property
     def failure_signatures(self) -> tuple[FailureSignature, ...]:
         """Texts of failing programs, and what they mean."""
         return self._rows("failure_signature", FailureSignature)

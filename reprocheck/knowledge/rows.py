@@ -13,6 +13,9 @@ Effect = Literal[
 ]
 
 
+_FAILING: frozenset[Effect] = frozenset({"import-fails", "run-fails", "wrong-results", "no-gpu"})
+
+
 class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of every row: what is known, and from where."""
 
@@ -200,6 +203,11 @@ class KnownBreak(Row, frozen=True, kw_only=True):
     recipe: Recipe | None = None
     seen: Seen | None = None
     """``None``: reported by its source, not seen."""
+
+    @property
+    def fails(self) -> bool:
+        """Whether what is installed fails, whoever uses it; otherwise it depends on what is asked of it."""
+        return self.effect in _FAILING
 
 
 class FailureSignature(Row, frozen=True, kw_only=True):

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from reprocheck.model.report import Finding, Severity
     from reprocheck.model.snapshot import Package
 
-_FAILING: frozenset[Effect] = frozenset({"import-fails", "run-fails", "wrong-results", "no-gpu"})
-"""What is installed does not work, whoever uses it. All else depends on what is asked of it."""
 _WORDS: dict[Effect, str] = {
     "import-fails": "importing it fails",
     "run-fails": "it fails when it runs",
@@ -111,7 +109,7 @@ def _completed(pair: EnvironmentPair, rows: Iterable[KnownBreak]) -> Iterator[Kn
     failed = {
         (row.package, row.partner)
         for row in there
-        if row.package in before.packages and row.effect in _FAILING and before.meets(row)
+        if row.package in before.packages and row.fails and before.meets(row)
     }
     for row in there:
         if row.partner_absent and pair.listing_gap:
@@ -149,7 +147,7 @@ def _taken_back(pair: EnvironmentPair, name: str) -> _Side:
 
 
 def _severity(pair: EnvironmentPair, row: KnownBreak) -> Severity:
-    if row.effect in _FAILING:
+    if row.fails:
         return "breaking" if row.seen is not None or row.confidence == "high" else "major"
     # What the metadata say for themselves is a finding already: this one says why.
     if row.effect == "conflict" and any(
@@ -212,7 +210,7 @@ def _break(pair: EnvironmentPair, row: KnownBreak) -> Break:
         package=row.package,
         version=pair.graph_after.packages[row.package].version,
         effect=row.effect,
-        fails=row.effect in _FAILING,
+        fails=row.fails,
         because=_clause(_SENTENCE.split(row.explanation, maxsplit=1)[0].rstrip(".")),
         allowed=next((edge.text for edge in edges if edge.to == row.partner and edge.holds), None),
         seen=row.seen.date.isoformat() if row.seen is not None else None,

@@ -5,44 +5,36 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reprocheck.integrity import new_edits, words
-from reprocheck.model.report import Finding, Severity
+from reprocheck.model.report import Finding
 from reprocheck.model.snapshot import Files
 from reprocheck.rules.base import Comparison, EnvironmentPair, Rule, finding
 from reprocheck.rules.chains import pulling
 from reprocheck.rules.edits import edit
+from reprocheck.rules.grading import severity, untested
 from reprocheck.rules.repair import reinstall, restore
 from reprocheck.rules.requirers import asked_for, brackets, checks, listed, requirers, sentences
-from reprocheck.versions import FRAMEWORKS, Direction, Size, compare
+from reprocheck.versions import Direction, Size, VersionChange, compare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from reprocheck.knowledge import Knowledge
     from reprocheck.model.snapshot import Package
-
-_SEVERITIES: dict[Size, Severity] = {
-    "epoch": "major",
-    "major": "major",
-    "incomparable": "major",
-    "minor": "minor",
-    "local": "minor",
-    "pre-release": "minor",
-    "patch": "info",
-    "post-release": "info",
-    "spelling": "info",
-}
 
 
 def package_upgraded(comparison: Comparison) -> Iterator[Finding]:
     """A package's version went up.
 
     ## What it checks
-    The version of each distribution that Python takes, compared after PEP 440. A change of the first
-    component is major, of the second minor, below that it is info; below 1.0 the second component is the
-    major one. Calendar versions (certifi, pytz, pip …) are read one step lower: a new year is minor. A
-    pre-release that became its release is minor.
+    The version of each distribution that Python takes, compared after PEP 440. A framework's first or second
+    component is major. Any other package's is minor, below that it is info; below 1.0 the second component counts
+    as the first, and calendar versions (certifi, pytz, pip …) are read one step lower. A change of the first
+    component is major where a framework requires the package without a bound in that direction, and versions of
+    the two are known to break each other: the metadata allow it, and nobody tried.
 
     ## Why it matters
-    A new major version may drop what other packages use, although their metadata allows it.
+    What is known to break, and a requirement that is violated, are findings of their own. A version alone, however
+    large its number, mostly does no harm; a list of fifty of them hides the one that does.
 
     ## Example
     `protobuf 3.19.6 → 4.21.1`: tensorboard 2.9.1 requires `protobuf<3.20,>=3.9.2`.
@@ -152,7 +144,8 @@ def package_removed(comparison: Comparison) -> Iterator[Finding]:
     """A package of the baseline is not installed.
 
     ## What it checks
-    Distributions that are on the first side alone, and who still requires them.
+    Distributions that are on the first side alone, and who still requires them. One that came with another and
+    that nobody requires any more is minor.
 
     ## Why it matters
     Whatever imports it fails, also where no metadata says that it is needed.
@@ -172,13 +165,14 @@ def package_removed(comparison: Comparison) -> Iterator[Finding]:
             package = pair.graph_before.packages[name]
             edges = pair.graph_after.requirers_of(name)
             still = requirers(edges)
+            dropped = not still and package.requested is not True and bool(pair.graph_before.requirers_of(name))
             message = f"{name} {package.version or '(version unknown)'} was removed"
             if still:
                 message += f"; still required by {listed(still)}"
             yield finding(
                 "python-package",
                 name,
-                "major",
+                "minor" if dropped else "major",
                 message,
                 environment=pair.after.id,
                 before=package.version or None,
@@ -355,16 +349,14 @@ def _version_changes(comparison: Comparison, direction: Direction) -> Iterator[F
         change = compare(name, before.version, after.version)
         if change.direction != direction:
             continue
-        severity = _SEVERITIES[change.size]
-        if direction == "down" and severity == "info":
-            severity = "minor"
-        if change.size == "local" and name in FRAMEWORKS:
-            severity = "major"
-        yield _version_change(pair, before, after, change.size, severity)
+        yield _version_change(pair, before, after, change, comparison.knowledge)
 
 
-def _version_change(pair: EnvironmentPair, before: Package, after: Package, size: Size, severity: Severity) -> Finding:
-    name = after.name
+def _version_change(
+    pair: EnvironmentPair, before: Package, after: Package, change: VersionChange, knowledge: Knowledge
+) -> Finding:
+    name, size = after.name, change.size
+    untried = untested(pair, name, change, knowledge)
     edges = pair.graph_after.requirers_of(name)
     dragging = pulling(pair, name)
     violated = [edge for edge in edges if edge.holds is False]
@@ -376,13 +368,13 @@ def _version_change(pair: EnvironmentPair, before: Package, after: Package, size
     return finding(
         "python-package",
         name,
-        severity,
+        severity(name, change, untested=bool(untried)),
         message,
         environment=pair.after.id,
         before=before.version,
         after=after.version,
         details={"change": size, "asked_for": asked_for(pair, name)},
-        evidence=sentences(pair, (*violated, *(edge for edge in dragging if edge not in violated))),
+        evidence=(*sentences(pair, dict.fromkeys((*violated, *dragging))), *untried),
         required_by=requirers(edges),
         suffers=requirers(edge for edge in edges if edge.holds is False),
         pulled_by=requirers(dragging),

@@ -376,7 +376,7 @@ def test_a_baseline_with_machine_facts_verifies_the_image(
 def test_many_outputs_of_one_run(run_reprocheck: Run, image: Image, tmp_path: Path) -> None:
     run_reprocheck("lock", f"image:{image('small')}", "-o", tmp_path / "b").ended(0)
     ran = run_reprocheck(
-        "verify", f"image:{image('small-drift')}", "--baseline", tmp_path / "b",
+        "verify", f"image:{image('small-drift')}", "--baseline", tmp_path / "b", "--fail-on", "minor",
         "--write", f"json={tmp_path / 'r.json'}", "--write", f"text={tmp_path / 'r.txt'}",
     ).ended(1)  # fmt: skip
     report = json.loads((tmp_path / "r.json").read_bytes())

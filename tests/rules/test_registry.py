@@ -57,12 +57,12 @@ def test_order() -> None:
     ]
     found = findings(of(*before), of(*after), "RC101", "RC103")
     assert [one.subject.name for one in found] == [
-        "hurts",
         "torch",
+        "hurts",
         "pulled",
+        "minor",
         "quiet",
         "asked",
-        "minor",
         "new",
     ]
 

@@ -11,10 +11,15 @@ from tests.make import comparison, environment, finding, findings, of, package, 
 @pytest.mark.parametrize(
     ("name", "before", "after", "code", "severity"),
     [
-        ("numpy", "1.23.5", "2.0.2", "RC101", "major"),
+        ("numpy", "1.23.5", "2.0.2", "RC101", "minor"),
+        ("numpy", "1.23.5", "1!1.0", "RC101", "minor"),
+        ("torch", "1.13.1", "2.0.0", "RC101", "major"),
+        ("torch", "2.0.1", "2.1.0", "RC101", "major"),
+        ("torch", "2.1.0", "2.1.2", "RC101", "info"),
+        ("torch", "2.1.0", "2.0.1", "RC102", "major"),
         ("numpy", "1.23.5", "1.24.0", "RC101", "minor"),
         ("numpy", "1.23.5", "1.23.6", "RC101", "info"),
-        ("numpy", "2.0.2", "1.23.5", "RC102", "major"),
+        ("numpy", "2.0.2", "1.23.5", "RC102", "minor"),
         ("numpy", "1.24.0", "1.23.5", "RC102", "minor"),
         ("numpy", "1.23.6", "1.23.5", "RC102", "minor"),
         ("certifi", "2022.6.15", "2023.1.1", "RC101", "minor"),
@@ -32,6 +37,49 @@ def test_version_changes(name: str, before: str, after: str, code: str, severity
     assert (found.subject.name, found.before, found.after) == (name, before, after)
     assert before in found.message
     assert after in found.message
+
+
+@pytest.mark.parametrize(
+    ("requires", "before", "after", "severity"),
+    [
+        (("protobuf>=3.9.2",), "3.19.6", "5.29.0", "major"),
+        (("protobuf>=3.9.2",), "3.19.6", "3.20.3", "minor"),
+        (("protobuf<6,>=3.20.3",), "4.25.0", "5.29.0", "minor"),
+        (("protobuf<6",), "4.25.0", "3.20.3", "major"),
+        (("protobuf>=3.20",), "4.25.0", "3.20.3", "minor"),
+        ((), "3.19.6", "5.29.0", "minor"),
+    ],
+)
+def test_a_large_change_that_a_framework_allows_and_nobody_tried(
+    requires: tuple[str, ...], before: str, after: str, severity: str
+) -> None:
+    framework = package("tensorflow==2.19.0", *requires)
+    code = "RC102" if before > after else "RC101"
+    found = finding(of(framework, package(f"protobuf=={before}")), of(framework, package(f"protobuf=={after}")), code)
+    assert found.severity == severity
+    said = f"tensorflow 2.19.0 sets no bound to it ({''.join(requires)}), and versions of the two are known to break"
+    assert any(line.startswith(said) for line in found.evidence) == (severity == "major")
+
+
+def test_versions_of_what_no_framework_is_known_to_break_with_are_minor() -> None:
+    framework = package("tensorflow==2.9.0", "termcolor>=1.1.0")
+    found = finding(of(framework, package("termcolor==1.1.0")), of(framework, package("termcolor==2.0.0")), "RC101")
+    assert found.severity == "minor"
+
+
+@pytest.mark.parametrize(
+    ("fields", "requires", "severity"),
+    [
+        ({"requested": False}, "lib", "minor"),
+        ({}, "lib", "minor"),
+        ({"requested": True}, "lib", "major"),
+        ({"requested": False}, "other", "major"),
+    ],
+)
+def test_what_came_with_another_and_went_with_it(fields: dict[str, Any], requires: str, severity: str) -> None:
+    before, after = package("app==1", requires), package("app==2")
+    found = finding(of(before, package("lib==1", **fields)), of(after), "RC104")
+    assert found.severity == severity
 
 
 def test_same_packages_no_findings() -> None:
