@@ -62,7 +62,8 @@ class Case:
 def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
     """Made by number: the same ones in each run."""
     root = tmp_path_factory.mktemp("root")
-    homes = {python: _transplanted(python, root) for python in interpreters.those_from(OLDEST)}
+    found = ((python, _transplanted(python, root)) for python in interpreters.those_from(OLDEST))
+    homes = {python: home for python, home in found if home is not None}
     paths: dict[Path, dict[str, list[str]]] = {python: {} for python in homes}
     for number in range(ENVIRONMENTS):
         python, home = list(homes.items())[number % len(homes)]
@@ -167,16 +168,21 @@ class Home:
     """Relative to the prefix, and to that of an environment."""
 
 
-def _transplanted(python: Path, root: Path) -> Home:
-    """Lay an interpreter's own files into the root, as far as its version and its paths stand in them."""
+def _transplanted(python: Path, root: Path) -> Home | None:
+    """Lay an interpreter's own files into the root, as far as its version and its paths stand in them.
+
+    ``None``: it is Debian's, which looks for packages outside its prefix.
+    """
     told: dict[str, Any] = interpreters.run(
         python,
-        "import json, os, sys, sysconfig; get = sysconfig.get_config_var; print(json.dumps({"
+        "import json, os, site, sys, sysconfig; get = sysconfig.get_config_var; print(json.dumps({"
         "'library': os.path.join(get('LIBDIR'), get('INSTSONAME')), 'standard': os.path.dirname(os.__file__),"
-        "'base': sys.base_prefix}))",
+        "'base': sys.base_prefix, 'sites': site.getsitepackages()}))",
     )
     prefix, standard = f"opt/{python.name}", Path(told["standard"])
     within = standard.relative_to(told["base"])
+    if told["sites"] != [str(standard / "site-packages")]:
+        return None
     (root / prefix / "bin").mkdir(parents=True)
     (root / prefix / within).mkdir(parents=True)
     shutil.copy(python.resolve(), root / prefix / "bin" / python.name)
