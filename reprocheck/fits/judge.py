@@ -163,6 +163,8 @@ def _expected(
         yield Expectation(where=where, text=text)
     if answer == "cpu-only" and judged:
         yield Expectation(where=where, text="it starts, and no GPU is found: the programs run on the CPU")
+    if any(program.answer == "driver-too-old" and program.name == "torch" for program in judged):
+        yield Expectation(where=where, text='PyTorch: "The NVIDIA driver on your system is too old"')
     for one in dict.fromkeys(program.answer for program in judged):
         if one in TEXTS:
             yield Expectation(where=where, text=TEXTS[one])

@@ -534,3 +534,11 @@ def test_what_is_written_can_be_read_again() -> None:
 def test_the_cuda_version_that_a_driver_reports(driver: str, requirement: str, verdict: str) -> None:
     old = cudart("10.0.130", "/usr/local/cuda-10.0/lib64/libcudart.so.10.0.130")
     assert judged(image(cuda=[old], variables={"NVIDIA_REQUIRE_CUDA": requirement}), driver).verdict == verdict
+
+
+def test_pytorch_has_words_of_its_own() -> None:
+    found = judged(torch(), "470.82.01")
+    assert [one.text for one in found.expect] == [
+        'PyTorch: "The NVIDIA driver on your system is too old"',
+        '"CUDA driver version is insufficient for CUDA runtime version"',
+    ]
