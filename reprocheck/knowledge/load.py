@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import tomli
+from msgspec.structs import replace
 
 from reprocheck.errors import DataError
 from reprocheck.knowledge.rows import (
@@ -35,7 +36,7 @@ from reprocheck.model.codec import read_file
 from reprocheck.model.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 R = TypeVar("R", bound=Row)
@@ -119,8 +120,19 @@ class Knowledge:
 
     @cached_property
     def known_breaks(self) -> tuple[KnownBreak, ...]:
-        """Combinations that are known not to work."""
-        return self._rows("known_break", KnownBreak)
+        """Combinations that are known not to work; one for each version of a package that has a pair."""
+        rows = self._rows("known_break", KnownBreak)
+        return tuple(one for row in rows for one in (self._paired(row) if row.paired else (row,)))
+
+    def _paired(self, row: KnownBreak) -> Iterator[KnownBreak]:
+        for pair in self.version_pairs:
+            if (pair.partner, pair.package) == (row.package, row.partner) and pair.version.endswith(".*"):
+                yield replace(
+                    row,
+                    name=f"{row.name}-{pair.version.removesuffix('.*')}",
+                    specifier=f"=={pair.partner_version}",
+                    partner_specifier=f"!={pair.version}",
+                )
 
     @cached_property
     def breakable(self) -> frozenset[frozenset[str]]:

@@ -185,6 +185,12 @@ class KnownBreak(Row, frozen=True, kw_only=True):
     """Normalised name of the distribution that it does not work with; ``None``: none is needed."""
     partner_specifier: str = ""
     """PEP 440 specifier of the partner's versions, ``>=0`` for any; empty: versions alone don't tell."""
+    partner_is: Literal["", "older", "newer"] = ""
+    """The partner's version against the package's own, where that alone decides."""
+    paired: bool = False
+    """It breaks where the partner is not of the version that ``version_pair`` has for the package's."""
+    system: bool = False
+    """It depends on libraries of the system, too: versions of distributions alone don't tell."""
     partner_absent: bool = False
     """The package does not work where the partner is not installed."""
     python: str = ""

@@ -10,7 +10,7 @@ from reprocheck.rules.base import Comparison, EnvironmentPair, Rule, finding
 from reprocheck.rules.chains import chain, pulling
 from reprocheck.rules.repair import restore
 from reprocheck.rules.requirers import asked_for, checks, listed, requirers
-from reprocheck.versions import FRAMEWORKS, allows
+from reprocheck.versions import FRAMEWORKS, allows, compare
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -81,19 +81,26 @@ class _Side(NamedTuple):
     def meets(self, row: KnownBreak) -> bool:
         """Whether a known break surely holds."""
         package = self.packages.get(row.package)
-        if package is None or allows(row.specifier, package.version) is not True:
+        if row.system or package is None or allows(row.specifier, package.version) is not True:
             return False
         if row.python and allows(row.python, self.python) is not True:
             return False
-        if row.partner is None:
-            return True
-        partner = self.packages.get(row.partner)
-        if row.partner_absent:
+        partner = self.packages.get(row.partner) if row.partner is not None else None
+        if row.partner is None or row.partner_absent:
             return partner is None
-        # Without a specifier of the partner's, versions alone don't tell.
-        return bool(row.partner_specifier) and (
-            partner is not None and allows(row.partner_specifier, partner.version) is True
-        )
+        return partner is not None and _is_wrong(partner, package, row)
+
+
+def _is_wrong(partner: Package, package: Package, row: KnownBreak) -> bool:
+    """Whether the partner's version is surely one that the row means; without a specifier versions don't tell."""
+    if row.partner_is:
+        return _is_newer(*((partner, package) if row.partner_is == "newer" else (package, partner)))
+    return bool(row.partner_specifier) and allows(row.partner_specifier, partner.version) is True
+
+
+def _is_newer(one: Package, other: Package) -> bool:
+    """Whether a version is surely above another; a local label such as ``+cuda12`` does not count."""
+    return compare(one.name, other.version, one.version).direction == "up"
 
 
 def _python(pair: EnvironmentPair, side: str) -> str:

@@ -126,10 +126,36 @@ def test_a_conflict_that_the_metadata_tell_is_major() -> None:
         {"partner": "other"},
         {"python": ">=3.12"},
         {"partner_absent": True},
+        {"system": True},
     ],
 )
 def test_a_row_that_does_not_hold_is_no_finding(fields: dict[str, Any]) -> None:
     assert UPGRADE.by(row(**fields)) == ()
+
+
+@pytest.mark.parametrize(
+    ("relation", "before", "after", "found"),
+    [
+        ("newer", "1.2", "1.3", 1),
+        ("newer", "1.2", "1.2+cuda12", 0),
+        ("newer", "1.2", "1.1", 0),
+        ("older", "1.2", "1.1", 1),
+        ("older", "1.2", "1.3", 0),
+    ],
+)
+def test_the_partner_against_the_package_itself(relation: Any, before: str, after: str, found: int) -> None:
+    known = Known(
+        of(package("user==1.2"), package(f"lib=={before}")), of(package("user==1.2"), package(f"lib=={after}"))
+    )
+    assert len(known.by(row(partner_specifier="", partner_is=relation))) == found
+
+
+@pytest.mark.parametrize(("vision", "found"), [("0.20.0", 1), ("0.21.0+cu124", 0), ("0.99", 0)])
+def test_versions_that_belong_together(vision: str, found: int) -> None:
+    before = of(package("torch==2.6.0"), package("torchvision==0.21.0"))
+    after = of(package("torch==2.6.0"), package(f"torchvision=={vision}"))
+    rows = [one for one in load().known_breaks if one.package == "torchvision" and one.partner == "torch"]
+    assert len(Known(before, after).by(*rows)) == found
 
 
 def test_what_was_seen_is_told_with_its_day_and_its_text() -> None:
