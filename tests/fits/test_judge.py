@@ -542,3 +542,25 @@ def test_pytorch_has_words_of_its_own() -> None:
         'PyTorch: "The NVIDIA driver on your system is too old"',
         '"CUDA driver version is insufficient for CUDA runtime version"',
     ]
+
+
+@pytest.mark.parametrize(
+    ("cuda", "library", "driver", "answer"),
+    [
+        ("12.1", "530.30.02", "470.256.02", "fits-by-forward-compatibility"),
+        ("12.4", "550.54.15", "470.256.02", "fits-by-forward-compatibility"),
+        ("12.4", "550.54.15", "510.47.03", "cannot-tell"),
+        ("13.0", "580.82.07", "535.183.06", "fits-by-forward-compatibility"),
+        ("13.0", "580.82.07", "525.147.05", "cannot-tell"),
+        ("13.1", "590.48.01", "570.124.06", "fits-by-forward-compatibility"),
+        ("13.0", "590.48.01", "570.124.06", "fits-by-forward-compatibility"),
+        ("13.1", "580.82.07", "570.124.06", "fits-by-forward-compatibility"),
+        ("13.0", "575.57.08", "570.124.06", "driver-too-old"),
+    ],
+)
+def test_forward_compatibility_across_major_releases(cuda: str, library: str, driver: str, answer: str) -> None:
+    """Of an older driver's library in the image, minor-version compatibility counts as of any driver."""
+    runtime = cudart(f"{cuda}.88", f"/usr/local/cuda-{cuda}/lib64/libcudart.so.{cuda}.88")
+    one = framework("torch", "2.9", cuda, path=runtime.path, gpu_targets=("sm_80",))
+    target = image(one, cuda=[runtime, compat(library, cuda)])
+    assert judged(target, driver, "A100").answer == answer
