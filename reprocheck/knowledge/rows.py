@@ -189,6 +189,8 @@ class KnownBreak(Row, frozen=True, kw_only=True):
     """The partner's version against the package's own, where that alone decides."""
     paired: bool = False
     """It breaks where the partner is not of the version that ``version_pair`` has for the package's."""
+    partner_required: bool = False
+    """It works with those versions of the partner alone that its own metadata require."""
     system: bool = False
     """It depends on libraries of the system, too: versions of distributions alone don't tell."""
     partner_absent: bool = False

@@ -13,8 +13,9 @@ from reprocheck.rules.requirers import asked_for, checks, listed, requirers
 from reprocheck.versions import FRAMEWORKS, allows, compare
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from reprocheck.graph import Graph
     from reprocheck.knowledge.rows import Effect, KnownBreak
     from reprocheck.model.report import Finding, Severity
     from reprocheck.model.snapshot import Package
@@ -77,6 +78,8 @@ class _Side(NamedTuple):
 
     packages: Mapping[str, Package]
     python: str
+    graph_of: Callable[[str], Graph]
+    """Where the requirements of a package are told."""
 
     def meets(self, row: KnownBreak) -> bool:
         """Whether a known break surely holds."""
@@ -88,6 +91,9 @@ class _Side(NamedTuple):
         partner = self.packages.get(row.partner) if row.partner is not None else None
         if row.partner is None or row.partner_absent:
             return partner is None
+        if partner is not None and row.partner_required:
+            edges = self.graph_of(package.name).requirements_of(package.name)
+            return any(edge.to == partner.name and allows(edge.specifier, partner.version) is False for edge in edges)
         return partner is not None and _is_wrong(partner, package, row)
 
 
@@ -110,8 +116,8 @@ def _python(pair: EnvironmentPair, side: str) -> str:
 
 def _completed(pair: EnvironmentPair, rows: Iterable[KnownBreak]) -> Iterator[KnownBreak]:
     """The known breaks that hold now; not where the same two packages failed before already."""
-    before = _Side(pair.graph_before.packages, _python(pair, "before"))
-    after = _Side(pair.graph_after.packages, _python(pair, "after"))
+    before = _Side(pair.graph_before.packages, _python(pair, "before"), lambda _: pair.graph_before)
+    after = _Side(pair.graph_after.packages, _python(pair, "after"), lambda _: pair.graph_after)
     there = [row for row in rows if row.package in after.packages]
     failed = {
         (row.package, row.partner)
@@ -150,7 +156,8 @@ def _taken_back(pair: EnvironmentPair, name: str) -> _Side:
     packages = {one: package for one, package in pair.graph_after.packages.items() if one != name}
     if name in pair.graph_before.packages:
         packages[name] = pair.graph_before.packages[name]
-    return _Side(packages, _python(pair, "after"))
+    one, other = pair.graph_before, pair.graph_after
+    return _Side(packages, _python(pair, "after"), lambda asked: one if asked == name else other)
 
 
 def _severity(pair: EnvironmentPair, row: KnownBreak) -> Severity:

@@ -238,6 +238,50 @@ def test_the_knowledge_has_a_version() -> None:
     assert len(load().version) == 12
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "subject", "suffers"),
+    [
+        ("torch==2.6.0 torchvision==0.21.0", "torch==2.6.0 torchvision==0.20.1", "torchvision", "torchvision"),
+        ("torch==2.5.1 torchvision==0.20.1", "torch==2.6.0 torchvision==0.20.1", "torch", "torchvision"),
+        ("torch==2.5.1+cu121 torchaudio==2.5.1", "torch==2.4.0+cu121 torchaudio==2.5.1", "torch", "torchaudio"),
+        ("torch==1.13.1 torchaudio==0.13.1", "torch==1.13.1 torchaudio==0.12.1", "torchaudio", "torchaudio"),
+        ("tensorflow==2.9.0", "tensorflow==2.9.0 tensorflow-text==2.10.0", "tensorflow-text", "tensorflow-text"),
+        ("tensorflow==2.9.0", "tensorflow==2.9.0 tensorflow-io==0.27.0", "tensorflow-io", "tensorflow-io"),
+        ("jax==0.4.20 jaxlib==0.4.20", "jax==0.4.20 jaxlib==0.4.25", "jaxlib", "jaxlib"),
+    ],
+)
+def test_a_change_that_parts_what_belongs_together(before: str, after: str, subject: str, suffers: str) -> None:
+    found = finding(of(*map(package, before.split())), of(*map(package, after.split())), "RC203")
+    assert (found.subject.name, found.suffers) == (subject, (suffers,))
+    assert found.severity in {"breaking", "major"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("torch==2.5.1 torchvision==0.20.1", "torch==2.6.0 torchvision==0.21.0"),
+        ("torch==2.5.0 torchvision==0.20.0", "torch==2.5.1+cu124 torchvision==0.20.1+cu124"),
+        ("torch==2.6.0 torchvision==0.20.1", "torch==2.6.1 torchvision==0.20.1"),
+        ("tensorflow==2.9.0", "tensorflow==2.9.0 tensorflow-text==2.9.1"),
+    ],
+)
+def test_what_belongs_together_or_was_apart_before_is_no_break(before: str, after: str) -> None:
+    found = findings(of(*map(package, before.split())), of(*map(package, after.split())), "RC203")
+    assert [one for one in found if one.severity in {"breaking", "major"}] == []
+
+
+def test_a_partner_that_the_package_itself_does_not_require() -> None:
+    def side(version: str, core: str, pin: str) -> Snapshot:
+        return of(package(f"pydantic=={version}", f"pydantic-core=={pin}"), package(f"pydantic-core=={core}"))
+
+    before = side("2.9.2", "2.23.4", "2.23.4")
+    found = finding(before, side("2.9.2", "2.27.0", "2.23.4"), "RC203")
+    assert (found.severity, found.subject.name, found.suffers) == ("breaking", "pydantic-core", ("pydantic",))
+    found = finding(before, side("2.10.0", "2.23.4", "2.27.0"), "RC203")
+    assert (found.severity, found.subject.name) == ("breaking", "pydantic")
+    assert findings(before, side("2.10.0", "2.27.0", "2.27.0"), "RC203") == ()
+
+
 # The chain.
 
 
