@@ -123,9 +123,10 @@ def _copy(side: Snapshot, loaded: Loaded, environment: str) -> CudaLibrary | Non
 
 
 def _numbers(copy: CudaLibrary) -> Numbers:
-    """Major and minor version, as far as they are known: a soname of CUDA's runtime tells the major one alone."""
-    numbers = _version(copy.version or "")
-    return numbers[:1] if copy.component == "cudart" and copy.source in {"soname", "file name"} else numbers
+    """Major and minor version, as far as they are known: ``libcudart.so.11.0`` is the name in every CUDA 11."""
+    version = copy.version or ""
+    by_name = copy.component == "cudart" and copy.source in {"soname", "file name"} and version.count(".") == 1
+    return _version(version)[: 1 if by_name else 2]
 
 
 def _version(text: str) -> Numbers:

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reprocheck.extractors.assemble import assemble
 from reprocheck.model.snapshot import Accelerator, CudaLibrary, Framework, Loaded, Snapshot
+from tests.elf import shared_object
+from tests.extractors.stack import target, wheel
+from tests.extractors.test_frameworks import BUILD_INFO, INFO_PATH, LIBRARIES
 from tests.make import environment, finding, findings, markers, package, python, snapshot
 
 WHEEL = "{prefix}/lib/python3.9/site-packages/nvidia/cudnn/lib/libcudnn.so.9"
@@ -122,6 +127,8 @@ def test_a_cudnn_that_fits_or_is_not_known(build: Any, version: str | None) -> N
         ("11.8", "11.2.152", "wheel", True),
         ("11.2", "11.8.89", "wheel", False),
         ("11.2", "11.0", "soname", False),
+        ("11.2", "11.0", "file name", False),
+        ("11.2", "11.0.221", "file name", True),
         ("11.2", "12", "soname", True),
         ("12.1", "12.4", "header", False),
     ],
@@ -170,6 +177,33 @@ def test_a_pin_of_pytorch_that_does_not_hold_is_a_requirement() -> None:
     )
     found = finding(before, after, "RC201")
     assert (found.subject.name, found.suffers) == ("nvidia-cudnn-cu12", ("torch",))
+
+
+def test_an_older_copy_in_front(tmp_path: Path) -> None:
+    """From the files themselves: the wheel's own build, a header, and the search of the dynamic linker."""
+    files = {
+        **wheel("tensorflow", "2.9.0"),
+        INFO_PATH: BUILD_INFO,
+        **LIBRARIES,
+        "/usr/lib64/libcudnn.so.8": shared_object(soname="libcudnn.so.8"),
+        "/usr/include/cudnn_version.h": header(8, 1, 0),
+        "/old/lib/libcudnn.so.8": shared_object(soname="libcudnn.so.8"),
+        "/old/include/cudnn_version.h": header(8, 0, 5),
+    }
+    before = assemble(target(tmp_path / "before", files).evidence())
+    after = assemble(target(tmp_path / "after", files, LD_LIBRARY_PATH="/old/lib").evidence())
+    found = finding(before, after, "RC705")
+    assert found.message == (
+        "tensorflow 2.9.0 was built with cuDNN 8.1 and would load 8.0.5 (/old/lib/libcudnn.so.8),"
+        " found by LD_LIBRARY_PATH"
+    )
+    assert (found.severity, found.before) == ("breaking", "8.1.0")
+    assert findings(after, before, "RC705") == ()
+
+
+def header(*numbers: int) -> str:
+    names = ("MAJOR", "MINOR", "PATCHLEVEL")
+    return "".join(f"#define CUDNN_{name} {number}\n" for name, number in zip(names, numbers, strict=True))
 
 
 # Builds.
