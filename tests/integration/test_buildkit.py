@@ -55,7 +55,7 @@ def test_a_change_is_attributed_to_its_instruction(
     instruction = "RUN sed -i 's/^Version: .*/Version: 2.0.0/' /usr/local/lib/python3.*/*-packages/six-*/METADATA"
     built = own_bench.build(f"FROM {image('buildkit')}\n{instruction}\n")
     run_reprocheck("lock", f"image:{image('buildkit')}", "-o", tmp_path / "b").ended(0)
-    words = ("verify", f"image:{built}", "--baseline", tmp_path / "b")
+    words = ("verify", f"image:{built}", "--baseline", tmp_path / "b", "--fail-on", "minor")
     report = run_reprocheck(*words, "--format", "json").ended(1).json
     found = [one for one in report["findings"] if one["subject"]["name"] == "six"]
     # Another version; and its METADATA is not as it was installed.
