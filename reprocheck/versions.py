@@ -85,6 +85,16 @@ FRAMEWORKS = (
 )
 """Packages whose version the ``framework`` level counts (normalised names)."""
 
+BUILDS_OF_TENSORFLOW = (
+    "tensorflow-cpu",
+    "tensorflow-gpu",
+    "tensorflow-cpu-aws",
+    "tensorflow-rocm",
+    "tensorflow-intel",
+    "tensorflow-macos",
+)
+"""Distributions that hold the module ``tensorflow`` under another name, in the same versions."""
+
 _YEARS = range(1990, 2100)
 _MONTHS = range(1, 13)
 _DAYS = range(1, 32)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec.structs import replace
+
 from reprocheck.model.report import SEVERITIES, Break, Fix
 from reprocheck.rules.base import Comparison, EnvironmentPair, Rule, finding
 from reprocheck.rules.chains import chain, pulling
 from reprocheck.rules.repair import restore
 from reprocheck.rules.requirers import asked_for, checks, listed, requirers
-from reprocheck.versions import FRAMEWORKS, allows, compare
+from reprocheck.versions import BUILDS_OF_TENSORFLOW, FRAMEWORKS, allows, compare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -118,7 +120,7 @@ def _completed(pair: EnvironmentPair, rows: Iterable[KnownBreak]) -> Iterator[Kn
     """The known breaks that hold now; not where the same two packages failed before already."""
     before = _Side(pair.graph_before.packages, _python(pair, "before"), lambda _: pair.graph_before)
     after = _Side(pair.graph_after.packages, _python(pair, "after"), lambda _: pair.graph_after)
-    there = [row for row in rows if row.package in after.packages]
+    there = [row for row in (_as_installed(row, after.packages) for row in rows) if row.package in after.packages]
     failed = {
         (row.package, row.partner)
         for row in there
@@ -131,6 +133,18 @@ def _completed(pair: EnvironmentPair, rows: Iterable[KnownBreak]) -> Iterator[Kn
             continue  # no code can have used what was removed before it came
         if after.meets(row) and not before.meets(row) and (row.package, row.partner) not in failed:
             yield row
+
+
+def _as_installed(row: KnownBreak, packages: Mapping[str, Package]) -> KnownBreak:
+    """A row about TensorFlow holds for its other builds as well, which have names of their own."""
+    if "tensorflow" not in {row.package, row.partner} or "tensorflow" in packages:
+        return row
+    build = next((name for name in BUILDS_OF_TENSORFLOW if name in packages), None)
+    if build is None:
+        return row
+    if row.package == "tensorflow":
+        return replace(row, package=build)
+    return replace(row, partner=build)
 
 
 def _culprit(pair: EnvironmentPair, row: KnownBreak) -> str:

@@ -282,6 +282,16 @@ def test_a_partner_that_the_package_itself_does_not_require() -> None:
     assert findings(before, side("2.10.0", "2.27.0", "2.27.0"), "RC203") == ()
 
 
+@pytest.mark.parametrize("build", ["tensorflow-cpu", "tensorflow-gpu"])
+def test_other_builds_of_tensorflow_break_alike(build: str) -> None:
+    framework = package(f"{build}==2.9.0", "protobuf>=3.9.2")
+    found = finding(of(framework, package("protobuf==3.19.6")), of(framework, package("protobuf==4.21.1")), "RC203")
+    assert (found.severity, found.subject.name, found.suffers) == ("breaking", "protobuf", (build,))
+    text = package("tensorflow-text==2.10.0")
+    found = finding(of(framework, package("tensorflow-text==2.9.0")), of(framework, text), "RC203")
+    assert (found.subject.name, found.suffers) == ("tensorflow-text", ("tensorflow-text",))
+
+
 # The chain.
 
 
