@@ -251,6 +251,15 @@ def test_a_chain_is_one_story_and_what_was_dragged_along_with_it_is_folded_into_
     assert "breaking  opencv-python 1.0 (added): import cv2 needs libxcb.so.1" in text
 
 
+def test_a_chain_without_a_known_layer_begins_with_who_dragged_it_along() -> None:
+    report = judged(TEAM, findings=tuple(replace(one, introduced_by=None) for one in TEAM.findings))
+    text = terminal.render(report)
+    assert "  because     opencv-python 5.0.0.93, asked for, requires numpy>=2" in text
+    steps = [line for line in text.splitlines() if line.strip().startswith("└")]
+    assert [len(line) - len(line.lstrip()) for line in steps] == [14, 16]
+    assert "repair      find an opencv-python that allows numpy 1.23.5" in text
+
+
 @pytest.mark.parametrize(
     ("instruction", "says"),
     [
