@@ -26,8 +26,9 @@ images: $(READY) engine            ## build the test images that do not stand ye
 benchmarks: $(READY) images        ## how long it takes, by floors and peers of the same run
 	$(BIN)/python -m benchmarks
 
-docs: $(READY)                     ## the reference, from the code
+docs: $(READY)                     ## the reference, from the code, and the figures of the judgement
 	$(BIN)/python scripts/reference.py
+	$(BIN)/python -m tests.judgement --write
 
 recordings: images                 ## the baseline that ships, the demo's evidence and the docs that show them
 	scripts/record

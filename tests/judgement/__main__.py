@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-from tests.judgement.score import figures, page
-
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "explanation" / "judgement.md"
+from tests.judgement.score import PAGE, figures, page
 
 if __name__ == "__main__":
     text = "\n".join(page(figures())) + "\n"

@@ -15,6 +15,8 @@ from reprocheck.model.report import SEVERITIES, Finding, Severity
 from tests.judgement import store
 
 Label = Literal["breaking", "violation", "harmless"]
+PAGE = store.HERE.parents[1] / "docs" / "explanation" / "judgement.md"
+"""Where the figures are published."""
 FRIGHTENING: tuple[Severity, ...] = ("breaking", "major")
 
 
@@ -179,6 +181,11 @@ def page(figures: Figures) -> Iterator[str]:
         f" ({figures.recall:.0%})."
     )
     yield f"- **Precision:** {figures.precision:.0%} of what is called `breaking` belongs to a break."
+    run = sum(bool(one.case.statement) for one in figures.scored)
+    yield (
+        f"- **Seen:** in {run} cases both sides were installed, and a statement was run in them that worked before, and"
+        " afterwards failed where the truth is a break. The others say how their truth is known."
+    )
     yield (
         f"- **Rank of the cause:** first in {len(caused) - len(figures.misplaced)} of {len(caused)} cases"
         f" ({figures.first:.0%})."

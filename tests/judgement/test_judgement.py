@@ -4,7 +4,7 @@ import pytest
 
 from reprocheck.graph import build
 from tests.judgement import store
-from tests.judgement.score import Case, cases, sides
+from tests.judgement.score import FRIGHTENING, PAGE, Case, cases, figures, page, sides
 
 
 def name(case: Case) -> str:
@@ -48,9 +48,35 @@ def test_a_label_agrees_with_the_metadata(case: Case) -> None:
         assert (case.suffers, case.cause) in {(edge.by, edge.to) for edge in new}
 
 
+def test_each_label_was_seen_or_says_how_it_is_known() -> None:
+    ran = {case.name for case in cases() if case.statement}
+    assert ran == store.seen().keys()
+    assert [case.name for case in cases() if not case.statement and not case.why] == []
+
+
 @pytest.mark.parametrize("case", [case for case in cases() if case.name in store.seen()], ids=name)
 def test_a_label_was_seen(case: Case) -> None:
     seen = store.seen()[case.name]
     assert seen.before == ""
     if case.label != "violation":  # which may work all the same
         assert (seen.after == "") == (case.label == "harmless")
+
+
+def test_every_break_is_breaking() -> None:
+    assert figures().missed == ()
+
+
+def test_every_violation_is_major_or_worse() -> None:
+    assert [one.case.name for one in figures().of("violation") if one.worst not in FRIGHTENING] == []
+
+
+def test_the_cause_is_ranked_first_in_95_of_100() -> None:
+    assert figures().first >= 0.95
+
+
+def test_no_more_than_2_in_100_harmless_changes_are_major_or_worse() -> None:
+    assert figures().alarms <= 0.02 * figures().harmless
+
+
+def test_the_published_figures_are_the_measured_ones() -> None:
+    assert PAGE.read_text() == "\n".join(page(figures())) + "\n", "run: python -m tests.judgement --write"
