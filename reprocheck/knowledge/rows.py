@@ -155,12 +155,12 @@ class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Requirements (PEP 508) that are resolved together."""
     then: tuple[str, ...] = ()
     """Requirements that are installed afterwards without their dependencies, as one careless command would."""
-    repaired: tuple[str, ...] = ()
+    repaired: tuple[str, ...]
     """Requirements, installed afterwards in the same way, with which the statement works."""
 
 
 class Seen(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What came of a recipe when it was run."""
+    """What came of a recipe when it was run: it failed as the row says, and worked with the repaired set."""
 
     date: datetime.date
     python: str
@@ -168,9 +168,7 @@ class Seen(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     versions: dict[str, str]
     """Versions of the package and of its partner in that environment."""
     text: str
-    """Last line of what the statement printed when it failed."""
-    repaired: bool
-    """Whether the statement worked with the repaired set."""
+    """Last line of what the statement printed when it failed; the lines with the symptom, where these are others."""
 
 
 class KnownBreak(Row, frozen=True, kw_only=True):

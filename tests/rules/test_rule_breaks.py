@@ -97,7 +97,7 @@ def test_where_the_same_two_failed_before_another_row_is_nothing_new() -> None:
         ({"effect": "no-gpu"}, "breaking"),
         ({"confidence": "medium"}, "major"),
         (
-            {"confidence": "medium", "seen": Seen(date=DAY, python="3.9.2", versions={}, text="E", repaired=True)},
+            {"confidence": "medium", "seen": Seen(date=DAY, python="3.9.2", versions={}, text="E")},
             "breaking",
         ),
         ({"effect": "conflict"}, "minor"),
@@ -159,7 +159,7 @@ def test_versions_that_belong_together(vision: str, found: int) -> None:
 
 
 def test_what_was_seen_is_told_with_its_day_and_its_text() -> None:
-    seen = Seen(date=DAY, python="3.9.2", versions={}, text="ImportError: boom", repaired=True)
+    seen = Seen(date=DAY, python="3.9.2", versions={}, text="ImportError: boom")
     (found,) = UPGRADE.by(row(statement="import user", seen=seen, expect="something else"))
     assert found.expect == "import user: ImportError: boom"
     assert [(one.name, one.seen) for one in found.breaks] == [("user-lib-2", "2026-11-22")]
