@@ -109,15 +109,15 @@ def see(row: KnownBreak, recipe: Recipe) -> Seen:
 
 
 def told(printed: str, symptom: str) -> str | None:
-    """What is to be kept of a failure: its last line, or else the lines that have the symptom; no path of here."""
+    """What is to be kept of a failure: its last line, or else the last ones that have the symptom; no path of here."""
     printed = re.sub(r"[^\s\"'(]*/site-packages/", "…/site-packages/", printed.strip())
     last = printed.rpartition("\n")[2]
     if re.search(symptom, last):
         return last
-    found = re.search(symptom, printed, re.DOTALL)
-    if found is None:
+    matches = [*re.finditer(symptom, printed, re.DOTALL)]
+    if not matches:
         return None
-    start, end = printed.rfind("\n", 0, found.start()) + 1, printed.find("\n", found.end())
+    start, end = printed.rfind("\n", 0, matches[-1].start()) + 1, printed.find("\n", matches[-1].end())
     return printed[start : end if end >= 0 else None].strip()
 
 
