@@ -10,8 +10,10 @@ import msgspec
 from reprocheck.errors import TargetError
 from reprocheck.graph import build
 from reprocheck.integrity import words
+from reprocheck.knowledge import load
 from reprocheck.model import factpath
 from reprocheck.model.snapshot import CondaPackage, Gap, Package, Snapshot
+from reprocheck.rules.breaks import standing
 from reprocheck.verdict import CLASS_LEVELS, classes, default_level
 
 
@@ -21,7 +23,7 @@ def lock(
     """The snapshot as a baseline, and warnings.
 
     Raises:
-        TargetError: it has gaps in a default class that are not allowed, or violated requirements.
+        TargetError: it has gaps in a default class that are not allowed, known breaks or violated requirements.
     """
     blocking = [gap for gap in _default_gaps(snapshot) if _class(gap) not in allowed_gaps]
     if blocking:
@@ -31,7 +33,7 @@ def lock(
             f"{snapshot.header.target}: not locked: {first.what} is unknown ({first.where}: {first.reason}){more}; "
             f"mend it, or lock with {' '.join(f'--allow-gaps {name}' for name in sorted({*map(_class, blocking)}))}"
         )
-    violations = list(_violations(snapshot))
+    violations = [*_breaks(snapshot), *_violations(snapshot)]
     if violations and not force:
         more = f" and {len(violations) - 1} more" if len(violations) > 1 else ""
         raise TargetError(
@@ -53,6 +55,13 @@ def _default_gaps(snapshot: Snapshot) -> Iterator[Gap]:
 
 def _class(gap: Gap) -> str:
     return "".join(factpath.keys(gap.what)[:1])
+
+
+def _breaks(snapshot: Snapshot) -> Iterator[str]:
+    knowledge = load()
+    for environment in snapshot.environments:
+        for broken in standing(environment, knowledge):
+            yield f"{environment.id}: {broken}"
 
 
 def _violations(snapshot: Snapshot) -> Iterator[str]:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pytest
+
+from reprocheck.errors import TargetError
 from reprocheck.lock import lock
 from reprocheck.model.snapshot import CondaPackage, Files, OsPackage
 from tests.make import environment, package, snapshot
@@ -27,3 +30,18 @@ def test_so_is_one_that_conda_or_dpkg_installed() -> None:
         "/usr: mod 2 was edited since it was installed: bin/mod modified",
         "tool 1 was edited since it was installed: /usr/bin/tool missing",
     ]
+
+
+def test_what_is_known_not_to_work_is_not_locked_without_force() -> None:
+    given = snapshot(environment(package("tensorflow==2.9.0"), package("numpy==2.0.2")), kind="container")
+    said = "/usr: tensorflow 2.9.0: importing it fails beside numpy 2.0.2, as in import tensorflow: "
+    with pytest.raises(TargetError, match="not locked: " + said) as error:
+        lock(given, note=None, allowed_gaps=frozenset(), force=False)
+    assert str(error.value).endswith("; mend it, or lock it as it is with --force")
+    _, warnings = lock(given, note=None, allowed_gaps=frozenset(), force=True)
+    assert [warning.startswith(said) for warning in warnings] == [True]
+
+
+def test_what_works_is_locked() -> None:
+    given = snapshot(environment(package("tensorflow==2.9.0"), package("numpy==1.23.5")), kind="container")
+    assert lock(given, note=None, allowed_gaps=frozenset(), force=False)[1] == []

@@ -74,7 +74,9 @@ def probe(output: str) -> None:
     metavar="CLASS",
     help="Lock although something of this fact class could not be read; repeatable.",
 )
-@click.option("--force", is_flag=True, help="Lock although requirements are violated.")
+@click.option(
+    "--force", is_flag=True, help="Lock although requirements are violated, or something is known not to work."
+)
 @access_options
 def lock(target: str, output: str, note: str | None, allowed: tuple[str, ...], force: bool, access: Access) -> None:
     """Write the facts of TARGET as a baseline, to be kept in version control."""

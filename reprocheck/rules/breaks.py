@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
+from reprocheck.graph import build
 from reprocheck.model.report import SEVERITIES, Break, Fix
 from reprocheck.rules.base import Comparison, EnvironmentPair, Rule, finding
 from reprocheck.rules.chains import chain, pulling
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from reprocheck.graph import Graph
+    from reprocheck.knowledge import Knowledge
     from reprocheck.knowledge.rows import Effect, KnownBreak
     from reprocheck.model.report import Finding, Severity
-    from reprocheck.model.snapshot import Package
+    from reprocheck.model.snapshot import Environment, Package
 
 _WORDS: dict[Effect, str] = {
     "import-fails": "importing it fails",
@@ -73,6 +75,16 @@ def known_break(comparison: Comparison) -> Iterator[Finding]:
             groups.setdefault(_culprit(pair, row), []).append(row)
         for name, rows in sorted(groups.items()):
             yield _finding(pair, name, sorted(rows, key=lambda row: _rank(pair, row)))
+
+
+def standing(environment: Environment, knowledge: Knowledge) -> Iterator[str]:
+    """Say which known breaks an environment surely has, one sentence each."""
+    graph = build(environment)
+    side = _Side(graph.packages, environment.python.version if environment.python else "", lambda _: graph)
+    for row in knowledge.known_breaks:
+        if row.fails and (row.seen is not None or row.confidence == "high") and side.meets(row):
+            expect = f", as in {expected}" if (expected := _expect(row)) else ""
+            yield f"{row.package} {side.packages[row.package].version}: {_beside(side.packages, row)}{expect}"
 
 
 class _Side(NamedTuple):
@@ -251,6 +263,11 @@ def _says(pair: EnvironmentPair, name: str, row: KnownBreak) -> str:
     packages = pair.graph_after.packages
     if name != row.package:
         return f"with it {row.package} {packages[row.package].version} breaks: {_WORDS[row.effect]}"
+    return _beside(packages, row)
+
+
+def _beside(packages: Mapping[str, Package], row: KnownBreak) -> str:
+    """``importing it fails beside numpy 2.0.2``."""
     if row.partner_absent:
         return f"{_WORDS[row.effect]} without {row.partner}"
     partner = packages.get(row.partner) if row.partner is not None else None
