@@ -231,7 +231,7 @@ def _requirements(page: Page, story: Story, *, most: int) -> None:
         check for check in story.requirements if check.by not in story.suffers and check.by not in story.pulled_by
     ]
     rows = [f"{_who(check)}  {_suffers(story, check)}" for check in suffering]
-    rows += [name for name in story.suffers if name not in known]
+    rows += [_breaking(story, name) for name in story.suffers if name not in known]
     _repeat(page, "suffers", rows, most=most)
     kept = [f"{_who(check)}  requires {_wanted(story, check)}, {_state(check)}" for check in content]
     if len(kept) > most:
@@ -256,6 +256,12 @@ def _suffers(story: Story, check: RequirementCheck) -> str:
         because = next((f"; {one.because}" for one in story.breaks if one.package == check.by), "")
         return f"allows it on paper ({_wanted(story, check)}){because}"
     return f"requires {_wanted(story, check)}, {_state(check)}"
+
+
+def _breaking(story: Story, name: str) -> str:
+    """Who suffers without requiring the subject; a known break says why."""
+    known = next((one for one in story.breaks if one.package == name), None)
+    return name if known is None else f"{name} {known.version}  {known.because}"
 
 
 def _state(check: RequirementCheck) -> str:

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 
 from reprocheck.formats import terminal
 from reprocheck.formats.layout import Page
-from reprocheck.model.report import Finding, IntroducedBy, LevelReached, Report, Summary
+from reprocheck.model.report import Break, Finding, IntroducedBy, LevelReached, Report, Summary
 from reprocheck.model.snapshot import Gap
 from reprocheck.verdict import CLASS_LEVELS
 from tests.formats.golden import check
@@ -191,6 +191,21 @@ def test_who_suffers_although_the_metadata_allows_it() -> None:
     change = replace(PROTOBUF.findings[0], suffers=("tensorflow",))
     text = terminal.render(judged(PROTOBUF, findings=(change,)))
     assert "tensorflow 2.9.0  allows it on paper (protobuf>=3.9.2)" in text
+
+
+def test_who_suffers_without_requiring_it_says_why() -> None:
+    one = Break(
+        name="mkl-torch",
+        package="torch",
+        version="2.1.0",
+        effect="import-fails",
+        fails=True,
+        because="its library uses a symbol that MKL 2024.1 removed",
+        source="an issue",
+    )
+    change = finding("known-break", "breaking", "mkl 2024.1: with it torch breaks", suffers=("torch",), breaks=(one,))
+    page = terminal.render(judged(PROTOBUF, findings=(change,)))
+    assert "suffers     torch 2.1.0  its library uses a symbol that MKL 2024.1 removed\n" in page
 
 
 def test_it_does_not_claim_that_one_thing_is_all_that_stands_where_more_stands_behind_it() -> None:
