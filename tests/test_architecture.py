@@ -50,6 +50,7 @@ LAYERS = (
 )
 WITHIN_A_LAYER = {
     ("graph", "versions"),
+    ("knowledge", "versions"),
     ("wheel_tags", "versions"),
     ("explain", "attribution"),
     ("base", "attribution"),

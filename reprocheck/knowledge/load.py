@@ -34,6 +34,7 @@ from reprocheck.knowledge.rows import (
 )
 from reprocheck.model.codec import read_file
 from reprocheck.model.text import printable
+from reprocheck.versions import is_countable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -196,17 +197,12 @@ def _converted(table: str, rows: Any, name: str) -> tuple[Row, ...]:
 
 def wrong(row: Row) -> str | None:
     """Say what the type of a row does not: a specifier, a pattern or a version that does not parse, no source."""
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
     from packaging.version import InvalidVersion, Version
 
     if not row.source.strip():
         return "source: a row says where it is from"
-    for field in ("specifier", "partner_specifier", "python"):
-        if isinstance(row, KnownBreak):
-            try:
-                SpecifierSet(getattr(row, field))
-            except InvalidSpecifier:
-                return f"{field}: {getattr(row, field)!r} is no version specifier (PEP 440)"
+    if isinstance(row, KnownBreak) and (problem := _wrong_break(row)):
+        return problem
     for field in ("symptom", "pattern", "repeats"):
         try:
             re.compile(getattr(row, field, ""))
@@ -220,10 +216,30 @@ def wrong(row: Row) -> str | None:
     return None
 
 
+def _wrong_break(row: KnownBreak) -> str | None:
+    """Say why a break would never be found."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+    from packaging.utils import canonicalize_name
+
+    for field in ("package", "partner"):
+        name = getattr(row, field)
+        if name is not None and name != canonicalize_name(name):
+            return f"{field}: {name!r} is not normalised (PEP 503); write {canonicalize_name(name)}"
+    for field in ("specifier", "partner_specifier", "python"):
+        specifier = getattr(row, field)
+        try:
+            SpecifierSet(specifier)
+        except InvalidSpecifier:
+            return f"{field}: {specifier!r} is no version specifier (PEP 440)"
+        if not is_countable(specifier):
+            return f"{field}: a number has more than 1,000 digits"
+    return None
+
+
 def _parse(raw: bytes, name: str, tables: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
     try:
-        parsed: dict[str, Any] = tomli.loads(raw.decode())
-    except (UnicodeDecodeError, tomli.TOMLDecodeError, RecursionError) as error:
+        parsed: dict[str, Any] = tomli.loads(raw.removeprefix(b"\xef\xbb\xbf").decode())
+    except (ValueError, RecursionError) as error:  # no UTF-8, a syntax error, or a number that is too long
         raise DataError(f"{name}: not TOML: {printable(str(error)) or 'nested too deeply'}") from None
     for table in parsed:
         if table not in tables:

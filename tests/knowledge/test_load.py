@@ -129,6 +129,10 @@ def test_the_user_s_own_rows_stand_behind_the_ones_that_ship(tmp_path: Path) -> 
         ('effect = "import-fails"', 'effect = "explodes"', "known_break[0].effect: Invalid enum value 'explodes'"),
         ('fix = "ourlib>=2"', "fix = 2", "known_break[0].fix: Expected `str`, got `int`"),
         ('fix = "ourlib>=2"', 'fixed = "ourlib>=2"', "known_break[0]: Object"),
+        ('package = "ourlib"', 'package = "Our_Lib"', "known_break[0].package: 'Our_Lib' is not normalised (PEP 503)"),
+        ('partner = "numpy"', 'partner = "NumPy"', "known_break[0].partner: 'NumPy' is not normalised (PEP 503)"),
+        ('specifier = "<2"', f'specifier = "<{"9" * 5000}"', "known_break[0].specifier: a number has more than 1,000"),
+        ("[[known_break]]", f"a = {'1' * 6000}", "not TOML"),
         ("[[known_break]]", "[[known_break]", "not TOML"),
         ("[[known_break]]", "x = " + "[" * 9000, "not TOML"),
     ],
@@ -139,6 +143,11 @@ def test_what_is_wrong_with_a_file_is_said_in_one_line(tmp_path: Path, before: s
         load([path])
     assert str(error.value).startswith(f"{path}: {said}")
     assert "\n" not in str(error.value)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
+    path = own(tmp_path, "\ufeff" + GOOD)
+    assert load([path]).known_breaks[-1].name == "ours"
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
