@@ -72,9 +72,23 @@ def lacking(gaps: Iterable[Gap], side: Snapshot, required: Iterable[str]) -> Ite
         wanted = factpath.keys(what, ids)
         found = [gap for gap, paths in known if any(_overlap(path, wanted) for path in paths)]
         yield from found
-        if not found and not side.was_read(wanted[0]):  # type: ignore[arg-type] # the loader has looked
-            reason = f"the policy requires it, and {wanted[0]} was not read; capture where it can be"
-            yield Gap(what=what, where=side.header.target, reason=reason)
+        if not found and (missing := _missing(side, wanted)):
+            yield Gap(what=what, where=side.header.target, reason=f"the policy requires it, and {missing}")
+
+
+def _missing(side: Snapshot, wanted: tuple[str, ...]) -> str | None:
+    """Say why nothing is known of a fact that is no gap: its class was not read, or there is no such thing."""
+    if not side.was_read(wanted[0]):  # type: ignore[arg-type] # the loader has looked
+        return f"{wanted[0]} was not read; capture where it can be"
+    match wanted:
+        case ("environments", name, *rest):
+            environment = next((one for one in side.environments if one.id == name), None)
+            if environment is None:
+                return "there is no such environment"
+            if rest[:1] == ["packages"] and len(rest) > 1:
+                names = {package.name for package in environment.packages}
+                return None if canonicalize_name(rest[1]) in names else "no such package is installed"
+    return None
 
 
 def _overlap(one: tuple[str, ...], other: tuple[str, ...]) -> bool:

@@ -288,6 +288,19 @@ def test_what_is_required_must_be_known_at_every_level(required: str, gap: str, 
     assert (gap in report.failing) == (report.verdict == "unverified")
 
 
+@pytest.mark.parametrize(
+    ("required", "why"),
+    [
+        ("environments[/nope].packages[a].requires", "there is no such environment"),
+        ("environments[/usr].packages[nope].requires", "no such package is installed"),
+    ],
+)
+def test_a_required_fact_of_what_is_not_there_is_a_gap(required: str, why: str) -> None:
+    report = judged(full(), full(), {"level": "framework"}, require=(required,))
+    assert report.verdict == "unverified"
+    assert [(gap.what, gap.reason) for gap in report.gaps] == [(required, f"the policy requires it, and {why}")]
+
+
 def test_a_required_fact_of_a_class_that_nobody_read_is_a_gap() -> None:
     image = snapshot(environment(package("a==1")))
     report = judged(image, image, require=("machine.driver",))
@@ -384,3 +397,14 @@ def test_severities_change_no_number_of_findings(before: Snapshot, after: Snapsh
     plain, report = judged(before, after), judged(before, after, severity=severity)
     assert sorted(one.fingerprint for one in plain.findings) == sorted(one.fingerprint for one in report.findings)
     assert report.gaps == plain.gaps
+
+
+def test_a_story_says_what_the_policy_made_of_it_as_a_whole() -> None:
+    report = judged(
+        snapshot(environment(package("tensorflow==2.9.0"), package("numpy==1.23.5"))),
+        snapshot(environment(package("tensorflow==2.9.0"), package("numpy==2.0.2"))),
+        severity={"package-upgraded": "minor"},
+    )
+    page = render(report)
+    assert "breaking  numpy 1.23.5 → 2.0.2" in page
+    assert "by the policy" not in page

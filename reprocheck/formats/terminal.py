@@ -165,8 +165,9 @@ def _matters(story: Story, report: Report) -> bool:
 def _head(page: Page, report: Report, story: Story) -> None:
     environment = story.subject.environment
     where = f" in {environment}" if environment is not None and len(report.pairs) > 1 else ""
-    if own := [finding.own_severity for finding in story.findings if finding.own_severity]:
-        where += f" (by the policy; else {min(own, key=SEVERITIES.index)})"
+    own = min((finding.own_severity or finding.severity for finding in story.findings), key=SEVERITIES.index)
+    if own != story.severity:
+        where += f" (by the policy; else {own})"
     page.block(
         story.severity,
         story.severity,
