@@ -33,10 +33,9 @@ def captured(snapshot: Snapshot, name: str, knowledge: Knowledge) -> FitsHost:
     Raises:
         UsageError: they are of an image, which is of no machine, or the machine was not read.
     """
-    coverage = snapshot.coverage.get("machine")
     if snapshot.subject.kind in IMAGES:
         raise UsageError(f"{name}: is of an image, which has no driver and no GPU; capture host: on the host itself")
-    if coverage is None or coverage.state in {"not-read", "not-applicable"} or snapshot.machine.driver is None:
+    if not snapshot.was_read("machine") or snapshot.machine.driver is None:
         raise UsageError(f"{name}: says nothing of driver and GPU; capture host: on the host itself")
     devices: tuple[FitsDevice, ...] = tuple(observed(one, knowledge) for one in snapshot.machine.devices)
     return FitsHost(

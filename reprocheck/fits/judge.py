@@ -125,7 +125,7 @@ def _as_a_whole(snapshot: Snapshot, judged: Sequence[Program]) -> tuple[list[Sta
     for framework, built_for in others(snapshot):
         said = f"{framework.name} {framework.version} was built for {built_for}"
         statements.append(Statement(about="needs", holds=None, said=said))
-    if coverage is None or coverage.state in {"not-read", "not-applicable"}:
+    if coverage is None or not snapshot.was_read("accelerator"):
         gaps.append(Gap(what="accelerator", where=where, reason="its CUDA libraries and frameworks were not read"))
     elif coverage.state == "partial" and not judged:
         gaps.append(Gap(what="accelerator", where=where, reason="not all of its CUDA libraries could be read"))

@@ -32,6 +32,8 @@ TargetKind = Literal["container", "image", "archive", "oci", "rootfs", "python",
 
 ONE_ENVIRONMENT: frozenset[TargetKind] = frozenset({"python", "host"})
 """Kinds that are one interpreter, whatever else stands beside it."""
+GPU_PLATFORMS = frozenset({"cuda", "rocm"})
+"""What a framework with GPU support was built with: keys of :attr:`Framework.built_with`."""
 IMAGES: frozenset[TargetKind] = frozenset({"image", "archive", "oci", "rootfs"})
 """Kinds that are files alone: their machine is whichever runs them."""
 
@@ -333,6 +335,11 @@ class Accelerator(Model, frozen=True, kw_only=True):
     """By environment and name."""
     missing: tuple[MissingLibrary, ...] = ()
     """By owner and library."""
+
+    def copy_at(self, path: str | None, environment: str | None) -> CudaLibrary | None:
+        """Give the library at a place; the environment's own first: others may have one there below their prefix."""
+        copies = (one for one in self.cuda if one.path == path)
+        return min(copies, key=lambda one: one.environment != environment, default=None)
 
 
 class Cpu(Model, frozen=True, kw_only=True):

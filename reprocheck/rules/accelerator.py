@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reprocheck.model.snapshot import GPU_PLATFORMS
 from reprocheck.rules.base import Comparison, EnvironmentPair, Rule, finding
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 _WHERE = {"image": "the image", "container": "the container", "rootfs": "the root file system"}
 _NAMED = 4
 """Libraries that a message names; the others are counted, and all are evidence."""
-_DEVICES = frozenset({"cuda", "rocm"})
 
 
 def library_missing(comparison: Comparison) -> Iterator[Finding]:
@@ -70,10 +70,8 @@ class _Known:
 
 
 def _known(before: Snapshot, pair: EnvironmentPair) -> _Known:
-    changed = {name for name, facts in pair.changed.items() if "version" in facts}
-    coverage = before.coverage.get("accelerator")
-    if coverage is None or coverage.state in {"not-read", "not-applicable"}:
-        return _Known(None, frozenset({*pair.added, *changed}))
+    if not before.was_read("accelerator"):
+        return _Known(None, pair.news)
     missing = (one for one in before.accelerator.missing if one.environment == pair.before.id)
     return _Known(frozenset((_name(one.owner), one.library) for one in missing), frozenset())
 
@@ -268,7 +266,7 @@ def framework_build_changed(comparison: Comparison) -> Iterator[Finding]:
 
 def _build_severity(old: Framework, new: Framework) -> Severity:
     one, two = old.built_with or {}, new.built_with or {}
-    if one.keys() & _DEVICES != two.keys() & _DEVICES or _major(one.get("cuda")) != _major(two.get("cuda")):
+    if one.keys() & GPU_PLATFORMS != two.keys() & GPU_PLATFORMS or _major(one.get("cuda")) != _major(two.get("cuda")):
         return "major"
     return "minor"
 
@@ -280,14 +278,11 @@ def _build(framework: Framework) -> str:
 
 
 def _loaded(side: Snapshot, path: str, environment: str | None) -> tuple[str, str | None]:
-    """What is loaded, in words, and its version.
-
-    The framework's own environment comes first: others may have a copy at the same place below their prefix.
-    """
+    """What is loaded, in words, and its version."""
     if not path:
         return "nowhere", None
-    copies = [one for one in side.accelerator.cuda if one.path == path]
-    version = next((one.version for one in sorted(copies, key=lambda one: one.environment != environment)), None)
+    copy = side.accelerator.copy_at(path, environment)
+    version = copy.version if copy is not None else None
     return f"{path} ({version})" if version else path, version
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
+from reprocheck.model.snapshot import GPU_PLATFORMS
 from reprocheck.rules.base import Comparison, EnvironmentPair, Rule, finding
 from reprocheck.versions import parse_version
 
@@ -26,7 +27,6 @@ _FAMILIES = {
     "jaxlib": "jax",
 }
 """Distributions of one framework; under the name of its family it stands in the knowledge."""
-_DEVICES = frozenset({"cuda", "rocm"})
 _WORDS = {"cudnn": "cuDNN", "cudart": "CUDA"}
 _BUILDS = re.compile(r"\bcu(\d+)\b")
 _NUMBER = re.compile(r"\d+(?:\.\d+)*")
@@ -109,17 +109,11 @@ def _unfit(side: Snapshot, loaded: Loaded, environment: str, needed: Numbers) ->
         copies = (one for one in side.accelerator.cuda if one.component == loaded.component and _numbers(one))
         own = [one for one in copies if one.environment in {None, environment}]
         return own[0] if own and all(_numbers(one)[0] != needed[0] for one in own) else None
-    copy = _copy(side, loaded, environment) if loaded.status == "found" else None
+    copy = side.accelerator.copy_at(loaded.path, environment) if loaded.status == "found" else None
     numbers = _numbers(copy) if copy is not None else ()
     if not numbers or (numbers[0] == needed[0] and not (numbers[1:2] and numbers[1:2] < needed[1:2])):
         return None
     return copy
-
-
-def _copy(side: Snapshot, loaded: Loaded, environment: str) -> CudaLibrary | None:
-    """The copy at the place from which it is loaded; below the own prefix first."""
-    copies = [one for one in side.accelerator.cuda if one.path == loaded.path]
-    return min(copies, key=lambda one: one.environment != environment, default=None)
 
 
 def _numbers(copy: CudaLibrary) -> Numbers:
@@ -165,9 +159,8 @@ def _is_new(misfit: _Misfit, comparison: Comparison, pair: EnvironmentPair) -> b
     if comparison.before.was_read("accelerator"):
         return True
     manager, _, name = misfit.copy.owner.partition(":")
-    changed = {*pair.added, *(name for name, facts in pair.changed.items() if "version" in facts)}
     owner = canonicalize_name(name.partition(" ")[0]) if manager == "python" else ""
-    return misfit.framework.name in changed or owner in changed
+    return misfit.framework.name in pair.news or owner in pair.news
 
 
 def _loaded(side: Snapshot, environment: str, misfit: _Misfit) -> str | None:
@@ -176,7 +169,7 @@ def _loaded(side: Snapshot, environment: str, misfit: _Misfit) -> str | None:
         if (framework.environment, framework.name) == (environment, misfit.framework.name):
             for loaded in framework.loads:
                 if loaded.component == misfit.component and loaded.status == "found":
-                    copy = _copy(side, loaded, environment)
+                    copy = side.accelerator.copy_at(loaded.path, environment)
                     return copy.version if copy else None
     return None
 
@@ -263,7 +256,9 @@ def _of(side: Snapshot, environment: str, family: str | None) -> list[Framework]
 
 def _for_gpus(copies: Sequence[Framework], *, surely: bool) -> bool:
     """Whether one of them was, or may have been, built for GPUs."""
-    return any((one.built_with or {}).keys() & _DEVICES or (one.built_with is None and not surely) for one in copies)
+    return any(
+        (one.built_with or {}).keys() & GPU_PLATFORMS or (one.built_with is None and not surely) for one in copies
+    )
 
 
 RULES = (

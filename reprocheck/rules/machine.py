@@ -128,14 +128,16 @@ class _Why(NamedTuple):
 
 def _unfit(side: Snapshot, knowledge: Knowledge) -> Iterator[tuple[tuple[str, str | None], _Why]]:
     """Programs of a target that surely do not run on its own machine."""
+    driver = side.machine.driver
+    if side.subject.kind in IMAGES or not side.was_read("machine") or driver is None:
+        return
     # Most comparisons ask of no machine, and need nothing of it.
     from reprocheck.fits.host import captured
     from reprocheck.fits.judge import TEXTS
     from reprocheck.fits.needs import compat, programs
     from reprocheck.fits.program import NO_DRIVER, Judgement, judge
 
-    driver = side.machine.driver
-    if side.subject.kind in IMAGES or not side.was_read("machine") or driver is None or driver.version == NO_DRIVER:
+    if driver.version == NO_DRIVER:
         return
     host = captured(side, side.header.target, knowledge)
     for need in programs(side, knowledge):

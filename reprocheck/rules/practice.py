@@ -6,6 +6,7 @@ import posixpath
 from typing import TYPE_CHECKING
 
 from reprocheck.model.report import Fix
+from reprocheck.model.snapshot import GPU_PLATFORMS
 from reprocheck.rules.base import Comparison, Rule, finding
 from reprocheck.rules.image import is_root
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 _SSH = "22/tcp"
 _SERVERS = frozenset({"sshd", "dropbear"})
 _LOCAL = ("127.", "::1:", "[::1]:")
-_DEVICES = frozenset({"cuda", "rocm"})
 
 
 def runs_as_root(comparison: Comparison) -> Iterator[Finding]:
@@ -162,7 +162,7 @@ def gpu_left_out(comparison: Comparison) -> Iterator[Finding]:
         {
             f"{one.name} {one.version}"
             for one in comparison.after.accelerator.frameworks
-            if (one.built_with or {}).keys() & _DEVICES
+            if (one.built_with or {}).keys() & GPU_PLATFORMS
         }
     )
     if built:

@@ -52,13 +52,21 @@ def serving(behaviour: Behaviour, drip: float = 0) -> Iterator[str]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with _running(server) as address:
+        try:
+            yield address
+        finally:
+            stop.set()
+
+
+@contextmanager
+def _running(server: ThreadingTCPServer | ThreadingHTTPServer) -> Iterator[str]:
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}"
     finally:
-        stop.set()
         server.shutdown()
         thread.join()
         server.server_close()
@@ -79,15 +87,8 @@ def speaking(answer: bytes) -> Iterator[str]:
                 self.wfile.write(answer)
 
     server = ThreadingTCPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with _running(server) as address:
+        yield address
 
 
 def osv(*advisories: dict[str, Any], page: int = 1000) -> Behaviour:
